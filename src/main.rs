@@ -1,0 +1,2 @@
+//! opwatch
+fn main() {}
