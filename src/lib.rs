@@ -1,1 +1,2 @@
 //! opwatch
+pub mod engine;

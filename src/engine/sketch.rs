@@ -1,0 +1,399 @@
+//! A mergeable sketch of a distribution: a base-2 exponential histogram.
+//!
+//! Bucket `i` at scale `s` holds the values in (2^((i−1)/2^s), 2^(i/2^s)], the indexing of Prometheus
+//! native histograms; OTLP's index is one less. At scale 5 neighbouring bounds are 2.2 % apart, so an
+//! estimate in the middle is at most 1.1 % off (C. Masson, J. E. Rim, H. K. Lee, *DDSketch*, VLDB 2019).
+
+use std::sync::LazyLock;
+
+use super::stats;
+
+/// The scale of fine buckets: relative error at most 1.1 %.
+pub const FINE: u8 = 5;
+/// The scale of coarse tiers: relative error at most 4.4 %.
+pub const COARSE: u8 = 3;
+
+/// Larger than any bucket index of a float at scale 5 (1 074 binary orders × 32), so that one signed
+/// number orders negative values, zero and positive values as the values themselves.
+const OFFSET: i32 = 40_000;
+
+/// A sparse histogram of any finite values, sorted by value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sketch {
+    scale: u8,
+    bins: Vec<(i32, u64)>,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self {
+            scale: FINE,
+            bins: Vec::new(),
+        }
+    }
+}
+
+impl Sketch {
+    /// Counts one finite value.
+    pub fn add(&mut self, value: f64) {
+        let key = at_scale(key_of(value), self.scale);
+        self.add_key(key, 1);
+    }
+
+    fn add_key(&mut self, key: i32, n: u64) {
+        match self.bins.binary_search_by_key(&key, |(k, _)| *k) {
+            Ok(found) => {
+                if let Some((_, count)) = self.bins.get_mut(found) {
+                    *count += n;
+                }
+            }
+            Err(place) => self.bins.insert(place, (key, n)),
+        }
+    }
+
+    /// Adds everything another sketch counted; the result has the coarser scale of the two.
+    pub fn merge(&mut self, other: &Self) {
+        self.coarsen(other.scale);
+        let target = self.scale;
+        self.merge_sorted(
+            (other.bins.iter()).map(|(key, n)| (rescale(*key, other.scale, target), *n)),
+        );
+    }
+
+    /// Merges bins that come in ascending order, in one pass.
+    fn merge_sorted(&mut self, other: impl Iterator<Item = (i32, u64)>) {
+        if self.bins.is_empty() {
+            for (key, n) in other {
+                push(&mut self.bins, key, n);
+            }
+            return;
+        }
+        let mine = std::mem::take(&mut self.bins);
+        let mut merged = Vec::with_capacity(mine.len() + other.size_hint().0);
+        let mut mine = mine.into_iter().peekable();
+        for (key, n) in other {
+            while let Some((k, c)) = mine.next_if(|(k, _)| *k <= key) {
+                push(&mut merged, k, c);
+            }
+            push(&mut merged, key, n);
+        }
+        for (key, n) in mine {
+            push(&mut merged, key, n);
+        }
+        self.bins = merged;
+    }
+
+    /// Lowers the resolution to `scale`; a scale that is not lower changes nothing.
+    pub fn coarsen(&mut self, scale: u8) {
+        if scale >= self.scale {
+            return;
+        }
+        let fine = std::mem::take(&mut self.bins);
+        for (key, n) in fine {
+            push(&mut self.bins, rescale(key, self.scale, scale), n);
+        }
+        self.scale = scale;
+    }
+
+    /// Number of values counted.
+    pub fn count(&self) -> u64 {
+        self.bins.iter().map(|(_, n)| n).sum()
+    }
+
+    /// The resolution.
+    pub fn scale(&self) -> u8 {
+        self.scale
+    }
+
+    /// The `q`-quantile (0 to 1), interpolated linearly between the estimates of the two order
+    /// statistics around rank `q · (n − 1)`; each estimate is within the scale's relative error.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let last = self.count().checked_sub(1)?;
+        let (low, high, fraction) = stats::ranks(q, last);
+        let at_low = self.at_rank(low)?;
+        let at_high = if high == low {
+            at_low
+        } else {
+            self.at_rank(high)?
+        };
+        Some(stats::between(at_low, at_high, fraction))
+    }
+
+    fn at_rank(&self, rank: u64) -> Option<f64> {
+        let mut seen = 0;
+        self.bins.iter().find_map(|(key, n)| {
+            seen += n;
+            (seen > rank).then(|| estimate(*key, self.scale))
+        })
+    }
+
+    /// Packs the sketch for keeping: pairs of variable-length integers, the distance to the previous
+    /// bucket and its count. A bucket takes two bytes in the common case.
+    pub fn pack(&self) -> Packed {
+        let mut bytes = Vec::with_capacity(1 + self.bins.len() * 2 + 4);
+        bytes.push(self.scale);
+        let mut previous = 0i64;
+        for (key, n) in &self.bins {
+            put(&mut bytes, zigzag(i64::from(*key) - previous));
+            put(&mut bytes, *n);
+            previous = i64::from(*key);
+        }
+        Packed(bytes.into_boxed_slice())
+    }
+
+    /// Adds what a packed sketch counted.
+    pub fn merge_packed(&mut self, packed: &Packed) {
+        let scale = packed.scale();
+        self.coarsen(scale);
+        let target = self.scale;
+        self.merge_sorted(
+            packed
+                .bins()
+                .map(|(key, n)| (rescale(key, scale, target), n)),
+        );
+    }
+
+    /// Heap bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        self.bins.capacity() * size_of::<(i32, u64)>()
+    }
+}
+
+/// A sketch in its packed form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Packed(Box<[u8]>);
+
+impl Packed {
+    fn scale(&self) -> u8 {
+        self.0.first().copied().unwrap_or(FINE)
+    }
+
+    fn bins(&self) -> impl Iterator<Item = (i32, u64)> {
+        let mut rest = self.0.get(1..).unwrap_or_default();
+        let mut key = 0i64;
+        std::iter::from_fn(move || {
+            key += unzigzag(take(&mut rest)?);
+            Some((i32::try_from(key).ok()?, take(&mut rest)?))
+        })
+    }
+
+    /// The sketch it was packed from.
+    pub fn unpack(&self) -> Sketch {
+        Sketch {
+            scale: self.scale(),
+            bins: self.bins().collect(),
+        }
+    }
+
+    /// Heap bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Appends in ascending order, joining equal neighbours.
+fn push(bins: &mut Vec<(i32, u64)>, key: i32, n: u64) {
+    match bins.last_mut() {
+        Some((last, count)) if *last == key => *count += n,
+        _ => bins.push((key, n)),
+    }
+}
+
+/// Mantissa bits of 2^(j/32) for j = 1 … 31: the bounds inside one binary order.
+static BOUNDS: LazyLock<[u64; 31]> = LazyLock::new(|| {
+    let mut bounds = [0; 31];
+    for (bound, j) in bounds.iter_mut().zip(1u32..) {
+        *bound = (f64::from(j) / 32.0).exp2().to_bits() & MANTISSA;
+    }
+    bounds
+});
+
+const MANTISSA: u64 = (1 << 52) - 1;
+
+/// The key of a value at scale 5: its bucket index shifted above zero, mirrored for negative values.
+fn key_of(value: f64) -> i32 {
+    let magnitude = value.abs();
+    if magnitude == 0.0 {
+        return 0;
+    }
+    // Subnormal numbers have no implicit leading bit; scaling by 2^54 makes them normal.
+    let (normal, shift) = if magnitude < f64::MIN_POSITIVE {
+        (magnitude * (1u64 << 54) as f64, 54)
+    } else {
+        (magnitude, 0)
+    };
+    let bits = normal.to_bits();
+    let exponent = i32::try_from(bits >> 52).unwrap_or_default() - 1023 - shift;
+    let mantissa = bits & MANTISSA;
+    let within = if mantissa == 0 {
+        0
+    } else {
+        1 + BOUNDS.partition_point(|bound| *bound < mantissa)
+    };
+    let index = exponent * 32 + i32::try_from(within).unwrap_or_default();
+    if value < 0.0 {
+        -(index + OFFSET)
+    } else {
+        index + OFFSET
+    }
+}
+
+fn at_scale(key: i32, scale: u8) -> i32 {
+    rescale(key, FINE, scale)
+}
+
+/// The bucket that holds bucket `key` at a lower scale: the index divided by 2^(difference), upwards,
+/// because a bucket is named by its upper bound.
+fn rescale(key: i32, from: u8, to: u8) -> i32 {
+    if key == 0 || to >= from {
+        return key;
+    }
+    let shift = from - to;
+    let index = key.abs() - OFFSET;
+    let coarse = (index + (1 << shift) - 1) >> shift;
+    (coarse + OFFSET) * key.signum()
+}
+
+/// The value whose distance to either bound of the bucket is the same share of that bound.
+fn estimate(key: i32, scale: u8) -> f64 {
+    if key == 0 {
+        return 0.0;
+    }
+    let per_octave = f64::from(1u32 << scale);
+    let upper = (f64::from(key.abs() - OFFSET) / per_octave).exp2();
+    let growth = (1.0 / per_octave).exp2();
+    // Divided first: doubling the topmost bound would overflow.
+    (upper / (growth + 1.0)) * 2.0 * f64::from(key.signum())
+}
+
+fn zigzag(n: i64) -> u64 {
+    ((n << 1) ^ (n >> 63)).cast_unsigned()
+}
+
+fn unzigzag(n: u64) -> i64 {
+    (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "seven bits at a time is the encoding"
+)]
+fn put(bytes: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        bytes.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    bytes.push(n as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut n = 0;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        n |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(n);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sketch(values: &[f64]) -> Sketch {
+        let mut sketch = Sketch::default();
+        values.iter().for_each(|v| sketch.add(*v));
+        sketch
+    }
+
+    /// The index of the bucket as Prometheus numbers it.
+    fn index(value: f64) -> i32 {
+        key_of(value) - OFFSET
+    }
+
+    #[test]
+    fn buckets_are_indexed_as_in_prometheus_native_histograms() {
+        // Powers of two are upper bounds: index 32 per octave at schema 5.
+        for (value, expected) in [
+            (1.0, 0),
+            (2.0, 32),
+            (0.5, -32),
+            (1.000_000_1, 1),
+            (2f64.powf(1.0 / 32.0), 1),
+            (3.0, 51),
+            (f64::MAX, 1024 * 32),
+            (f64::MIN_POSITIVE, -1022 * 32),
+            (5e-324, -1074 * 32),
+        ] {
+            assert_eq!(index(value), expected, "{value:e}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_lies_in_its_bucket(magnitude in -300.0..300.0f64) {
+            let value = 10f64.powf(magnitude);
+            let upper = (f64::from(index(value)) / 32.0).exp2();
+            let lower = (f64::from(index(value) - 1) / 32.0).exp2();
+            prop_assert!(value <= upper * (1.0 + 1e-12) && value > lower * (1.0 - 1e-12));
+        }
+
+        #[test]
+        fn quantiles_are_within_the_stated_error(
+            mut values in prop::collection::vec(-1e3..1e6f64, 1..200),
+            q in 0.0..=1.0f64,
+        ) {
+            let estimate = sketch(&values).quantile(q).unwrap();
+            values.sort_by(f64::total_cmp);
+            let (low, high, fraction) = stats::ranks(q, values.len() as u64 - 1);
+            let (low, high) = (values[low as usize], values[high as usize]);
+            let allowed = 0.011 * (low.abs() * (1.0 - fraction) + high.abs() * fraction) + 1e-12;
+            let exact = stats::between(low, high, fraction);
+            prop_assert!((estimate - exact).abs() <= allowed, "{estimate} {exact}");
+        }
+
+        #[test]
+        fn merging_equals_counting_all_and_packing_loses_nothing(
+            a in prop::collection::vec(-1e3..1e6f64, 0..100),
+            b in prop::collection::vec(-1e3..1e6f64, 0..100),
+            coarse in any::<bool>(),
+        ) {
+            let all: Vec<f64> = a.iter().chain(&b).copied().collect();
+            let mut expected = sketch(&all);
+            let (mut left, mut right) = (sketch(&a), sketch(&b));
+            if coarse {
+                expected.coarsen(COARSE);
+                right.coarsen(COARSE);
+            }
+            prop_assert_eq!(&right.pack().unpack(), &right);
+            let mut packed = left.clone();
+            packed.merge_packed(&right.pack());
+            left.merge(&right);
+            prop_assert_eq!(&packed, &left);
+            prop_assert_eq!(left, expected);
+        }
+    }
+
+    #[test]
+    fn negative_values_zero_and_positive_values_keep_their_order() {
+        let sketch = sketch(&[-8.0, -1.0, 0.0, 0.0, 4.0]);
+        let quantile = |q| sketch.quantile(q).unwrap();
+        assert!((quantile(0.0) + 8.0).abs() < 0.09 && (quantile(1.0) - 4.0).abs() < 0.05);
+        assert_eq!(quantile(0.5), 0.0);
+        assert_eq!(Sketch::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn a_coarse_bucket_holds_the_fine_ones_below_its_bound() {
+        for value in [1.0, 1.01, 1.09, 2.0, 0.3, -5.0] {
+            let mut coarse = sketch(&[value]);
+            coarse.coarsen(COARSE);
+            let estimate = coarse.quantile(0.5).unwrap();
+            assert!(((estimate - value) / value).abs() < 0.044, "{value} {estimate}");
+        }
+    }
+}

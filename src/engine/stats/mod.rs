@@ -1,0 +1,8 @@
+//! Statistics, one file per family. Undefined results are `None`, never NaN.
+
+mod moments;
+mod quantile;
+
+pub use moments::{Moments, Sum};
+pub use quantile::{linear, mean, std_dev};
+pub(crate) use quantile::{between, ranks};

@@ -1,0 +1,207 @@
+//! Count, sum, spread and extremes of values, mergeable without loss of accuracy.
+
+use crate::engine::measurement::count;
+
+/// A sum with Neumaier's compensation: its error does not grow with the number of terms.
+///
+/// A. Neumaier, *Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen*, ZAMM 54 (1974).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sum {
+    value: f64,
+    compensation: f64,
+}
+
+impl Sum {
+    /// Adds one term.
+    pub fn add(&mut self, term: f64) {
+        let total = self.value + term;
+        self.compensation += if self.value.abs() >= term.abs() {
+            (self.value - total) + term
+        } else {
+            (term - total) + self.value
+        };
+        self.value = total;
+    }
+
+    /// Adds all terms of another sum.
+    pub fn merge(&mut self, other: &Self) {
+        self.add(other.value);
+        self.compensation += other.compensation;
+    }
+
+    /// The sum so far. Beyond the range of a float it is an infinity, as in Prometheus.
+    pub fn get(&self) -> f64 {
+        if self.value.is_finite() {
+            self.value + self.compensation
+        } else {
+            self.value
+        }
+    }
+}
+
+/// Moments of weighted values.
+///
+/// The spread is kept as the sum of squared deviations from the mean, which Chan's formula merges
+/// without the cancellation that a plain sum of squares suffers (T. F. Chan, G. H. Golub,
+/// R. J. LeVeque, *Updating Formulae and a Pairwise Algorithm for Computing Sample Variances*, 1979).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    count: u64,
+    sum: Sum,
+    squared_deviations: f64,
+    weight: Sum,
+    weighted: Sum,
+    min: f64,
+    max: f64,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            sum: Sum::default(),
+            squared_deviations: 0.0,
+            weight: Sum::default(),
+            weighted: Sum::default(),
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+        }
+    }
+}
+
+impl Moments {
+    /// Adds a value with a weight of at least 0 (1 where nothing better is known).
+    pub fn add(&mut self, value: f64, weight: f64) {
+        if self.count > 0 {
+            let before = self.sum.get() / count(self.count);
+            let n = count(self.count + 1);
+            let delta = value - before;
+            self.squared_deviations += delta * delta * (n - 1.0) / n;
+        }
+        self.count += 1;
+        self.sum.add(value);
+        self.weight.add(weight);
+        self.weighted.add(value * weight);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+
+    /// Adds everything another set of moments holds.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count > 0 {
+            let (a, b) = (count(self.count), count(other.count));
+            let delta = other.sum.get() / b - self.sum.get() / a;
+            self.squared_deviations += other.squared_deviations + delta * delta * a * b / (a + b);
+        } else {
+            self.squared_deviations = other.squared_deviations;
+        }
+        self.count += other.count;
+        self.sum.merge(&other.sum);
+        self.weight.merge(&other.weight);
+        self.weighted.merge(&other.weighted);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Sum of values, unweighted.
+    pub fn sum(&self) -> f64 {
+        self.sum.get()
+    }
+
+    /// Weighted mean; the plain one where all weights are 1 or no weight is above 0.
+    pub fn mean(&self) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
+        let weight = self.weight.get();
+        Some(if weight > 0.0 {
+            self.weighted.get() / weight
+        } else {
+            self.sum.get() / count(self.count)
+        })
+    }
+
+    /// Sample standard deviation (n − 1) of the values, unweighted; `None` under two values.
+    pub fn std_dev(&self) -> Option<f64> {
+        (self.count > 1).then(|| (self.squared_deviations / count(self.count - 1)).sqrt())
+    }
+
+    /// Smallest value.
+    pub fn min(&self) -> Option<f64> {
+        (self.count > 0).then_some(self.min)
+    }
+
+    /// Largest value.
+    pub fn max(&self) -> Option<f64> {
+        (self.count > 0).then_some(self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn moments(values: &[f64]) -> Moments {
+        let mut moments = Moments::default();
+        values.iter().for_each(|v| moments.add(*v, 1.0));
+        moments
+    }
+
+    #[test]
+    fn a_sum_of_many_small_terms_on_a_large_one_is_exact() {
+        let mut sum = Sum::default();
+        sum.add(1e16);
+        (0..10_000).for_each(|_| sum.add(1.0));
+        sum.add(-1e16);
+        assert_eq!(sum.get(), 10_000.0);
+    }
+
+    #[test]
+    fn weights_move_the_mean_only() {
+        let mut throughput = Moments::default();
+        // 100 samples in 1 s and 100 samples in 3 s are 50 samples per second, not 66.7.
+        throughput.add(100.0, 1.0);
+        throughput.add(100.0 / 3.0, 3.0);
+        assert!((throughput.mean().unwrap() - 50.0).abs() < 1e-9);
+        assert_eq!(throughput.count(), 2);
+    }
+
+    #[test]
+    fn too_few_values_have_no_spread_and_none_have_nothing() {
+        assert_eq!(moments(&[1.0]).std_dev(), None);
+        let empty = moments(&[]);
+        assert_eq!(
+            (empty.mean(), empty.min(), empty.max()),
+            (None, None, None)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn merged_moments_equal_those_of_all_values(
+            a in prop::collection::vec(-1e6..1e6f64, 0..50),
+            b in prop::collection::vec(-1e6..1e6f64, 0..50),
+        ) {
+            let mut merged = moments(&a);
+            merged.merge(&moments(&b));
+            let all: Vec<f64> = a.iter().chain(&b).copied().collect();
+            prop_assert_eq!(merged.count() as usize, all.len());
+            let close = |x: f64, y: f64| (x - y).abs() <= 1e-9 * (1.0 + x.abs().max(y.abs()));
+            prop_assert!(close(merged.sum(), all.iter().sum()));
+            if all.len() > 1 {
+                let mean = all.iter().sum::<f64>() / all.len() as f64;
+                let ss: f64 = all.iter().map(|v| (v - mean).powi(2)).sum();
+                prop_assert!(close(merged.std_dev().unwrap(), (ss / (all.len() - 1) as f64).sqrt()));
+            }
+        }
+    }
+}

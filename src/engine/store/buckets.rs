@@ -1,0 +1,262 @@
+//! Values of one column rolled up by time: fine buckets for the last minutes, coarser ones for longer.
+//!
+//! A bucket covers (start, end], as a window does, so that a window whose length is a multiple of the
+//! step and whose end lies on the grid holds exactly what a Prometheus range holds.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::recent::Reading;
+use super::summary::Summary;
+use crate::engine::metric::Column;
+use crate::engine::sketch::{COARSE, FINE};
+use crate::engine::stats::Moments;
+use crate::engine::time::{Timestamp, millis};
+use crate::engine::window::Distribution;
+
+/// One resolution: buckets of `step`, kept for `reach`, then merged into the next.
+#[derive(Clone, Copy, Debug)]
+struct Tier {
+    step: i64,
+    reach: i64,
+    scale: u8,
+}
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Each step divides the next, so that a bucket rolls up into exactly one.
+const TIERS: [Tier; 4] = [
+    Tier { step: 10 * SECOND, reach: 15 * MINUTE, scale: FINE },
+    Tier { step: MINUTE, reach: 3 * HOUR, scale: FINE },
+    Tier { step: 10 * MINUTE, reach: 2 * DAY, scale: COARSE },
+    Tier { step: HOUR, reach: i64::MAX, scale: COARSE },
+];
+
+/// The times up to which each tier has been rolled into the next; the last is the end of retention.
+/// They only move forward, so that a record always finds the one tier that still takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Frontiers([i64; 4]);
+
+impl Default for Frontiers {
+    fn default() -> Self {
+        Self([i64::MIN; 4])
+    }
+}
+
+impl Frontiers {
+    /// Moves the frontiers to what `now` and `retention` ask for; whether any moved.
+    pub fn advance(&mut self, now: Timestamp, retention: Duration) -> bool {
+        let before = self.0;
+        let kept_from = now.millis().saturating_sub(millis(retention));
+        for (index, (frontier, tier)) in self.0.iter_mut().zip(TIERS).enumerate() {
+            let next_step = TIERS.get(index + 1).map_or(tier.step, |next| next.step);
+            let left = now.millis().saturating_sub(tier.reach).max(kept_from);
+            *frontier = (*frontier).max(left.div_euclid(next_step).saturating_mul(next_step));
+        }
+        self.0 != before
+    }
+
+    /// Whether a value of that time is still within retention.
+    pub fn keeps(&self, at: Timestamp) -> bool {
+        at.millis() > self.0[3]
+    }
+}
+
+/// The buckets of one column of one series.
+#[derive(Clone, Debug, Default)]
+pub struct Buckets {
+    tiers: [VecDeque<(i64, Summary)>; 4],
+}
+
+/// The number of the bucket of `step` milliseconds that holds `at`.
+fn slot(at: i64, step: i64) -> i64 {
+    at.saturating_sub(1).div_euclid(step)
+}
+
+impl Buckets {
+    /// Adds a value into the finest tier that its time has not left.
+    pub fn add(&mut self, column: Column, reading: Reading, frontiers: &Frontiers) {
+        let tiers = self.tiers.iter_mut().zip(TIERS).zip(frontiers.0);
+        for ((buckets, tier), frontier) in tiers {
+            if reading.at.millis() > frontier {
+                insert(
+                    buckets,
+                    slot(reading.at.millis(), tier.step),
+                    column,
+                    Summary::One(reading),
+                );
+                return;
+            }
+        }
+    }
+
+    /// Merges what has passed a frontier into the next tier and drops what has passed the last one.
+    pub fn roll_up(&mut self, column: Column, frontiers: &Frontiers) {
+        for index in 0..TIERS.len() {
+            let (Some(tier), Some(frontier)) = (TIERS.get(index), frontiers.0.get(index)) else {
+                return;
+            };
+            while let Some(buckets) = self.tiers.get_mut(index)
+                && let Some((number, _)) = buckets.front()
+                && (number + 1).saturating_mul(tier.step) <= *frontier
+                && let Some((number, mut summary)) = buckets.pop_front()
+            {
+                if let (Some(next), Some(coarser)) =
+                    (self.tiers.get_mut(index + 1), TIERS.get(index + 1))
+                {
+                    summary.coarsen(coarser.scale);
+                    let parent = (number * tier.step).div_euclid(coarser.step);
+                    insert(next, parent, column, summary);
+                }
+            }
+        }
+    }
+
+    /// Drops the oldest eighth of the coarsest tier that holds anything; how many buckets that was.
+    pub fn drop_oldest(&mut self) -> usize {
+        let coarse = self.tiers.iter_mut().skip(1).rev().find(|tier| !tier.is_empty());
+        coarse.map_or(0, |tier| {
+            let dropped = tier.len().div_ceil(8);
+            tier.drain(..dropped);
+            tier.shrink_to_fit();
+            dropped
+        })
+    }
+
+    /// Gathers what lies in (start, end], whole buckets: those that end after `start` and begin before `end`.
+    pub fn gather(
+        &self,
+        start: Timestamp,
+        end: Timestamp,
+        moments: &mut Moments,
+        last: &mut Option<Reading>,
+        mut wanted: Option<&mut Distribution>,
+    ) {
+        for (buckets, tier) in self.tiers.iter().zip(TIERS).rev() {
+            let from = buckets
+                .partition_point(|(number, _)| (number + 1) * tier.step <= start.millis());
+            for (number, summary) in buckets.range(from..) {
+                if number * tier.step >= end.millis() {
+                    break;
+                }
+                summary.gather(moments, last, wanted.as_deref_mut());
+            }
+        }
+    }
+
+    /// Heap bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        self.tiers
+            .iter()
+            .map(|tier| {
+                tier.capacity() * size_of::<(i64, Summary)>()
+                    + tier.iter().map(|(_, s)| s.heap_bytes()).sum::<usize>()
+            })
+            .sum()
+    }
+}
+
+/// Where the buckets that hold (start, …] really begin: the start of the bucket around `start`.
+pub fn effective_start(start: Timestamp, frontiers: &Frontiers) -> Timestamp {
+    let at = start.millis();
+    let tier = TIERS
+        .iter()
+        .zip(frontiers.0)
+        .find_map(|(tier, frontier)| (at >= frontier).then_some(tier));
+    let step = tier.map_or(HOUR, |tier| tier.step);
+    Timestamp::from_millis(slot(at.saturating_add(1), step).saturating_mul(step))
+}
+
+fn insert(buckets: &mut VecDeque<(i64, Summary)>, number: i64, column: Column, summary: Summary) {
+    // Nearly always the newest bucket or a new one after it.
+    let place = match buckets.back() {
+        Some((last, _)) if *last < number => Err(buckets.len()),
+        Some((last, _)) if *last == number => Ok(buckets.len() - 1),
+        _ => buckets.binary_search_by_key(&number, |(number, _)| *number),
+    };
+    match place {
+        Ok(found) => {
+            if let Some((_, existing)) = buckets.get_mut(found) {
+                existing.merge(column, &summary);
+            }
+        }
+        Err(place) => {
+            if place == buckets.len()
+                && let Some((_, finished)) = buckets.back_mut()
+            {
+                finished.pack();
+            }
+            buckets.insert(place, (number, summary));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    fn reading(seconds: i64, value: f64) -> Reading {
+        Reading { at: at(seconds), value, weight: 1.0 }
+    }
+
+    fn gather(buckets: &Buckets, start: i64, end: i64) -> (u64, f64) {
+        let (mut moments, mut last) = (Moments::default(), None);
+        buckets.gather(at(start), at(end), &mut moments, &mut last, None);
+        (moments.count(), moments.sum())
+    }
+
+    #[test]
+    fn a_window_on_the_grid_holds_what_a_prometheus_range_holds() {
+        let mut buckets = Buckets::default();
+        for (seconds, value) in [(100, 1.0), (101, 2.0), (110, 4.0), (111, 8.0), (120, 16.0)] {
+            buckets.add(Column::Duration, reading(seconds, value), &Frontiers::default());
+        }
+        assert_eq!(gather(&buckets, 100, 120), (4, 30.0));
+        assert_eq!(gather(&buckets, 110, 120), (2, 24.0));
+        // Off the grid it takes the whole bucket around its start.
+        assert_eq!(gather(&buckets, 105, 120), (4, 30.0));
+        assert_eq!(effective_start(at(105), &Frontiers::default()), at(100));
+        assert_eq!(effective_start(at(110), &Frontiers::default()), at(110));
+    }
+
+    #[test]
+    fn rolling_up_loses_nothing_until_retention() {
+        let mut buckets = Buckets::default();
+        let mut frontiers = Frontiers::default();
+        let retention = Duration::from_secs(10 * 24 * 3600);
+        let mut total = 0;
+        for minute in 0..(3 * 24 * 60) {
+            let now = minute * 60 + 30;
+            buckets.add(Column::Duration, reading(now, 1.0), &frontiers);
+            total += 1;
+            if frontiers.advance(at(now), retention) {
+                buckets.roll_up(Column::Duration, &frontiers);
+            }
+        }
+        let end = 3 * 24 * 3600;
+        assert_eq!(gather(&buckets, 0, end).0, total);
+        let held: Vec<usize> = buckets.tiers.iter().map(VecDeque::len).collect();
+        assert!(held[0] <= 17 && held[1] <= 180 && held[2] <= 290 && held[3] <= 25, "{held:?}");
+        frontiers.advance(at(end), Duration::from_secs(24 * 3600));
+        buckets.roll_up(Column::Duration, &frontiers);
+        assert_eq!(gather(&buckets, 0, end).0, 24 * 60);
+    }
+
+    #[test]
+    fn a_late_value_goes_to_the_finest_tier_that_still_takes_its_time() {
+        let (mut buckets, mut frontiers) = (Buckets::default(), Frontiers::default());
+        frontiers.advance(at(100_000), Duration::from_secs(90_000));
+        for (seconds, tier) in [(99_999, 0), (98_000, 1), (80_000, 2)] {
+            buckets.add(Column::Duration, reading(seconds, 1.0), &frontiers);
+            assert_eq!(buckets.tiers[tier].len(), 1, "{seconds}");
+        }
+        assert!(frontiers.keeps(at(13_000)) && !frontiers.keeps(at(7_000)));
+    }
+}

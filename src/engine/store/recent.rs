@@ -1,0 +1,150 @@
+//! The last measurements of a series, whole and exact: a ring of rows, a column per kind of value.
+
+use std::collections::VecDeque;
+
+use crate::engine::metric::Column;
+use crate::engine::time::Timestamp;
+
+/// A value with its time and its weight in a mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// When the operation ended.
+    pub at: Timestamp,
+    /// The value.
+    pub value: f64,
+    /// Its weight; 1 where nothing better is known.
+    pub weight: f64,
+}
+
+/// A ring of rows. A column exists once a value for it has come; where a row has none it holds NaN,
+/// which no measurement can.
+#[derive(Clone, Debug, Default)]
+pub struct Recent {
+    times: VecDeque<Timestamp>,
+    columns: Vec<(Column, VecDeque<f64>)>,
+}
+
+impl Recent {
+    /// Appends a row and drops the oldest beyond `capacity` rows.
+    pub fn push(&mut self, at: Timestamp, row: &[(Column, f64)], capacity: usize) {
+        for (column, value) in row {
+            self.column(*column).push_back(*value);
+        }
+        self.times.push_back(at);
+        let rows = self.times.len();
+        for (_, values) in &mut self.columns {
+            if values.len() < rows {
+                values.push_back(f64::NAN);
+            }
+        }
+        self.shrink(capacity);
+    }
+
+    fn column(&mut self, column: Column) -> &mut VecDeque<f64> {
+        let place = match self.columns.iter().position(|(c, _)| *c == column) {
+            Some(place) => place,
+            None => {
+                let earlier = std::iter::repeat_n(f64::NAN, self.times.len()).collect();
+                self.columns.push((column, earlier));
+                self.columns.len() - 1
+            }
+        };
+        #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
+        &mut self.columns[place].1
+    }
+
+    /// Drops the oldest rows beyond `capacity`.
+    pub fn shrink(&mut self, capacity: usize) {
+        let excess = self.times.len().saturating_sub(capacity);
+        if excess > 0 {
+            self.times.drain(..excess);
+            for (_, values) in &mut self.columns {
+                values.drain(..excess);
+            }
+        }
+    }
+
+    /// Gives memory beyond the rows held back to the system.
+    pub fn release(&mut self) {
+        self.times.shrink_to_fit();
+        for (_, values) in &mut self.columns {
+            values.shrink_to_fit();
+        }
+    }
+
+    /// The values of a column, latest row first.
+    pub fn latest_first(&self, column: Column) -> impl Iterator<Item = Reading> {
+        let find = |wanted| {
+            self.columns
+                .iter()
+                .find_map(|(c, values)| (*c == wanted).then_some(values))
+        };
+        let weights = column.weights().and_then(find);
+        let values = find(column);
+        values.into_iter().flat_map(move |values| {
+            (0..values.len()).rev().filter_map(move |row| {
+                let value = *values.get(row)?;
+                if value.is_nan() {
+                    return None;
+                }
+                let weight = weights
+                    .and_then(|weights| weights.get(row).copied())
+                    .filter(|weight| !weight.is_nan())
+                    .unwrap_or(1.0);
+                Some(Reading {
+                    at: *self.times.get(row)?,
+                    value,
+                    weight,
+                })
+            })
+        })
+    }
+
+    /// Rows held.
+    pub fn rows(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Heap bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let values: usize = self.columns.iter().map(|(_, v)| v.capacity()).sum();
+        (self.times.capacity() + values) * size_of::<f64>() + self.columns.capacity() * 48
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(recent: &Recent, column: Column) -> Vec<f64> {
+        recent.latest_first(column).map(|r| r.value).collect()
+    }
+
+    #[test]
+    fn the_oldest_rows_go_and_gaps_stay_gaps() {
+        let mut recent = Recent::default();
+        let at = Timestamp::from_millis;
+        recent.push(at(1), &[(Column::Duration, 1.0)], 3);
+        recent.push(at(2), &[(Column::Memory, 20.0)], 3);
+        recent.push(at(3), &[(Column::Duration, 3.0), (Column::Memory, 30.0)], 3);
+        assert_eq!(values(&recent, Column::Duration), [3.0, 1.0]);
+        recent.push(at(4), &[(Column::Duration, 4.0)], 3);
+        assert_eq!(values(&recent, Column::Duration), [4.0, 3.0]);
+        assert_eq!(values(&recent, Column::Memory), [30.0, 20.0]);
+        assert_eq!(values(&recent, Column::Cpu), []);
+        assert_eq!(recent.rows(), 3);
+    }
+
+    #[test]
+    fn weights_come_from_the_same_row() {
+        let mut recent = Recent::default();
+        let row = [(Column::Score(0), 0.9), (Column::ScoreSamples, 500.0)];
+        recent.push(Timestamp::default(), &row, 10);
+        recent.push(Timestamp::default(), &[(Column::Score(0), 0.8)], 10);
+        let weights: Vec<f64> = recent
+            .latest_first(Column::Score(0))
+            .map(|r| r.weight)
+            .collect();
+        assert_eq!(weights, [1.0, 500.0]);
+    }
+}

@@ -1,0 +1,354 @@
+//! What the exposition shows of a series: counters, histograms and gauges since the series began.
+
+use std::sync::Arc;
+
+use crate::engine::measurement::{Measurement, Outcome};
+use crate::engine::stats::Sum;
+use crate::engine::time::Timestamp;
+
+/// Upper bounds of a classic histogram's buckets, ascending, without the last one, which is +Inf.
+pub type Grid = Arc<[f64]>;
+
+/// Error classes kept apart per series; further ones count as `other`.
+const MAX_ERROR_CLASSES: usize = 32;
+/// Where further error classes are counted.
+const OTHER_CLASS: &str = "other";
+
+/// A cumulative classic histogram.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    /// The bounds.
+    pub grid: Grid,
+    counts: Box<[u64]>,
+    count: u64,
+    sum: Sum,
+}
+
+impl Histogram {
+    /// An empty histogram.
+    pub fn new(grid: Grid) -> Self {
+        let counts = vec![0; grid.len()].into_boxed_slice();
+        Self {
+            grid,
+            counts,
+            count: 0,
+            sum: Sum::default(),
+        }
+    }
+
+    /// Counts a value in the first bucket whose bound is not below it.
+    pub fn observe(&mut self, value: f64) {
+        let bucket = self.grid.partition_point(|bound| *bound < value);
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count += 1;
+        }
+        self.count += 1;
+        self.sum.add(value);
+    }
+
+    /// Values per bucket, not cumulative; what is in none of them is above the last bound.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Sum of values.
+    pub fn sum(&self) -> f64 {
+        self.sum.get()
+    }
+}
+
+/// The bucket bounds of each histogram.
+#[derive(Clone, Debug)]
+pub struct Grids {
+    /// Durations in seconds, where an operation has no grid of its own.
+    pub duration: Grid,
+    /// Durations in seconds by operation.
+    pub by_operation: std::collections::BTreeMap<String, Grid>,
+    /// Bytes.
+    pub memory: Grid,
+    /// Cores.
+    pub cores: Grid,
+    /// Samples per second.
+    pub throughput: Grid,
+}
+
+impl Default for Grids {
+    fn default() -> Self {
+        Self {
+            duration: Arc::from([
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+                60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
+            ]),
+            by_operation: std::collections::BTreeMap::new(),
+            // 1 MiB to 1 TiB by factors of four.
+            memory: (20..=40).step_by(2).map(|power| 2f64.powi(power)).collect(),
+            cores: Arc::from([
+                0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0,
+                256.0,
+            ]),
+            throughput: Arc::from([
+                0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6,
+                3e6, 1e7,
+            ]),
+        }
+    }
+}
+
+impl Grids {
+    fn durations_of(&self, operation: &str) -> Grid {
+        self.by_operation
+            .get(operation)
+            .unwrap_or(&self.duration)
+            .clone()
+    }
+}
+
+/// The latest value of a quality score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its value.
+    pub value: f64,
+    /// On how many samples it rests, where that was said.
+    pub samples: Option<u64>,
+    /// When it was measured.
+    pub at: Timestamp,
+}
+
+/// Everything of one series that `/metrics` shows.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// When the series began.
+    pub created: Timestamp,
+    /// When its last measurement ended.
+    pub last_at: Timestamp,
+    /// Successful operations.
+    pub successes: u64,
+    /// Failed operations.
+    pub failures: u64,
+    /// Durations of successful and of failed operations.
+    pub durations: [Option<Histogram>; 2],
+    /// Seconds of setup phases.
+    pub setup: Option<Histogram>,
+    /// Seconds of cleanup phases.
+    pub cleanup: Option<Histogram>,
+    /// Peak resident bytes.
+    pub memory_peak: Option<Histogram>,
+    /// Mean cores.
+    pub cpu_cores: Option<Histogram>,
+    /// Samples per second.
+    pub throughput: Option<Histogram>,
+    /// Latest resident bytes.
+    pub memory_bytes: Option<f64>,
+    /// Latest duration of a successful operation in seconds.
+    pub last_duration: Option<f64>,
+    /// Samples processed.
+    pub samples: Option<u64>,
+    /// CPU seconds used.
+    pub cpu_seconds: Option<Sum>,
+    /// Failures by class, in the order they first came.
+    pub errors: Vec<(Box<str>, u64)>,
+    /// Latest scores, sorted by name.
+    pub scores: Vec<Score>,
+    /// The latest measurement, whole.
+    pub last: Option<Box<Measurement>>,
+}
+
+impl Totals {
+    /// Durations of operations that ended with `outcome`.
+    pub fn durations(&self, outcome: Outcome) -> Option<&Histogram> {
+        match outcome {
+            Outcome::Success => self.durations[0].as_ref(),
+            Outcome::Failure => self.durations[1].as_ref(),
+        }
+    }
+
+    /// Counts a measurement that ended `at`.
+    pub fn record(&mut self, m: Measurement, at: Timestamp, grids: &Grids) {
+        let failed = m.outcome == Outcome::Failure;
+        if m.is_operation {
+            if failed {
+                self.failures += 1;
+                self.count_error(m.error_class.as_deref().unwrap_or_default());
+            } else {
+                self.successes += 1;
+            }
+        }
+        // A gauge shows the latest state, so a late record must not set it back.
+        let latest = at >= self.last_at;
+        self.last_at = self.last_at.max(at);
+        if let Some(seconds) = m.duration_seconds {
+            self.durations[usize::from(failed)]
+                .get_or_insert_with(|| Histogram::new(grids.durations_of(m.key.operation())))
+                .observe(seconds);
+            if latest && !failed {
+                self.last_duration = Some(seconds);
+            }
+        }
+        let throughput = m.throughput().filter(|_| !failed);
+        for (histogram, value, grid) in [
+            (&mut self.setup, m.setup_seconds.filter(|_| !failed), &grids.duration),
+            (&mut self.cleanup, m.cleanup_seconds.filter(|_| !failed), &grids.duration),
+            (&mut self.memory_peak, m.memory_peak_bytes, &grids.memory),
+            (&mut self.cpu_cores, m.cpu_cores, &grids.cores),
+            (&mut self.throughput, throughput, &grids.throughput),
+        ] {
+            if let Some(value) = value {
+                histogram
+                    .get_or_insert_with(|| Histogram::new(grid.clone()))
+                    .observe(value);
+            }
+        }
+        if latest && let Some(bytes) = m.memory_bytes {
+            self.memory_bytes = Some(bytes);
+        }
+        if let Some(samples) = m.samples {
+            let total = self.samples.get_or_insert_default();
+            *total = total.saturating_add(samples);
+        }
+        if let Some(seconds) = m.cpu_seconds() {
+            self.cpu_seconds.get_or_insert_default().add(seconds);
+        }
+        if !failed {
+            self.record_scores(&m, at);
+        }
+        if latest {
+            match &mut self.last {
+                Some(last) => **last = m,
+                None => self.last = Some(Box::new(m)),
+            }
+        }
+    }
+
+    fn count_error(&mut self, class: &str) {
+        let full = self.errors.len() >= MAX_ERROR_CLASSES;
+        let place = self.errors.iter().position(|(c, _)| **c == *class);
+        let (class, place) = match place {
+            None if full => (
+                OTHER_CLASS,
+                self.errors.iter().position(|(c, _)| **c == *OTHER_CLASS),
+            ),
+            place => (class, place),
+        };
+        match place.and_then(|place| self.errors.get_mut(place)) {
+            Some((_, count)) => *count += 1,
+            None => self.errors.push((class.into(), 1)),
+        }
+    }
+
+    fn record_scores(&mut self, m: &Measurement, at: Timestamp) {
+        for (name, value) in &m.quality {
+            let score = Score {
+                name: name.clone(),
+                value: *value,
+                samples: m.quality_samples,
+                at,
+            };
+            match self.scores.binary_search_by(|s| s.name.cmp(name)) {
+                Ok(found) => {
+                    if let Some(existing) = self.scores.get_mut(found)
+                        && at >= existing.at
+                    {
+                        *existing = score;
+                    }
+                }
+                Err(place) => self.scores.insert(place, score),
+            }
+        }
+    }
+
+    /// Heap bytes held, roughly.
+    pub fn heap_bytes(&self) -> usize {
+        let histograms = self.durations.iter().chain([
+            &self.setup,
+            &self.cleanup,
+            &self.memory_peak,
+            &self.cpu_cores,
+            &self.throughput,
+        ]);
+        size_of::<Self>()
+            + histograms
+                .flatten()
+                .map(|h| h.counts.len() * size_of::<u64>())
+                .sum::<usize>()
+            + self.errors.len() * 40
+            + self.scores.capacity() * size_of::<Score>()
+            + self.last.as_ref().map_or(0, |_| size_of::<Measurement>() + 64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::measurement::Draft;
+
+    fn record(totals: &mut Totals, at: i64, draft: Draft<'_>) {
+        let measurement = Measurement::new(Draft { operation: "op", ..draft }).unwrap();
+        totals.record(measurement, Timestamp::from_millis(at), &Grids::default());
+    }
+
+    #[test]
+    fn failures_do_not_mix_into_latency_throughput_or_quality() {
+        let mut totals = Totals::default();
+        let failed = Draft {
+            duration_seconds: Some(9.0),
+            samples: Some(10),
+            outcome: Some(Outcome::Failure),
+            error_class: "Timeout",
+            quality: vec![("f1", 0.1)],
+            ..Draft::default()
+        };
+        record(&mut totals, 1, failed);
+        assert_eq!((totals.successes, totals.failures), (0, 1));
+        assert_eq!(totals.durations(Outcome::Failure).unwrap().count(), 1);
+        assert!(totals.durations(Outcome::Success).is_none());
+        assert!(totals.throughput.is_none() && totals.scores.is_empty());
+        assert_eq!(totals.errors, [("Timeout".into(), 1)]);
+    }
+
+    #[test]
+    fn a_late_record_counts_but_does_not_set_gauges_back() {
+        let mut totals = Totals::default();
+        let lasting = |seconds| Draft {
+            duration_seconds: Some(seconds),
+            memory_bytes: Some(seconds * 100.0),
+            quality: vec![("f1", seconds / 10.0)],
+            ..Draft::default()
+        };
+        record(&mut totals, 2_000, lasting(2.0));
+        record(&mut totals, 1_000, lasting(1.0));
+        assert_eq!(totals.successes, 2);
+        assert_eq!(totals.last_duration, Some(2.0));
+        assert_eq!(totals.memory_bytes, Some(200.0));
+        assert_eq!(totals.scores[0].value, 0.2);
+        assert_eq!(totals.last_at, Timestamp::from_millis(2_000));
+    }
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket() {
+        let mut histogram = Histogram::new(Arc::from([1.0, 2.0]));
+        for value in [0.5, 1.0, 1.5, 2.0, 2.5] {
+            histogram.observe(value);
+        }
+        assert_eq!(histogram.counts(), [2, 2]);
+        assert_eq!((histogram.count(), histogram.sum()), (5, 7.5));
+    }
+
+    #[test]
+    fn error_classes_beyond_the_cap_are_counted_together() {
+        let mut totals = Totals::default();
+        for n in 0..40 {
+            let class = format!("E{n}");
+            let outcome = Some(Outcome::Failure);
+            record(&mut totals, n, Draft { outcome, error_class: &class, ..Draft::default() });
+        }
+        assert_eq!(totals.errors.len(), MAX_ERROR_CLASSES + 1);
+        assert_eq!(totals.errors.last().unwrap(), &("other".into(), 8));
+    }
+}

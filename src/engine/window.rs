@@ -1,0 +1,110 @@
+//! A series, or several merged, cut to a span of time or to the last runs.
+
+use std::time::Duration;
+
+use super::measurement::count;
+use super::metric::Stat;
+use super::sketch::{Packed, Sketch};
+use super::stats::{self, Moments};
+use super::store::Reading;
+
+/// How far back a window reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// The last stretch of time.
+    Time(Duration),
+    /// The last so many values.
+    Runs(u32),
+}
+
+/// Beyond this many values the exact ones go into the sketch.
+const EXACT: usize = 1_000;
+
+/// The values of a window as far as quantiles need them: exact while they are few.
+#[derive(Clone, Debug, Default)]
+pub struct Distribution {
+    exact: Vec<f64>,
+    sketch: Sketch,
+}
+
+impl Distribution {
+    /// Adds one value.
+    pub fn add(&mut self, value: f64) {
+        if self.exact.len() >= EXACT {
+            for value in self.exact.drain(..) {
+                self.sketch.add(value);
+            }
+        }
+        self.exact.push(value);
+    }
+
+    /// Adds all values of a sketch.
+    pub fn merge(&mut self, sketch: &Sketch) {
+        self.sketch.merge(sketch);
+    }
+
+    /// Adds all values of a packed sketch.
+    pub fn merge_packed(&mut self, packed: &Packed) {
+        self.sketch.merge_packed(packed);
+    }
+
+    /// The `q`-quantile: exact as long as no value came from a sketch.
+    fn quantile(&self, q: f64) -> Option<f64> {
+        if self.sketch.count() == 0 {
+            let mut sorted = self.exact.clone();
+            sorted.sort_by(f64::total_cmp);
+            return stats::linear(&sorted, q);
+        }
+        let mut sketch = self.sketch.clone();
+        self.exact.iter().for_each(|value| sketch.add(*value));
+        sketch.quantile(q)
+    }
+}
+
+/// What a rule sees of its data at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    /// Count, sums and extremes: exact.
+    pub moments: Moments,
+    /// The value with the latest time.
+    pub last: Option<Reading>,
+    /// The values; empty unless a quantile was asked for.
+    pub distribution: Distribution,
+    /// The stretch of time the values really cover.
+    pub covered: Duration,
+    /// How many values the series have ever taken; it grows when the window gains data.
+    pub arrivals: u64,
+}
+
+impl Window {
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.moments.count()
+    }
+
+    /// A statistic of the values; `None` where it is undefined.
+    pub fn stat(&self, stat: Stat) -> Option<f64> {
+        if self.count() == 0 {
+            return None;
+        }
+        match stat {
+            Stat::Mean => self.moments.mean(),
+            Stat::Quantile(q) => {
+                // An estimate never leaves the range of what was measured, which is known exactly.
+                let (min, max) = (self.moments.min()?, self.moments.max()?);
+                Some(self.distribution.quantile(q)?.clamp(min, max))
+            }
+            Stat::Min => self.moments.min(),
+            Stat::Max => self.moments.max(),
+            Stat::Last => self.last.map(|reading| reading.value),
+            Stat::Sum => Some(self.moments.sum()),
+            Stat::Count => Some(count(self.count())),
+            Stat::StdDev => self.moments.std_dev(),
+            Stat::PerSecond => {
+                let seconds = self.covered.as_secs_f64();
+                (seconds > 0.0).then(|| count(self.count()) / seconds)
+            }
+        }
+        .filter(|value| value.is_finite())
+    }
+}
