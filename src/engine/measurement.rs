@@ -293,10 +293,7 @@ mod tests {
             })
         };
         assert!(with("r2", -0.5).is_ok());
-        assert_eq!(
-            with("duration", 0.5).unwrap_err().field,
-            "quality.duration"
-        );
+        assert_eq!(with("duration", 0.5).unwrap_err().field, "quality.duration");
         assert_eq!(with("f1", f64::NAN).unwrap_err().field, "quality.f1");
         assert_eq!(with("f-1", 0.5).unwrap_err().field, "quality");
     }

@@ -157,8 +157,9 @@ impl Metric {
             | Self::Errors
             | Self::ErrorRatio => Some(Worse::Up),
             Self::Samples | Self::Throughput | Self::Rate => Some(Worse::Down),
-            Self::Score(name) => matches!(&**name, "accuracy" | "precision" | "recall" | "f1")
-                .then_some(Worse::Down),
+            Self::Score(name) => {
+                matches!(&**name, "accuracy" | "precision" | "recall" | "f1").then_some(Worse::Down)
+            }
         }
     }
 
@@ -208,7 +209,8 @@ pub enum Stat {
 
 impl Stat {
     /// Names a rule may use, for messages.
-    pub const ALLOWED: &'static str = "mean, median, p50 to p99.9, min, max, last, sum, count, stddev";
+    pub const ALLOWED: &'static str =
+        "mean, median, p50 to p99.9, min, max, last, sum, count, stddev";
 
     /// The statistic of that name.
     pub fn named(name: &str) -> Option<Self> {

@@ -1,11 +1,329 @@
-//! The pure engine: it decides, and time is an argument.
+//! The pure engine: measurements in, verdicts and notifications out.
+//!
+//! It does no I/O, reads no clock, logs nothing and never waits: time is an argument, and everything
+//! that happens is a call with its time. So the same engine runs live, over recorded data and in rule
+//! unit tests, with the same result every time.
+
+pub mod time;
+
+pub mod series;
+
+pub mod selector;
+
+pub mod metric;
 
 pub mod measurement;
-pub mod metric;
-pub mod selector;
-pub mod series;
-pub mod sketch;
+
 pub mod stats;
+
+pub mod sketch;
+
 pub mod store;
-pub mod time;
+
 pub mod window;
+
+pub mod template;
+
+pub mod condition;
+
+pub mod rule;
+
+pub mod alert;
+
+pub mod dispatch;
+
+pub mod admission;
+
+pub mod judge;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admission::{Admission, Admitted, Answer, Batch};
+use dispatch::{Dispatcher, Notification, Receiver, Route};
+use judge::{Effects, GroupState, RuleState, Scope};
+use rule::{External, Mode, RuleGroup};
+use store::{Store, StoreSettings};
+use time::Now;
+use window::{Reach, Window};
+
+/// Everything the engine is told by its configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Bounds of the store.
+    pub store: StoreSettings,
+    /// The rules.
+    pub groups: Vec<RuleGroup>,
+    /// The root of the routes; `None` when nobody is told by opwatch itself.
+    pub route: Option<Route>,
+    /// Those who can be told.
+    pub receivers: Vec<Receiver>,
+    /// What all alerts share.
+    pub external: External,
+    /// How often Alertmanagers are told again.
+    pub resend_delay: Duration,
+    /// Announce every firing level instead of the highest only.
+    pub send_levels: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            store: StoreSettings::default(),
+            groups: Vec::new(),
+            route: None,
+            receivers: Vec::new(),
+            external: External::default(),
+            resend_delay: Duration::from_secs(60),
+            send_levels: false,
+        }
+    }
+}
+
+/// A rule that is due: its place among the groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    group: usize,
+    rule: usize,
+}
+
+/// The engine. Its owner calls it with what happens, in order.
+#[derive(Debug)]
+pub struct Engine {
+    store: Store,
+    admission: Admission,
+    groups: Vec<GroupState>,
+    dispatcher: Dispatcher,
+    external: Arc<External>,
+    resend_delay: Duration,
+    send_levels: bool,
+    paused_since: Option<Duration>,
+    /// Time in which judging was paused; the clocks of alerts leave it out.
+    paused: Duration,
+}
+
+impl Engine {
+    /// An engine without any data.
+    pub fn new(settings: Settings, now: Now) -> Self {
+        let mut engine = Self {
+            store: Store::new(settings.store.clone()),
+            admission: Admission::default(),
+            groups: Vec::new(),
+            dispatcher: Dispatcher::new(None, Vec::new()),
+            external: Arc::default(),
+            resend_delay: settings.resend_delay,
+            send_levels: false,
+            paused_since: None,
+            paused: Duration::ZERO,
+        };
+        engine.reconfigure(settings, now);
+        engine.store.sweep(now);
+        engine
+    }
+
+    /// Takes a new configuration. Rules whose definition is the same keep their state; alerts of the
+    /// others end and are told so.
+    pub fn reconfigure(&mut self, settings: Settings, now: Now) -> Effects {
+        let longest_run = settings
+            .groups
+            .iter()
+            .flat_map(|group| &group.rules)
+            .filter_map(|rule| match rule.condition.need().reach {
+                Reach::Runs(runs) => usize::try_from(runs).ok(),
+                Reach::Time(_) => None,
+            })
+            .max();
+        self.store.need_history(longest_run.unwrap_or_default());
+        self.store.set_settings(settings.store);
+        // What alerts share is part of their identity, so a change of it starts all of them anew.
+        let same_identity = self.external.labels == settings.external.labels;
+        self.external = Arc::new(settings.external);
+        self.resend_delay = settings.resend_delay;
+        self.send_levels = settings.send_levels;
+        let mut old = std::mem::take(&mut self.groups);
+        for group in settings.groups {
+            let mut group = GroupState::new(group, now);
+            let before = old
+                .iter_mut()
+                .find(|old| old.file == group.file && old.name == group.name);
+            if let Some(before) = before.filter(|_| same_identity) {
+                group.inherit(before);
+            }
+            self.groups.push(group);
+        }
+        let mut effects = Effects::default();
+        for mut group in old {
+            let scope = self.scope(now, group.interval);
+            for rule in &mut group.rules {
+                rule.abandon(&scope, &mut effects);
+            }
+        }
+        for announced in &effects.announced {
+            self.dispatcher.update(announced, now);
+        }
+        self.dispatcher
+            .replace(settings.route, settings.receivers, now);
+        effects
+    }
+
+    /// Decides over a batch: what is taken gets its place, what is not is answered with its reason.
+    pub fn admit(&mut self, batch: Batch, now: Now) -> (Vec<Admitted>, Arc<Answer>) {
+        self.admission.admit(batch, &mut self.store, now)
+    }
+
+    /// Whether memory is so short that nothing more should be taken in.
+    pub fn is_full(&self) -> bool {
+        self.store.is_full()
+    }
+
+    /// Takes what was admitted and has been committed. It cannot fail.
+    pub fn apply(&mut self, admitted: Vec<Admitted>, now: Now) {
+        for one in admitted {
+            self.store
+                .record(one.series, one.measurement, one.at, one.late, now);
+        }
+    }
+
+    /// Moves time on in the store and begins every group that is due; returns their rules, in order.
+    pub fn due(&mut self, now: Now) -> Vec<Due> {
+        self.store.sweep(now);
+        if self.paused_since.is_some() {
+            return Vec::new();
+        }
+        let mut due = Vec::new();
+        for (number, group) in self.groups.iter_mut().enumerate() {
+            if group.due <= now.steady {
+                group.begin(now);
+                due.extend((0..group.rules.len()).map(|rule| Due {
+                    group: number,
+                    rule,
+                }));
+            }
+        }
+        due
+    }
+
+    /// When the next group is due for judging or for telling, on the steady clock.
+    pub fn next_due(&self) -> Option<Duration> {
+        let judging = self.groups.iter().map(|group| group.due);
+        judging
+            .filter(|_| self.paused_since.is_none())
+            .chain(self.dispatcher.next_due())
+            .min()
+    }
+
+    /// The data of a rule from the local store, which answers at once.
+    pub fn answer(&mut self, due: Due, now: Now) -> judge::Answer {
+        let Some(scope) = self.scope_of(due, now) else {
+            return judge::Answer::new();
+        };
+        match rule_of(&mut self.groups, due) {
+            Some(rule) => rule.answer(&self.store, &scope),
+            None => judge::Answer::new(),
+        }
+    }
+
+    /// Judges a rule by its data.
+    pub fn evaluate(&mut self, due: Due, answer: &[(series::Labels, Window)], now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let Some(scope) = self.scope_of(due, now) else {
+            return effects;
+        };
+        let limit = self.groups.get(due.group).map_or(0, |group| group.limit);
+        if let Some(rule) = rule_of(&mut self.groups, due) {
+            rule.judge(answer, limit, &scope, &mut effects);
+        }
+        for announced in &effects.announced {
+            self.dispatcher.update(announced, now);
+        }
+        effects
+    }
+
+    /// Notes how long answering and judging a rule took, for the API and the engine's own metrics.
+    pub fn note_duration(&mut self, due: Due, took: Duration) {
+        if let Some(group) = self.groups.get_mut(due.group) {
+            if due.rule == 0 {
+                group.took = Duration::ZERO;
+            }
+            group.took += took;
+            if let Some(rule) = group.rules.get_mut(due.rule) {
+                rule.took = took;
+            }
+        }
+    }
+
+    /// The notifications that are to be sent now.
+    pub fn flush(&mut self, now: Now) -> Vec<Notification> {
+        self.dispatcher.flush(now)
+    }
+
+    /// Stops judging; measurements are still taken in.
+    pub fn pause(&mut self, now: Now) {
+        self.paused_since.get_or_insert(now.steady);
+    }
+
+    /// Goes on judging. The time in between counts for no alert's clock.
+    pub fn resume(&mut self, now: Now) {
+        if let Some(since) = self.paused_since.take() {
+            self.paused += now.steady.saturating_sub(since);
+            for group in &mut self.groups {
+                group.skip_to(now);
+            }
+        }
+    }
+
+    /// Whether judging is paused.
+    pub fn is_paused(&self) -> bool {
+        self.paused_since.is_some()
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The groups with their rules and alerts, for reading.
+    pub fn groups(&self) -> &[GroupState] {
+        &self.groups
+    }
+
+    /// Counts of what came in.
+    pub fn ingest_counts(&self) -> admission::IngestCounts {
+        self.admission.counts
+    }
+
+    /// What all alerts share.
+    pub fn external(&self) -> &External {
+        &self.external
+    }
+
+    fn scope_of(&self, due: Due, now: Now) -> Option<Scope> {
+        let group = self.groups.get(due.group)?;
+        Some(self.scope(now, group.interval))
+    }
+
+    fn scope(&self, now: Now, interval: Duration) -> Scope {
+        Scope {
+            now: Now {
+                wall: now.wall,
+                steady: now.steady.saturating_sub(self.paused),
+            },
+            external: self.external.clone(),
+            interval,
+            resend_delay: self.resend_delay,
+            send_levels: self.send_levels,
+        }
+    }
+}
+
+/// The rule that is due, unless it is switched off.
+fn rule_of(groups: &mut [GroupState], due: Due) -> Option<&mut RuleState> {
+    groups
+        .get_mut(due.group)?
+        .rules
+        .get_mut(due.rule)
+        .filter(|rule| rule.rule.mode != Mode::Off)
+}
+
+#[cfg(test)]
+mod tests;

@@ -102,14 +102,12 @@ impl Default for Hold {
     }
 }
 
-/// A label or annotation: its name, the text as written, and the text ready to render.
+/// A label or annotation whose text is a template.
 #[derive(Clone, Debug)]
 pub struct Templated {
     /// Name of the label or annotation.
     pub name: String,
-    /// The text as written, for the API.
-    pub source: String,
-    /// The text ready to render.
+    /// Its text.
     pub template: Template,
 }
 
@@ -151,12 +149,12 @@ pub struct RuleGroup {
     pub rules: Vec<Rule>,
 }
 
-/// What the templates of rules may refer to by `$name`.
+/// What the templates of annotations may refer to by `$name`; those of labels only to the first four.
 pub const TEMPLATE_VARIABLES: &[&str] = &[
     "labels",
-    "value",
     "externalLabels",
     "externalURL",
+    "value",
     "threshold",
     "n",
     "metric",

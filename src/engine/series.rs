@@ -254,7 +254,9 @@ fn check_label(name: &str, value: &str) -> Result<(), FieldFault> {
     if !is_label_name(name) {
         return Err(FieldFault::new(
             "labels",
-            format!("{name:?} is no label name; letters, digits and `_`, not starting with a digit"),
+            format!(
+                "{name:?} is no label name; letters, digits and `_`, not starting with a digit"
+            ),
         ));
     }
     if name.starts_with("__") || RESERVED_LABELS.contains(&name) {

@@ -393,7 +393,10 @@ mod tests {
             let mut coarse = sketch(&[value]);
             coarse.coarsen(COARSE);
             let estimate = coarse.quantile(0.5).unwrap();
-            assert!(((estimate - value) / value).abs() < 0.044, "{value} {estimate}");
+            assert!(
+                ((estimate - value) / value).abs() < 0.044,
+                "{value} {estimate}"
+            );
         }
     }
 }

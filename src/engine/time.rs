@@ -61,9 +61,7 @@ impl Timestamp {
 
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(
-            u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default(),
-        )
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
     }
 }
 

@@ -37,7 +37,10 @@ impl Comparison {
             Self::Below => value < limit,
             Self::AtLeast => value >= limit,
             Self::AtMost => value <= limit,
-            #[expect(clippy::float_cmp, reason = "`equals` means exactly equal, as `==` in PromQL")]
+            #[expect(
+                clippy::float_cmp,
+                reason = "`equals` means exactly equal, as `==` in PromQL"
+            )]
             Self::Equals => value == limit,
         }
     }
@@ -136,7 +139,10 @@ mod tests {
     fn window(values: &[f64]) -> Window {
         let mut moments = Moments::default();
         values.iter().for_each(|v| moments.add(*v, 1.0));
-        Window { moments, ..Window::default() }
+        Window {
+            moments,
+            ..Window::default()
+        }
     }
 
     fn threshold(comparison: Comparison, limit: f64) -> Threshold {
@@ -145,7 +151,11 @@ mod tests {
             stat: Stat::Mean,
             reach: Reach::Runs(10),
             comparison,
-            levels: vec![Level { severity: None, limit, recover: None }],
+            levels: vec![Level {
+                severity: None,
+                limit,
+                recover: None,
+            }],
             min_samples: 1,
         }
     }
@@ -188,7 +198,10 @@ mod tests {
         let mut threshold = threshold(Comparison::Above, 1.0);
         threshold.min_samples = 3;
         assert_eq!(standing(&threshold, &[], true), Standing::NoData);
-        assert_eq!(standing(&threshold, &[9.0, 9.0], true), Standing::Insufficient);
+        assert_eq!(
+            standing(&threshold, &[9.0, 9.0], true),
+            Standing::Insufficient
+        );
         assert_eq!(standing(&threshold, &[9.0; 3], true), Standing::Breached);
     }
 

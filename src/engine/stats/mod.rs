@@ -4,5 +4,5 @@ mod moments;
 mod quantile;
 
 pub use moments::{Moments, Sum};
-pub use quantile::{linear, mean, std_dev};
 pub(crate) use quantile::{between, ranks};
+pub use quantile::{linear, mean, std_dev};

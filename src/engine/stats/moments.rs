@@ -179,10 +179,7 @@ mod tests {
     fn too_few_values_have_no_spread_and_none_have_nothing() {
         assert_eq!(moments(&[1.0]).std_dev(), None);
         let empty = moments(&[]);
-        assert_eq!(
-            (empty.mean(), empty.min(), empty.max()),
-            (None, None, None)
-        );
+        assert_eq!((empty.mean(), empty.min(), empty.max()), (None, None, None));
     }
 
     proptest! {

@@ -60,7 +60,11 @@ mod tests {
             (75.0, 7.75),
             (100.0, 10.0),
         ] {
-            assert_eq!(linear(&values, percent / 100.0), Some(expected), "p{percent}");
+            assert_eq!(
+                linear(&values, percent / 100.0),
+                Some(expected),
+                "p{percent}"
+            );
         }
         assert_eq!(linear(&[], 0.5), None);
         assert_eq!(linear(&[3.0], 0.99), Some(3.0));

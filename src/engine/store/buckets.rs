@@ -29,10 +29,26 @@ const DAY: i64 = 24 * HOUR;
 
 /// Each step divides the next, so that a bucket rolls up into exactly one.
 const TIERS: [Tier; 4] = [
-    Tier { step: 10 * SECOND, reach: 15 * MINUTE, scale: FINE },
-    Tier { step: MINUTE, reach: 3 * HOUR, scale: FINE },
-    Tier { step: 10 * MINUTE, reach: 2 * DAY, scale: COARSE },
-    Tier { step: HOUR, reach: i64::MAX, scale: COARSE },
+    Tier {
+        step: 10 * SECOND,
+        reach: 15 * MINUTE,
+        scale: FINE,
+    },
+    Tier {
+        step: MINUTE,
+        reach: 3 * HOUR,
+        scale: FINE,
+    },
+    Tier {
+        step: 10 * MINUTE,
+        reach: 2 * DAY,
+        scale: COARSE,
+    },
+    Tier {
+        step: HOUR,
+        reach: i64::MAX,
+        scale: COARSE,
+    },
 ];
 
 /// The times up to which each tier has been rolled into the next; the last is the end of retention.
@@ -117,7 +133,12 @@ impl Buckets {
 
     /// Drops the oldest eighth of the coarsest tier that holds anything; how many buckets that was.
     pub fn drop_oldest(&mut self) -> usize {
-        let coarse = self.tiers.iter_mut().skip(1).rev().find(|tier| !tier.is_empty());
+        let coarse = self
+            .tiers
+            .iter_mut()
+            .skip(1)
+            .rev()
+            .find(|tier| !tier.is_empty());
         coarse.map_or(0, |tier| {
             let dropped = tier.len().div_ceil(8);
             tier.drain(..dropped);
@@ -136,8 +157,8 @@ impl Buckets {
         mut wanted: Option<&mut Distribution>,
     ) {
         for (buckets, tier) in self.tiers.iter().zip(TIERS).rev() {
-            let from = buckets
-                .partition_point(|(number, _)| (number + 1) * tier.step <= start.millis());
+            let from =
+                buckets.partition_point(|(number, _)| (number + 1) * tier.step <= start.millis());
             for (number, summary) in buckets.range(from..) {
                 if number * tier.step >= end.millis() {
                     break;
@@ -203,7 +224,11 @@ mod tests {
     }
 
     fn reading(seconds: i64, value: f64) -> Reading {
-        Reading { at: at(seconds), value, weight: 1.0 }
+        Reading {
+            at: at(seconds),
+            value,
+            weight: 1.0,
+        }
     }
 
     fn gather(buckets: &Buckets, start: i64, end: i64) -> (u64, f64) {
@@ -216,7 +241,11 @@ mod tests {
     fn a_window_on_the_grid_holds_what_a_prometheus_range_holds() {
         let mut buckets = Buckets::default();
         for (seconds, value) in [(100, 1.0), (101, 2.0), (110, 4.0), (111, 8.0), (120, 16.0)] {
-            buckets.add(Column::Duration, reading(seconds, value), &Frontiers::default());
+            buckets.add(
+                Column::Duration,
+                reading(seconds, value),
+                &Frontiers::default(),
+            );
         }
         assert_eq!(gather(&buckets, 100, 120), (4, 30.0));
         assert_eq!(gather(&buckets, 110, 120), (2, 24.0));
@@ -243,7 +272,10 @@ mod tests {
         let end = 3 * 24 * 3600;
         assert_eq!(gather(&buckets, 0, end).0, total);
         let held: Vec<usize> = buckets.tiers.iter().map(VecDeque::len).collect();
-        assert!(held[0] <= 17 && held[1] <= 180 && held[2] <= 290 && held[3] <= 25, "{held:?}");
+        assert!(
+            held[0] <= 17 && held[1] <= 180 && held[2] <= 290 && held[3] <= 25,
+            "{held:?}"
+        );
         frontiers.advance(at(end), Duration::from_secs(24 * 3600));
         buckets.roll_up(Column::Duration, &frontiers);
         assert_eq!(gather(&buckets, 0, end).0, 24 * 60);

@@ -202,7 +202,11 @@ impl Store {
         let mut row: Vec<(Column, f64)> = Vec::with_capacity(8 + m.quality.len());
         self.columns_of(&m, &mut row);
         let frontiers = self.frontiers;
-        let Some(series) = self.series.get_mut(id.0 as usize).and_then(Option::as_deref_mut) else {
+        let Some(series) = self
+            .series
+            .get_mut(id.0 as usize)
+            .and_then(Option::as_deref_mut)
+        else {
             return;
         };
         series.in_flight = series.in_flight.saturating_sub(1);
@@ -210,7 +214,8 @@ impl Store {
         series.touched = now.steady;
         let weight_of = |column: Column| {
             let wanted = column.weights()?;
-            row.iter().find_map(|(c, value)| (*c == wanted).then_some(*value))
+            row.iter()
+                .find_map(|(c, value)| (*c == wanted).then_some(*value))
         };
         for (column, value) in &row {
             let reading = Reading {
@@ -236,7 +241,10 @@ impl Store {
         let succeeded = |value: Option<f64>| value.filter(|_| !failed);
         row.extend(
             [
-                (Column::Outcome, m.is_operation.then_some(f64::from(u8::from(failed)))),
+                (
+                    Column::Outcome,
+                    m.is_operation.then_some(f64::from(u8::from(failed))),
+                ),
                 (Column::Duration, succeeded(m.duration_seconds)),
                 (Column::Setup, succeeded(m.setup_seconds)),
                 (Column::Cleanup, succeeded(m.cleanup_seconds)),

@@ -131,7 +131,7 @@ mod tests {
         recent.push(at(4), &[(Column::Duration, 4.0)], 3);
         assert_eq!(values(&recent, Column::Duration), [4.0, 3.0]);
         assert_eq!(values(&recent, Column::Memory), [30.0, 20.0]);
-        assert_eq!(values(&recent, Column::Cpu), []);
+        assert!(values(&recent, Column::Cpu).is_empty());
         assert_eq!(recent.rows(), 3);
     }
 

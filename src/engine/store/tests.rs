@@ -37,7 +37,13 @@ fn windows_by_time_and_by_runs_agree_on_the_same_values() {
         let median = window.stat(Stat::Quantile(0.5)).unwrap();
         assert!((median - 5.5).abs() < 0.06, "{median}");
     }
-    let last_five = store.window(&ids(&store), Column::Duration, Reach::Runs(5), true, now.wall);
+    let last_five = store.window(
+        &ids(&store),
+        Column::Duration,
+        Reach::Runs(5),
+        true,
+        now.wall,
+    );
     assert_eq!(last_five.stat(Stat::Quantile(0.5)), Some(8.0));
 }
 
@@ -47,7 +53,10 @@ fn merged_series_give_the_window_of_all_values() {
     for second in 0..10u32 {
         let now = Now::invented(NOW + Duration::from_secs(second.into()));
         let host = if second % 2 == 0 { "a" } else { "b" };
-        let draft = Draft { labels: vec![("host", host)], ..lasting("op", second.into()) };
+        let draft = Draft {
+            labels: vec![("host", host)],
+            ..lasting("op", second.into())
+        };
         put(&mut store, draft, now);
     }
     let now = Now::invented(NOW + Duration::from_secs(10)).wall;
@@ -65,7 +74,14 @@ fn error_ratio_and_rate_come_from_outcomes() {
     let now = Now::invented(NOW);
     for n in 0..20 {
         let outcome = (n < 5).then_some(Outcome::Failure);
-        put(&mut store, Draft { outcome, ..lasting("op", 1.0) }, now);
+        put(
+            &mut store,
+            Draft {
+                outcome,
+                ..lasting("op", 1.0)
+            },
+            now,
+        );
     }
     let minute = Reach::Time(Duration::from_secs(60));
     let column = store.column(&Metric::ErrorRatio).unwrap();
@@ -79,18 +95,27 @@ fn error_ratio_and_rate_come_from_outcomes() {
 
 #[test]
 fn beyond_the_cap_totals_stay_exact_in_overflow_series() {
-    let settings = StoreSettings { max_series: 8, ..StoreSettings::default() };
+    let settings = StoreSettings {
+        max_series: 8,
+        ..StoreSettings::default()
+    };
     let mut store = Store::new(settings);
     let now = Now::invented(NOW);
     let hosts: Vec<String> = (0..100).map(|n| format!("h{n}")).collect();
     let mut seen = Vec::new();
     for host in &hosts {
-        let draft = Draft { labels: vec![("host", host)], ..lasting("op", 1.0) };
+        let draft = Draft {
+            labels: vec![("host", host)],
+            ..lasting("op", 1.0)
+        };
         seen.push(put(&mut store, draft, now));
     }
     assert_eq!(seen[7], None);
     assert_eq!(seen[8], Some(Overflow::Labels));
-    assert_eq!(put(&mut store, lasting("new", 1.0), now), Some(Overflow::Operation));
+    assert_eq!(
+        put(&mut store, lasting("new", 1.0), now),
+        Some(Overflow::Operation)
+    );
     let operations: u64 = store.series().map(|(_, s)| s.totals.successes).sum();
     assert_eq!(operations, 101);
     assert_eq!(store.len(), 8 + 2);
@@ -102,10 +127,17 @@ fn beyond_the_cap_totals_stay_exact_in_overflow_series() {
 
 #[test]
 fn an_idle_series_makes_room_once_it_has_left_the_exposition() {
-    let settings = StoreSettings { max_series: 2, ..StoreSettings::default() };
+    let settings = StoreSettings {
+        max_series: 2,
+        ..StoreSettings::default()
+    };
     let mut store = Store::new(settings);
     put(&mut store, lasting("a", 1.0), Now::invented(NOW));
-    put(&mut store, lasting("b", 1.0), Now::invented(NOW + Duration::from_secs(60)));
+    put(
+        &mut store,
+        lasting("b", 1.0),
+        Now::invented(NOW + Duration::from_secs(60)),
+    );
     let later = Now::invented(NOW + Duration::from_secs(2 * 3_600));
     assert_eq!(put(&mut store, lasting("c", 1.0), later), None);
     let operations: Vec<&str> = store.series().map(|(_, s)| s.key.operation()).collect();
@@ -135,7 +167,11 @@ fn case_41_memory_is_bounded_and_statistics_agree() {
     let of_all = store.window(&ids(&store), Column::Duration, runs, true, now);
     let of_each: u64 = ids(&store)
         .iter()
-        .map(|id| store.window(&[*id], Column::Duration, runs, true, now).count())
+        .map(|id| {
+            store
+                .window(&[*id], Column::Duration, runs, true, now)
+                .count()
+        })
         .sum();
     assert_eq!((of_all.count(), of_each), (50, 500));
     let total: u64 = store.series().map(|(_, s)| s.totals.successes).sum();

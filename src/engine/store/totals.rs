@@ -184,7 +184,9 @@ impl Totals {
         let latest = at >= self.last_at;
         self.last_at = self.last_at.max(at);
         if let Some(seconds) = m.duration_seconds {
-            self.durations[usize::from(failed)]
+            let [successful, unsuccessful] = &mut self.durations;
+            let durations = if failed { unsuccessful } else { successful };
+            durations
                 .get_or_insert_with(|| Histogram::new(grids.durations_of(m.key.operation())))
                 .observe(seconds);
             if latest && !failed {
@@ -193,8 +195,16 @@ impl Totals {
         }
         let throughput = m.throughput().filter(|_| !failed);
         for (histogram, value, grid) in [
-            (&mut self.setup, m.setup_seconds.filter(|_| !failed), &grids.duration),
-            (&mut self.cleanup, m.cleanup_seconds.filter(|_| !failed), &grids.duration),
+            (
+                &mut self.setup,
+                m.setup_seconds.filter(|_| !failed),
+                &grids.duration,
+            ),
+            (
+                &mut self.cleanup,
+                m.cleanup_seconds.filter(|_| !failed),
+                &grids.duration,
+            ),
             (&mut self.memory_peak, m.memory_peak_bytes, &grids.memory),
             (&mut self.cpu_cores, m.cpu_cores, &grids.cores),
             (&mut self.throughput, throughput, &grids.throughput),
@@ -279,7 +289,10 @@ impl Totals {
                 .sum::<usize>()
             + self.errors.len() * 40
             + self.scores.capacity() * size_of::<Score>()
-            + self.last.as_ref().map_or(0, |_| size_of::<Measurement>() + 64)
+            + self
+                .last
+                .as_ref()
+                .map_or(0, |_| size_of::<Measurement>() + 64)
     }
 }
 
@@ -289,7 +302,11 @@ mod tests {
     use crate::engine::measurement::Draft;
 
     fn record(totals: &mut Totals, at: i64, draft: Draft<'_>) {
-        let measurement = Measurement::new(Draft { operation: "op", ..draft }).unwrap();
+        let measurement = Measurement::new(Draft {
+            operation: "op",
+            ..draft
+        })
+        .unwrap();
         totals.record(measurement, Timestamp::from_millis(at), &Grids::default());
     }
 
@@ -346,7 +363,15 @@ mod tests {
         for n in 0..40 {
             let class = format!("E{n}");
             let outcome = Some(Outcome::Failure);
-            record(&mut totals, n, Draft { outcome, error_class: &class, ..Draft::default() });
+            record(
+                &mut totals,
+                n,
+                Draft {
+                    outcome,
+                    error_class: &class,
+                    ..Draft::default()
+                },
+            );
         }
         assert_eq!(totals.errors.len(), MAX_ERROR_CLASSES + 1);
         assert_eq!(totals.errors.last().unwrap(), &("other".into(), 8));

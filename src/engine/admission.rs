@@ -1,0 +1,239 @@
+//! What is taken in and what is refused, decided before anything is stored.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::measurement::Measurement;
+use super::series::FieldFault;
+use super::store::{Overflow, SeriesId, Store};
+use super::time::{Now, Timestamp};
+
+/// A measurement may be this far ahead of the clock.
+pub const MAX_AHEAD: Duration = Duration::from_secs(10);
+/// Older than this it is late: it counts, but is no recent run.
+pub const LATE_AFTER: Duration = Duration::from_secs(3_600);
+
+/// How long a repeated id is known, and how many ids are.
+const ID_MEMORY: Duration = Duration::from_secs(600);
+const MAX_IDS: usize = 200_000;
+/// Answers kept for repeated batches: per client, and clients.
+const BATCHES_PER_CLIENT: usize = 16;
+const MAX_CLIENTS: usize = 1_024;
+
+/// Records of one request.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Who sends it and which of its batches it is, where the client says so.
+    pub origin: Option<Origin>,
+    /// The records, each already checked; a bad one keeps its place.
+    pub records: Vec<Result<Measurement, FieldFault>>,
+}
+
+/// `Opwatch-Batch: CLIENT/SEQ`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's own name.
+    pub client: String,
+    /// Which of its batches it is.
+    pub sequence: u64,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Records taken, duplicates included.
+    pub accepted: u64,
+    /// Of them, records that had been taken before.
+    pub duplicates: u64,
+    /// Records refused: their place in the batch and why.
+    pub rejected: Vec<(usize, FieldFault)>,
+}
+
+/// A measurement that has been taken, with its place.
+#[derive(Debug)]
+pub struct Admitted {
+    pub(super) series: SeriesId,
+    pub(super) at: Timestamp,
+    pub(super) late: bool,
+    pub(super) measurement: Measurement,
+}
+
+/// Counts of what came in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IngestCounts {
+    /// Records received.
+    pub received: u64,
+    /// Records taken, without duplicates.
+    pub accepted: u64,
+    /// Records taken before.
+    pub duplicates: u64,
+    /// Records refused because a field is bad.
+    pub invalid: u64,
+    /// Records refused because they are older than the retention.
+    pub too_old: u64,
+    /// Records refused because they are ahead of the clock.
+    pub future: u64,
+    /// Records taken late.
+    pub late: u64,
+    /// Records put into an overflow series.
+    pub overflow: u64,
+    /// Ids forgotten before their time because there were too many.
+    pub ids_evicted: u64,
+    /// Batches that were sent again.
+    pub repeated_batches: u64,
+}
+
+/// Decides what is taken in.
+#[derive(Debug, Default)]
+pub struct Admission {
+    ids: HashMap<u64, Duration>,
+    id_order: VecDeque<(u64, Duration)>,
+    answers: HashMap<String, VecDeque<(u64, Arc<Answer>)>>,
+    clients: VecDeque<String>,
+    /// What came in.
+    pub counts: IngestCounts,
+}
+
+impl Admission {
+    /// Decides over a batch. A repeated batch is answered as the first was and admits nothing.
+    pub fn admit(
+        &mut self,
+        batch: Batch,
+        store: &mut Store,
+        now: Now,
+    ) -> (Vec<Admitted>, Arc<Answer>) {
+        if let Some(answer) = batch
+            .origin
+            .as_ref()
+            .and_then(|origin| self.answered(origin))
+        {
+            self.counts.repeated_batches += 1;
+            return (Vec::new(), answer);
+        }
+        let mut answer = Answer::default();
+        let mut admitted = Vec::with_capacity(batch.records.len());
+        self.forget_ids(now);
+        for (index, record) in batch.records.into_iter().enumerate() {
+            self.counts.received += 1;
+            let taken = match record {
+                Ok(measurement) => self.admit_one(measurement, store, now),
+                Err(fault) => {
+                    self.counts.invalid += 1;
+                    Err(fault)
+                }
+            };
+            match taken {
+                Ok(taken) => {
+                    answer.accepted += 1;
+                    match taken {
+                        Some(taken) => admitted.push(taken),
+                        None => answer.duplicates += 1,
+                    }
+                }
+                Err(fault) => answer.rejected.push((index, fault)),
+            }
+        }
+        self.counts.accepted += answer.accepted - answer.duplicates;
+        self.counts.duplicates += answer.duplicates;
+        let answer = Arc::new(answer);
+        if let Some(origin) = batch.origin {
+            self.remember(origin, answer.clone());
+        }
+        (admitted, answer)
+    }
+
+    /// Takes one measurement; `None` when it is a duplicate.
+    fn admit_one(
+        &mut self,
+        measurement: Measurement,
+        store: &mut Store,
+        now: Now,
+    ) -> Result<Option<Admitted>, FieldFault> {
+        let at = measurement.at.unwrap_or(now.wall);
+        if at > now.wall.after(MAX_AHEAD) {
+            self.counts.future += 1;
+            return Err(FieldFault::new(
+                "timestamp",
+                format!(
+                    "{at} is {:.0} s ahead of the clock; at most {} s is allowed",
+                    at.since(now.wall).as_secs_f64(),
+                    MAX_AHEAD.as_secs()
+                ),
+            ));
+        }
+        if !store.keeps(at) {
+            self.counts.too_old += 1;
+            return Err(FieldFault::new(
+                "timestamp",
+                format!(
+                    "{at} is older than the retention of {} h",
+                    store.settings().retention.as_secs() / 3_600
+                ),
+            ));
+        }
+        // Only a record that is taken uses up its id.
+        if let Some(id) = measurement.id
+            && !self.is_new(id, now)
+        {
+            return Ok(None);
+        }
+        let late = at < now.wall.before(LATE_AFTER);
+        self.counts.late += u64::from(late);
+        let (series, overflow): (SeriesId, Option<Overflow>) = store.place(&measurement.key, now);
+        self.counts.overflow += u64::from(overflow.is_some());
+        Ok(Some(Admitted {
+            series,
+            at,
+            late,
+            measurement,
+        }))
+    }
+
+    fn is_new(&mut self, id: u64, now: Now) -> bool {
+        if self.ids.contains_key(&id) {
+            return false;
+        }
+        if self.ids.len() >= MAX_IDS
+            && let Some((oldest, _)) = self.id_order.pop_front()
+        {
+            self.ids.remove(&oldest);
+            self.counts.ids_evicted += 1;
+        }
+        self.ids.insert(id, now.steady);
+        self.id_order.push_back((id, now.steady));
+        true
+    }
+
+    fn forget_ids(&mut self, now: Now) {
+        while let Some((id, seen)) = self.id_order.front()
+            && now.steady.saturating_sub(*seen) > ID_MEMORY
+        {
+            self.ids.remove(id);
+            self.id_order.pop_front();
+        }
+    }
+
+    fn answered(&self, origin: &Origin) -> Option<Arc<Answer>> {
+        self.answers
+            .get(&origin.client)?
+            .iter()
+            .find_map(|(sequence, answer)| (*sequence == origin.sequence).then(|| answer.clone()))
+    }
+
+    fn remember(&mut self, origin: Origin, answer: Arc<Answer>) {
+        if !self.answers.contains_key(&origin.client) {
+            if self.clients.len() >= MAX_CLIENTS
+                && let Some(oldest) = self.clients.pop_front()
+            {
+                self.answers.remove(&oldest);
+            }
+            self.clients.push_back(origin.client.clone());
+        }
+        let answers = self.answers.entry(origin.client).or_default();
+        if answers.len() >= BATCHES_PER_CLIENT {
+            answers.pop_front();
+        }
+        answers.push_back((origin.sequence, answer));
+    }
+}

@@ -1,0 +1,110 @@
+//! Who is told what, and when: alerts are routed to receivers, grouped, and told once.
+
+mod group;
+mod route;
+
+use std::sync::Arc;
+
+use super::alert::EndReason;
+use super::series::Labels;
+use super::time::Timestamp;
+pub use group::Dispatcher;
+pub use route::{GroupBy, Integration, Receiver, Route, Timing};
+
+/// An alert as people and systems are told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Announced {
+    /// Alertmanager's fingerprint of `labels`.
+    pub fingerprint: u64,
+    /// Its identity, with external labels.
+    pub labels: Labels,
+    /// What it says.
+    pub annotations: Labels,
+    /// When it began to fire.
+    pub starts_at: Timestamp,
+    /// When and why it ended; `None` while it fires.
+    pub ended: Option<(Timestamp, EndReason)>,
+    /// Where its rule can be looked at.
+    pub generator_url: String,
+    /// The rule's name.
+    pub rule: String,
+    /// `threshold_exceeded`, `no_data`, …
+    pub alert_type: &'static str,
+    /// What was measured.
+    pub metric: String,
+    /// Which statistic of it.
+    pub stat: String,
+    /// Its latest value.
+    pub value: Option<f64>,
+    /// What it was compared with.
+    pub limit: f64,
+    /// On how many values it rests.
+    pub n: u64,
+}
+
+impl Announced {
+    /// Whether it fires.
+    pub fn is_firing(&self) -> bool {
+        self.ended.is_none()
+    }
+}
+
+/// Why a notification is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotifyReason {
+    /// The group has not been told of before.
+    First,
+    /// An alert has begun to fire.
+    NewFiring,
+    /// An alert has ended and others still fire.
+    NewResolved,
+    /// All alerts have ended.
+    AllResolved,
+    /// Nothing is new, but it has been a while.
+    Repeat,
+}
+
+impl NotifyReason {
+    /// As logs and the API name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::NewFiring => "new_firing",
+            Self::NewResolved => "new_resolved",
+            Self::AllResolved => "all_resolved",
+            Self::Repeat => "repeat",
+        }
+    }
+}
+
+/// One message to one integration of one receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notification {
+    /// Stable over every attempt to deliver it, so that a receiver can tell a repeat: 16 hex digits.
+    pub id: String,
+    /// The receiver's name.
+    pub receiver: String,
+    /// Which of the receiver's integrations, counted over all of them in the order of the file.
+    pub integration: usize,
+    /// Alertmanager's key of the group: `{}:{alertname="A"}`.
+    pub group_key: String,
+    /// The labels its alerts share because they are grouped by them.
+    pub group_labels: Labels,
+    /// The alerts, firing ones first.
+    pub alerts: Vec<Arc<Announced>>,
+    /// Why it is sent.
+    pub reason: NotifyReason,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+impl Notification {
+    /// `firing` while any alert fires, else `resolved`.
+    pub fn status(&self) -> &'static str {
+        if self.alerts.iter().any(|alert| alert.is_firing()) {
+            "firing"
+        } else {
+            "resolved"
+        }
+    }
+}
