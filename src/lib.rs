@@ -1,2 +1,4 @@
 //! opwatch
+pub mod document;
 pub mod engine;
+pub mod secret;
