@@ -350,7 +350,8 @@ mod tests {
             let estimate = sketch(&values).quantile(q).unwrap();
             values.sort_by(f64::total_cmp);
             let (low, high, fraction) = stats::ranks(q, values.len() as u64 - 1);
-            let (low, high) = (values[low as usize], values[high as usize]);
+            let at = |rank| values[usize::try_from(rank).unwrap()];
+            let (low, high) = (at(low), at(high));
             let allowed = 0.011 * (low.abs() * (1.0 - fraction) + high.abs() * fraction) + 1e-12;
             let exact = stats::between(low, high, fraction);
             prop_assert!((estimate - exact).abs() <= allowed, "{estimate} {exact}");

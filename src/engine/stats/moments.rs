@@ -191,7 +191,7 @@ mod tests {
             let mut merged = moments(&a);
             merged.merge(&moments(&b));
             let all: Vec<f64> = a.iter().chain(&b).copied().collect();
-            prop_assert_eq!(merged.count() as usize, all.len());
+            prop_assert_eq!(merged.count(), all.len() as u64);
             let close = |x: f64, y: f64| (x - y).abs() <= 1e-9 * (1.0 + x.abs().max(y.abs()));
             prop_assert!(close(merged.sum(), all.iter().sum()));
             if all.len() > 1 {

@@ -28,7 +28,9 @@ fn ids(store: &Store) -> Vec<SeriesId> {
 fn windows_by_time_and_by_runs_agree_on_the_same_values() {
     let mut store = Store::new(StoreSettings::default());
     let now = Now::invented(NOW);
-    (1..=10).for_each(|n| drop(put(&mut store, lasting("op", f64::from(n)), now)));
+    for n in 1..=10 {
+        put(&mut store, lasting("op", f64::from(n)), now);
+    }
     for reach in [Reach::Time(Duration::from_secs(60)), Reach::Runs(10)] {
         let window = store.window(&ids(&store), Column::Duration, reach, true, now.wall);
         assert_eq!(window.count(), 10);
