@@ -340,3 +340,192 @@ pub fn abandon(state: AlertState, now: Now) -> (AlertState, Option<Change>) {
         } => end(active_at, fired_at, EndReason::Gone, now),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Standing::{Breached, Holds, Insufficient, NoData as Blind};
+
+    const INTERVAL: u64 = 10;
+
+    /// Runs a state machine over standings an interval apart; one letter a step: `.` inactive,
+    /// `p` pending, `F` firing, `r` resolved.
+    fn run(hold: &Hold, standings: &[Standing]) -> String {
+        let mut state = AlertState::Inactive;
+        let mut letters = String::new();
+        for (step, standing) in (100u64..).zip(standings) {
+            let verdict = Verdict {
+                standing: *standing,
+                value: Some(1.0),
+                limit: 0.0,
+                n: 1,
+                gained: *standing != Blind,
+            };
+            let now = Now::invented(Duration::from_secs(step * INTERVAL));
+            (state, _) = advance(state, &verdict, hold, now);
+            letters.push(match state {
+                AlertState::Inactive => '.',
+                AlertState::Pending { .. } => 'p',
+                AlertState::Firing { .. } => 'F',
+                AlertState::Resolved { .. } => 'r',
+            });
+        }
+        letters
+    }
+
+    fn standings(letters: &str) -> Vec<Standing> {
+        letters
+            .chars()
+            .map(|letter| match letter {
+                'B' => Breached,
+                'h' => Holds,
+                'i' => Insufficient,
+                _ => Blind,
+            })
+            .collect()
+    }
+
+    fn hold(seconds: u64) -> Hold {
+        Hold {
+            hold: Duration::from_secs(seconds),
+            ..Hold::default()
+        }
+    }
+
+    fn check(hold: &Hold, cases: &[(&str, &str)]) {
+        for (given, expected) in cases {
+            assert_eq!(run(hold, &standings(given)), *expected, "{given} {hold:?}");
+        }
+    }
+
+    #[test]
+    fn pending_alert_fires_at_the_first_evaluation_after_its_hold() {
+        check(&hold(0), &[("hBh", ".Fr"), ("BhB", "FrF")]);
+        check(&hold(5), &[("BBh", "pFr"), ("BhB", "p.p")]);
+        check(&hold(10), &[("BB", "pF")]);
+        check(&hold(11), &[("BBB", "ppF")]);
+        check(&hold(30), &[("BBBBB", "pppFF"), ("BBhBBBB", "pp.pppF")]);
+    }
+
+    #[test]
+    fn missing_data_pauses_the_hold_and_neither_ends_nor_fires_it() {
+        check(
+            &hold(20),
+            &[
+                ("BB__BBB", "pppppFF"),
+                ("BBiiBBB", "pppppFF"),
+                ("B_B_B_B", "ppppppp"),
+            ],
+        );
+    }
+
+    #[test]
+    fn pending_ends_when_data_has_been_missing_for_too_long() {
+        let hold = Hold {
+            stale_after: Duration::from_secs(30),
+            ..hold(60)
+        };
+        check(&hold, &[("B____B", "pppp.p"), ("B___B", "ppppp")]);
+    }
+
+    #[test]
+    fn a_firing_alert_keeps_through_a_gap_until_it_is_stale() {
+        let hold = Hold {
+            stale_after: Duration::from_secs(30),
+            ..hold(0)
+        };
+        check(
+            &hold,
+            &[("B___B", "FFFFF"), ("B____", "FFFFr"), ("Bi_ih", "FFFFr")],
+        );
+    }
+
+    #[test]
+    fn no_data_resolve_takes_missing_data_for_good_news() {
+        let hold = Hold {
+            no_data: NoData::Resolve,
+            ..hold(10)
+        };
+        check(&hold, &[("BB_B", "pFrp"), ("B_BB", "p.pF"), ("BBi", "pFr")]);
+    }
+
+    #[test]
+    fn keep_firing_for_counts_from_the_first_good_evaluation_and_starts_again_with_a_bad_one() {
+        let hold = Hold {
+            keep_firing_for: Duration::from_secs(20),
+            ..hold(0)
+        };
+        check(&hold, &[("Bhhhh", "FFFrr"), ("BhBhhh", "FFFFFr")]);
+    }
+
+    #[test]
+    fn for_samples_counts_among_the_last_evaluations_that_gained_data() {
+        let hold = Hold {
+            for_samples: Some(ForSamples { breached: 3, of: 5 }),
+            ..hold(0)
+        };
+        check(
+            &hold,
+            &[
+                ("BBB", "ppF"),
+                ("BhBhB", "ppppF"),
+                ("BhhBhhB", "ppppppp"),
+                ("Bhhhhh", "ppppp."),
+                ("B_B_B", "ppppF"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_resolved_alert_is_forgotten_after_its_retention() {
+        let resolved = AlertState::Resolved {
+            active_at: Timestamp::default(),
+            fired_at: Timestamp::default(),
+            resolved_at: Timestamp::default(),
+            since: Duration::ZERO,
+            reason: EndReason::Recovered,
+        };
+        let verdict = Verdict {
+            standing: Holds,
+            value: None,
+            limit: 0.0,
+            n: 0,
+            gained: false,
+        };
+        for (seconds, kept) in [(900, true), (901, false)] {
+            let now = Now::invented(Duration::from_secs(seconds));
+            let (state, change) = advance(resolved, &verdict, &Hold::default(), now);
+            assert_eq!((state == resolved, change), (kept, None));
+        }
+    }
+
+    #[test]
+    fn times_tell_when_it_was_first_breached_when_it_fired_and_when_it_ended() {
+        let at = |seconds| Now::invented(Duration::from_secs(seconds));
+        let verdict = |standing| Verdict {
+            standing,
+            value: None,
+            limit: 0.0,
+            n: 1,
+            gained: true,
+        };
+        let (pending, change) =
+            advance(AlertState::Inactive, &verdict(Breached), &hold(10), at(100));
+        assert_eq!(change, Some(Change::Started));
+        let (firing, change) = advance(pending, &verdict(Breached), &hold(10), at(110));
+        assert_eq!(change, Some(Change::Fired));
+        let (ended, change) = advance(firing, &verdict(Holds), &hold(10), at(120));
+        assert_eq!(change, Some(Change::Resolved(EndReason::Recovered)));
+        let AlertState::Resolved {
+            active_at,
+            fired_at,
+            resolved_at,
+            ..
+        } = ended
+        else {
+            panic!("{ended:?}");
+        };
+        let seconds = [active_at, fired_at, resolved_at].map(Timestamp::millis);
+        assert_eq!(seconds, [100_000, 110_000, 120_000]);
+    }
+}

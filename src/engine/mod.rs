@@ -36,16 +36,20 @@ pub mod admission;
 
 pub mod judge;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{Admission, Admitted, Answer, Batch};
 use dispatch::{Dispatcher, Notification, Receiver, Route};
-use judge::{Effects, GroupState, RuleState, Scope};
+use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use rule::{External, Mode, RuleGroup};
 use store::{Store, StoreSettings};
 use time::Now;
 use window::{Reach, Window};
+
+/// Changes of alerts that are remembered.
+const HISTORY: usize = 1_000;
 
 /// Everything the engine is told by its configuration.
 #[derive(Clone, Debug)]
@@ -97,6 +101,8 @@ pub struct Engine {
     external: Arc<External>,
     resend_delay: Duration,
     send_levels: bool,
+    /// The last changes of alerts, oldest first.
+    history: VecDeque<AlertChange>,
     paused_since: Option<Duration>,
     /// Time in which judging was paused; the clocks of alerts leave it out.
     paused: Duration,
@@ -113,6 +119,7 @@ impl Engine {
             external: Arc::default(),
             resend_delay: settings.resend_delay,
             send_levels: false,
+            history: VecDeque::new(),
             paused_since: None,
             paused: Duration::ZERO,
         };
@@ -233,10 +240,22 @@ impl Engine {
         if let Some(rule) = rule_of(&mut self.groups, due) {
             rule.judge(answer, limit, &scope, &mut effects);
         }
+        self.note(&effects, now);
+        effects
+    }
+
+    fn note(&mut self, effects: &Effects, now: Now) {
         for announced in &effects.announced {
             self.dispatcher.update(announced, now);
         }
-        effects
+        self.history.extend(effects.changes.iter().cloned());
+        let excess = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..excess);
+    }
+
+    /// The last changes of alerts, oldest first.
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = &AlertChange> {
+        self.history.iter()
     }
 
     /// Notes how long answering and judging a rule took, for the API and the engine's own metrics.

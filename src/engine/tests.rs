@@ -1,1 +1,458 @@
 //! The engine as its owner sees it: events in, effects out, in invented time.
+
+use super::admission::Origin;
+use super::alert::EndReason;
+use super::condition::{Comparison, Condition, Level, Threshold};
+use super::dispatch::Announced;
+use super::measurement::{Draft, Measurement};
+use super::metric::{Metric, Stat};
+use super::rule::{Hold, NoData, Rule, Severity, Templated};
+use super::selector::Selector;
+use super::series::Labels;
+use super::template::Template;
+use super::time::Timestamp;
+use super::*;
+
+fn at(seconds: u64) -> Now {
+    Now::invented(Duration::from_secs(1_000_000 + seconds))
+}
+
+fn level(severity: Severity, limit: f64) -> Level {
+    Level {
+        severity: Some(severity),
+        limit,
+        recover: None,
+    }
+}
+
+/// `Slow`: the last duration above 10 medium, above 20 critical.
+fn rule() -> Rule {
+    Rule {
+        name: "Slow".into(),
+        select: Selector::default(),
+        by: vec!["operation".into(), "algorithm".into()],
+        condition: Condition::Threshold(Threshold {
+            metric: Metric::Duration,
+            stat: Stat::Last,
+            reach: Reach::Runs(1),
+            comparison: Comparison::Above,
+            levels: vec![
+                level(Severity::Medium, 10.0),
+                level(Severity::Critical, 20.0),
+            ],
+            min_samples: 1,
+        }),
+        hold: Hold::default(),
+        mode: Mode::Active,
+        labels: vec![Templated {
+            name: "team".into(),
+            template: Template::parse("{{ $labels.operation }}-team", &["labels"]).unwrap(),
+        }],
+        annotations: vec![Templated {
+            name: "summary".into(),
+            template: Template::parse(
+                "{{ $value }} over {{ $threshold }}",
+                &["value", "threshold"],
+            )
+            .unwrap(),
+        }],
+        definition: 1,
+    }
+}
+
+fn engine(rule: Rule) -> Engine {
+    let group = RuleGroup {
+        file: "rules.yaml".into(),
+        name: "group".into(),
+        interval: Duration::from_secs(10),
+        limit: 0,
+        rules: vec![rule],
+    };
+    Engine::new(
+        Settings {
+            groups: vec![group],
+            ..Settings::default()
+        },
+        at(0),
+    )
+}
+
+fn measure(engine: &mut Engine, operation: &str, seconds: f64, now: Now) -> Arc<Answer> {
+    let draft = Draft {
+        operation,
+        duration_seconds: Some(seconds),
+        ..Draft::default()
+    };
+    send(engine, vec![draft], None, now)
+}
+
+fn send(
+    engine: &mut Engine,
+    drafts: Vec<Draft<'_>>,
+    origin: Option<Origin>,
+    now: Now,
+) -> Arc<Answer> {
+    let records = drafts.into_iter().map(Measurement::new).collect();
+    let (admitted, answer) = engine.admit(Batch { origin, records }, now);
+    engine.apply(admitted, now);
+    answer
+}
+
+fn tick(engine: &mut Engine, now: Now) -> Effects {
+    let mut all = Effects::default();
+    for due in engine.due(now) {
+        let answer = engine.answer(due, now);
+        let effects = engine.evaluate(due, &answer, now);
+        all.changes.extend(effects.changes);
+        all.announced.extend(effects.announced);
+        all.to_alertmanager.extend(effects.to_alertmanager);
+    }
+    all
+}
+
+/// Severity and whether it fires, in the order they are told.
+fn told(effects: &Effects) -> Vec<(String, bool)> {
+    let word = |a: &Arc<Announced>| (a.labels.get("severity").to_owned(), a.is_firing());
+    effects.announced.iter().map(word).collect()
+}
+
+fn words(words: &[(&str, bool)]) -> Vec<(String, bool)> {
+    words
+        .iter()
+        .map(|(s, firing)| ((*s).to_owned(), *firing))
+        .collect()
+}
+
+#[test]
+fn case_7_only_the_highest_level_is_announced_and_a_fall_tells_the_lower_first() {
+    let mut engine = engine(rule());
+    for (seconds, value, expected) in [
+        (0, 15.0, words(&[("medium", true)])),
+        (10, 25.0, words(&[("critical", true), ("medium", false)])),
+        (20, 25.0, words(&[("critical", true)])),
+        (30, 15.0, words(&[("medium", true), ("critical", false)])),
+        (40, 5.0, words(&[("medium", false)])),
+        (50, 5.0, words(&[])),
+    ] {
+        measure(&mut engine, "op", value, at(seconds));
+        assert_eq!(
+            told(&tick(&mut engine, at(seconds))),
+            expected,
+            "at {seconds}"
+        );
+    }
+}
+
+#[test]
+fn a_lower_level_that_takes_over_keeps_its_own_start() {
+    let mut engine = engine(rule());
+    measure(&mut engine, "op", 15.0, at(0));
+    let started = tick(&mut engine, at(0)).announced[0].starts_at;
+    measure(&mut engine, "op", 25.0, at(10));
+    tick(&mut engine, at(10));
+    measure(&mut engine, "op", 15.0, at(20));
+    let effects = tick(&mut engine, at(20));
+    assert_eq!(effects.announced[0].starts_at, started);
+    assert_eq!(
+        effects.announced[1].ended,
+        Some((at(20).wall, EndReason::Recovered))
+    );
+}
+
+#[test]
+fn labels_are_rendered_once_and_annotations_at_every_evaluation() {
+    let mut engine = engine(rule());
+    measure(&mut engine, "op", 15.0, at(0));
+    let first = tick(&mut engine, at(0)).announced.remove(0);
+    measure(&mut engine, "op", 16.5, at(10));
+    let second = tick(&mut engine, at(10)).announced.remove(0);
+    let expected: Labels = [
+        ("alertname", "Slow"),
+        ("operation", "op"),
+        ("severity", "medium"),
+        ("team", "op-team"),
+    ]
+    .into_iter()
+    .collect();
+    assert_eq!((&first.labels, &second.labels), (&expected, &expected));
+    assert_eq!(first.annotations.get("summary"), "15 over 10");
+    assert_eq!(second.annotations.get("summary"), "16.5 over 10");
+    assert_eq!(first.starts_at, second.starts_at);
+}
+
+#[test]
+fn case_6_a_thousand_offending_measurements_are_one_alert() {
+    let mut engine = engine(rule());
+    for second in 0..100 {
+        for _ in 0..10 {
+            measure(&mut engine, "op", 15.0, at(second));
+        }
+        tick(&mut engine, at(second));
+    }
+    let rule = &engine.groups()[0].rules[0];
+    assert_eq!(rule.alerts().filter(|a| a.state.is_firing()).count(), 1);
+    assert_eq!(engine.history().count(), 1);
+}
+
+#[test]
+fn alertmanagers_are_told_again_only_after_more_than_the_resend_delay() {
+    let mut engine = engine(rule());
+    measure(&mut engine, "op", 15.0, at(0));
+    let mut sent = Vec::new();
+    for seconds in (0..200).step_by(10) {
+        for (_, valid_until) in tick(&mut engine, at(seconds)).to_alertmanager {
+            sent.push((seconds, valid_until.since(at(seconds).wall).as_secs()));
+        }
+    }
+    // Delay 60 s, interval 10 s: the next evaluation after *more* than 60 s is at 70 s.
+    assert_eq!(sent, [(0, 240), (70, 240), (140, 240)]);
+}
+
+#[test]
+fn a_resolved_alert_is_told_to_alertmanagers_for_fifteen_minutes() {
+    let mut engine = engine(rule());
+    measure(&mut engine, "op", 15.0, at(0));
+    tick(&mut engine, at(0));
+    measure(&mut engine, "op", 5.0, at(5));
+    let mut sent = Vec::new();
+    for seconds in (10..1_200).step_by(10) {
+        for (alert, end) in tick(&mut engine, at(seconds)).to_alertmanager {
+            assert_eq!((alert.is_firing(), end), (false, at(10).wall));
+            sent.push(seconds);
+        }
+    }
+    assert_eq!(sent.first(), Some(&10));
+    let last = sent.last().copied().unwrap();
+    assert!((800..=910).contains(&last), "{sent:?}");
+}
+
+#[test]
+fn missing_data_raises_an_alert_of_its_own_where_the_rule_asks_for_it() {
+    let mut rule = rule();
+    rule.hold.no_data = NoData::Alert;
+    rule.condition = Condition::Threshold(Threshold {
+        metric: Metric::Duration,
+        stat: Stat::Mean,
+        reach: Reach::Time(Duration::from_secs(60)),
+        comparison: Comparison::Above,
+        levels: vec![level(Severity::High, 10.0)],
+        min_samples: 1,
+    });
+    let mut engine = engine(rule);
+    measure(&mut engine, "op", 15.0, at(0));
+    assert_eq!(told(&tick(&mut engine, at(0))), words(&[("high", true)]));
+    let effects = tick(&mut engine, at(100));
+    assert_eq!(told(&effects), words(&[("high", true), ("low", true)]));
+    assert_eq!(effects.announced[1].alert_type, "no_data");
+    assert_eq!(effects.announced[1].labels.get("alert_type"), "no_data");
+    measure(&mut engine, "op", 15.0, at(110));
+    assert_eq!(
+        told(&tick(&mut engine, at(110))),
+        words(&[("high", true), ("low", false)])
+    );
+}
+
+#[test]
+fn instances_that_collapse_to_one_label_set_fail_the_rule_and_tell_nobody() {
+    let mut rule = rule();
+    rule.labels = ["operation", "algorithm"]
+        .map(|name| Templated {
+            name: name.into(),
+            template: Template::parse("same", &[]).unwrap(),
+        })
+        .into();
+    let mut engine = engine(rule);
+    measure(&mut engine, "a", 15.0, at(0));
+    measure(&mut engine, "b", 15.0, at(0));
+    assert!(tick(&mut engine, at(0)).announced.is_empty());
+    let rule = &engine.groups()[0].rules[0];
+    let judge::Health::Failed(why) = &rule.health else {
+        panic!("{:?}", rule.health)
+    };
+    assert!(
+        why.contains("two instances give the same alert labels"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_group_limit_ends_all_alerts_of_the_rule_and_fails_it() {
+    let mut engine = engine(rule());
+    engine.groups[0].limit = 1;
+    measure(&mut engine, "a", 15.0, at(0));
+    assert_eq!(tick(&mut engine, at(0)).announced.len(), 1);
+    measure(&mut engine, "b", 15.0, at(5));
+    let effects = tick(&mut engine, at(10));
+    assert_eq!(told(&effects), words(&[("medium", false)]));
+    assert!(matches!(
+        engine.groups()[0].rules[0].health,
+        judge::Health::Failed(_)
+    ));
+}
+
+#[test]
+fn shadow_rules_are_judged_but_tell_nobody() {
+    let mut engine = engine(Rule {
+        mode: Mode::Shadow,
+        ..rule()
+    });
+    measure(&mut engine, "op", 15.0, at(0));
+    let effects = tick(&mut engine, at(0));
+    assert!(effects.announced.is_empty() && effects.to_alertmanager.is_empty());
+    assert_eq!(effects.changes.len(), 1);
+}
+
+#[test]
+fn a_reload_keeps_the_state_of_equal_rules_and_ends_the_alerts_of_others() {
+    let mut engine = engine(rule());
+    measure(&mut engine, "op", 15.0, at(0));
+    tick(&mut engine, at(0));
+    let settings = |definition| Settings {
+        groups: vec![RuleGroup {
+            file: "rules.yaml".into(),
+            name: "group".into(),
+            interval: Duration::from_secs(10),
+            limit: 0,
+            rules: vec![Rule {
+                definition,
+                ..rule()
+            }],
+        }],
+        ..Settings::default()
+    };
+    let effects = engine.reconfigure(settings(1), at(5));
+    assert!(effects.changes.is_empty());
+    let alert = |engine: &Engine| engine.groups()[0].rules[0].alerts().next().map(|a| a.state);
+    assert!(alert(&engine).unwrap().is_firing());
+    let effects = engine.reconfigure(settings(2), at(6));
+    assert_eq!(told(&effects), words(&[("medium", false)]));
+    assert_eq!(effects.announced[0].ended.unwrap().1, EndReason::Gone);
+    assert_eq!(alert(&engine), None);
+}
+
+#[test]
+fn pausing_stops_judging_and_counts_for_no_clock() {
+    let mut rule = rule();
+    rule.hold.hold = Duration::from_secs(20);
+    let mut engine = engine(rule);
+    measure(&mut engine, "op", 15.0, at(0));
+    tick(&mut engine, at(0));
+    engine.pause(at(5));
+    assert!(tick(&mut engine, at(100)).changes.is_empty());
+    assert_eq!(engine.next_due(), None);
+    engine.resume(at(1_005));
+    // Judged at 0 and, 10 s of judged time later, at 1 010; it fires only after 20.
+    assert!(tick(&mut engine, at(1_010)).changes.is_empty());
+    let effects = tick(&mut engine, at(1_020));
+    assert_eq!(effects.changes[0].change, alert::Change::Fired);
+}
+
+#[test]
+fn a_repeated_id_counts_once_and_a_refused_record_does_not_use_its_id_up() {
+    let mut engine = engine(rule());
+    let draft = |at| Draft {
+        operation: "op",
+        duration_seconds: Some(1.0),
+        id: "a",
+        at,
+        ..Draft::default()
+    };
+    let future = Some(at(60).wall);
+    assert_eq!(
+        send(&mut engine, vec![draft(future)], None, at(0))
+            .rejected
+            .len(),
+        1
+    );
+    let answer = send(&mut engine, vec![draft(None), draft(None)], None, at(1));
+    assert_eq!((answer.accepted, answer.duplicates), (2, 1));
+    let answer = send(&mut engine, vec![draft(None)], None, at(500));
+    assert_eq!((answer.accepted, answer.duplicates), (1, 1));
+    let answer = send(&mut engine, vec![draft(None)], None, at(700));
+    assert_eq!((answer.accepted, answer.duplicates), (1, 0));
+    let total: u64 = engine
+        .store()
+        .series()
+        .map(|(_, s)| s.totals.successes)
+        .sum();
+    assert_eq!(total, 2);
+}
+
+#[test]
+fn a_repeated_batch_is_answered_as_the_first_was() {
+    let mut engine = engine(rule());
+    let origin = |sequence| {
+        Some(Origin {
+            client: "c".into(),
+            sequence,
+        })
+    };
+    let drafts = || {
+        vec![
+            Draft {
+                operation: "op",
+                ..Draft::default()
+            },
+            Draft::default(),
+        ]
+    };
+    let first = send(&mut engine, drafts(), origin(1), at(0));
+    assert_eq!((first.accepted, first.rejected.len()), (1, 1));
+    let again = send(&mut engine, drafts(), origin(1), at(1));
+    assert_eq!(first, again);
+    assert_eq!(engine.ingest_counts().accepted, 1);
+    send(&mut engine, drafts(), origin(2), at(2));
+    assert_eq!(engine.ingest_counts().accepted, 2);
+}
+
+#[test]
+fn late_records_count_and_ancient_and_future_ones_are_refused_with_the_reason() {
+    let mut engine = engine(rule());
+    let with = |at| Draft {
+        operation: "op",
+        duration_seconds: Some(1.0),
+        at: Some(at),
+        ..Draft::default()
+    };
+    let now = at(40 * 24 * 3_600);
+    let drafts = vec![
+        with(now.wall),
+        with(now.wall.after(Duration::from_secs(10))),
+        with(now.wall.after(Duration::from_secs(11))),
+        with(now.wall.before(Duration::from_secs(2 * 3_600))),
+        with(now.wall.before(Duration::from_secs(31 * 24 * 3_600))),
+        with(Timestamp::default()),
+    ];
+    engine.due(now);
+    let answer = send(&mut engine, drafts, None, now);
+    let places: Vec<usize> = answer.rejected.iter().map(|(place, _)| *place).collect();
+    assert_eq!(places, [2, 4, 5]);
+    assert!(
+        answer.rejected[0]
+            .1
+            .reason
+            .contains("11 s ahead of the clock; at most 10 s")
+    );
+    assert!(
+        answer.rejected[1]
+            .1
+            .reason
+            .contains("older than the retention of 720 h")
+    );
+    let counts = engine.ingest_counts();
+    assert_eq!(
+        (counts.accepted, counts.late, counts.future, counts.too_old),
+        (3, 1, 1, 2)
+    );
+}
+
+#[test]
+fn evaluations_come_once_an_interval_on_its_grid_and_missed_ones_are_counted() {
+    let mut engine = engine(rule());
+    assert_eq!(engine.due(at(0)).len(), 1);
+    assert_eq!(engine.due(at(9)).len(), 0);
+    assert_eq!(engine.due(at(10)).len(), 1);
+    assert_eq!(engine.due(at(45)).len(), 1);
+    assert_eq!(engine.groups()[0].missed, 2);
+    assert_eq!(engine.next_due(), Some(at(50).steady));
+}

@@ -1,0 +1,38 @@
+//! The one reader of the system clock; everywhere else time is an argument.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::engine::time::{Now, Timestamp};
+
+/// The clocks of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// Starts the steady clock at zero.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn start() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// Both clocks at this moment.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn now(&self) -> Now {
+        let since_epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            wall: Timestamp::default().after(since_epoch),
+            steady: self.start.elapsed(),
+        }
+    }
+
+    /// How long from now until the steady clock shows `steady`; zero when it has passed.
+    pub fn until(&self, steady: Duration) -> Duration {
+        steady.saturating_sub(self.now().steady)
+    }
+}

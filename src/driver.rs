@@ -1,0 +1,327 @@
+//! The engine's owner: one task that feeds it with everything that happens, in order, and passes on
+//! what comes of it. Scrapes and the API read between two events, on a lane of their own, so that a
+//! full queue of measurements never delays them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::engine::admission::{Admitted, Answer, Batch};
+use crate::engine::judge::Effects;
+use crate::engine::time::Now;
+use crate::engine::{Engine, Settings};
+use crate::notify::Notifiers;
+use crate::storage::Storage;
+
+/// Batches that may be committed together.
+const MAX_GROUP: usize = 64;
+/// Readers that may wait at once.
+const READ_LANE: usize = 256;
+
+/// Why a batch was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The queue is full: the sender is to come back.
+    #[error("the ingest queue is full")]
+    QueueFull,
+    /// The memory cap is reached: the sender is to come back.
+    #[error("the memory cap is reached")]
+    MemoryFull,
+    /// The engine is shutting down.
+    #[error("opwatch is shutting down")]
+    Stopping,
+}
+
+/// Batches refused, by reason.
+#[derive(Debug, Default)]
+pub struct RefusedCounts {
+    /// Because the queue was full.
+    pub queue_full: AtomicU64,
+    /// Because the memory cap was reached.
+    pub memory_full: AtomicU64,
+}
+
+struct Request {
+    batch: Batch,
+    reply: oneshot::Sender<Result<Arc<Answer>, Refused>>,
+}
+
+type Read = Box<dyn FnOnce(&Engine, Now) + Send>;
+
+enum Control {
+    Reconfigure(Box<Settings>, oneshot::Sender<()>),
+    Pause(oneshot::Sender<()>),
+    Resume(oneshot::Sender<()>),
+}
+
+/// What was admitted and waits for its commit.
+#[derive(Default)]
+struct Group {
+    admitted: Vec<Admitted>,
+    replies: Vec<(oneshot::Sender<Result<Arc<Answer>, Refused>>, Arc<Answer>)>,
+}
+
+/// The way to the engine for everyone else.
+#[derive(Clone)]
+pub struct EngineHandle {
+    requests: mpsc::Sender<Request>,
+    reads: mpsc::Sender<Read>,
+    controls: mpsc::Sender<Control>,
+    refused: Arc<RefusedCounts>,
+}
+
+impl EngineHandle {
+    /// Hands in a batch and waits until what was taken of it is committed and counts.
+    ///
+    /// # Errors
+    /// When there is no room or the engine is shutting down; nothing of the batch was taken then.
+    pub async fn ingest(&self, batch: Batch) -> Result<Arc<Answer>, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .try_send(Request { batch, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => {
+                    self.refused.queue_full.fetch_add(1, Ordering::Relaxed);
+                    Refused::QueueFull
+                }
+                mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
+            })?;
+        answer.await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    /// Reads from the engine between two events.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Engine, Now) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let read: Read = Box::new(move |engine, now| {
+            // A reader that has gone away does not matter.
+            let _ = reply.send(read(engine, now));
+        });
+        self.reads.send(read).await.map_err(|_| Refused::Stopping)?;
+        answer.await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Gives the engine a new configuration.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn reconfigure(&self, settings: Settings) -> Result<(), Refused> {
+        self.control(|done| Control::Reconfigure(Box::new(settings), done))
+            .await
+    }
+
+    /// Stops judging.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn pause(&self) -> Result<(), Refused> {
+        self.control(Control::Pause).await
+    }
+
+    /// Goes on judging.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn resume(&self) -> Result<(), Refused> {
+        self.control(Control::Resume).await
+    }
+
+    async fn control(
+        &self,
+        make: impl FnOnce(oneshot::Sender<()>) -> Control,
+    ) -> Result<(), Refused> {
+        let (done, finished) = oneshot::channel();
+        self.controls
+            .send(make(done))
+            .await
+            .map_err(|_| Refused::Stopping)?;
+        finished.await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Batches refused so far.
+    pub fn refused(&self) -> &RefusedCounts {
+        &self.refused
+    }
+
+    /// Batches waiting, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        let capacity = self.requests.max_capacity();
+        (capacity - self.requests.capacity(), capacity)
+    }
+}
+
+/// The task that owns the engine.
+pub struct Driver {
+    engine: Engine,
+    clock: Clock,
+    notifiers: Notifiers,
+    storage: Storage<Group>,
+    gathering: Group,
+    requests: mpsc::Receiver<Request>,
+    reads: mpsc::Receiver<Read>,
+    controls: mpsc::Receiver<Control>,
+    refused: Arc<RefusedCounts>,
+}
+
+impl Driver {
+    /// A driver of an engine that has just been made, and the way to it. `queue` is how many batches
+    /// may wait.
+    pub fn new(
+        engine: Engine,
+        clock: Clock,
+        notifiers: Notifiers,
+        queue: usize,
+    ) -> (Self, EngineHandle) {
+        let (request_sender, requests) = mpsc::channel(queue.max(1));
+        let (read_sender, reads) = mpsc::channel(READ_LANE);
+        let (control_sender, controls) = mpsc::channel(8);
+        let refused = Arc::new(RefusedCounts::default());
+        let handle = EngineHandle {
+            requests: request_sender,
+            reads: read_sender,
+            controls: control_sender,
+            refused: refused.clone(),
+        };
+        let driver = Self {
+            engine,
+            clock,
+            notifiers,
+            storage: Storage::memory(),
+            gathering: Group::default(),
+            requests,
+            reads,
+            controls,
+            refused,
+        };
+        (driver, handle)
+    }
+
+    /// Runs until `shutdown`, then takes in what is still queued and returns.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            let due = self.engine.next_due();
+            let wait = due.map_or(Duration::from_secs(1), |due| self.clock.until(due));
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(control) = self.controls.recv() => self.control(control),
+                Some(read) = self.reads.recv() => read(&self.engine, self.clock.now()),
+                group = self.storage.committed() => self.apply(group),
+                () = tokio::time::sleep(wait) => self.tick().await,
+                Some(request) = self.requests.recv(), if self.has_room() => self.gather(request),
+            }
+        }
+        self.requests.close();
+        while let Some(request) = self.requests.recv().await {
+            self.gather(request);
+            while self.storage.is_busy() {
+                let group = self.storage.committed().await;
+                self.apply(group);
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.gathering.replies.len() < MAX_GROUP
+    }
+
+    /// Admits a batch and what else is waiting; begins the commit unless one is under way.
+    fn gather(&mut self, first: Request) {
+        let now = self.clock.now();
+        let mut next = Some(first);
+        while let Some(Request { batch, reply }) = next {
+            if self.engine.is_full() {
+                self.refused.memory_full.fetch_add(1, Ordering::Relaxed);
+                let _ = reply.send(Err(Refused::MemoryFull));
+            } else {
+                let (admitted, answer) = self.engine.admit(batch, now);
+                self.gathering.admitted.extend(admitted);
+                self.gathering.replies.push((reply, answer));
+            }
+            next = if self.has_room() { self.requests.try_recv().ok() } else { None };
+        }
+        self.begin_commit();
+    }
+
+    fn begin_commit(&mut self) {
+        if !self.storage.is_busy() && !self.gathering.replies.is_empty() {
+            self.storage.begin(std::mem::take(&mut self.gathering));
+        }
+    }
+
+    /// Applies what has been committed, and only then answers.
+    fn apply(&mut self, group: Group) {
+        self.engine.apply(group.admitted, self.clock.now());
+        for (reply, answer) in group.replies {
+            let _ = reply.send(Ok(answer));
+        }
+        self.begin_commit();
+    }
+
+    fn control(&mut self, control: Control) {
+        let now = self.clock.now();
+        let done = match control {
+            Control::Reconfigure(settings, done) => {
+                let effects = self.engine.reconfigure(*settings, now);
+                self.pass_on(&effects);
+                done
+            }
+            Control::Pause(done) => {
+                self.engine.pause(now);
+                done
+            }
+            Control::Resume(done) => {
+                self.engine.resume(now);
+                done
+            }
+        };
+        let _ = done.send(());
+    }
+
+    /// Judges every rule that is due, then tells who is to be told. Between two rules, readers and
+    /// commits have their turn, so that a long round of judging delays nobody.
+    async fn tick(&mut self) {
+        let now = self.clock.now();
+        for due in self.engine.due(now) {
+            let begun = self.clock.now().steady;
+            let answer = self.engine.answer(due, now);
+            let effects = self.engine.evaluate(due, &answer, now);
+            let took = self.clock.now().steady.saturating_sub(begun);
+            self.engine.note_duration(due, took);
+            self.pass_on(&effects);
+            while let Ok(read) = self.reads.try_recv() {
+                read(&self.engine, self.clock.now());
+            }
+            if self.storage.is_busy() {
+                let group = self.storage.committed().await;
+                self.apply(group);
+            }
+            tokio::task::yield_now().await;
+        }
+        let notifications = self.engine.flush(self.clock.now());
+        if !notifications.is_empty() {
+            self.notifiers.send(notifications);
+        }
+    }
+
+    fn pass_on(&self, effects: &Effects) {
+        for change in &effects.changes {
+            tracing::info!(
+                alert = %change.labels,
+                change = ?change.change,
+                value = change.value,
+                "alert changed"
+            );
+        }
+        self.notifiers.alertmanagers(&effects.to_alertmanager);
+    }
+}

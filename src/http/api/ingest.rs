@@ -1,0 +1,202 @@
+//! `/v1/operations`: measurements in.
+
+use std::sync::{Arc, PoisonError};
+
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
+
+use super::Services;
+use crate::driver::Refused;
+use crate::engine::admission::{Answer, Batch, Origin};
+use crate::http::body;
+use crate::http::respond::{self, Body};
+use crate::ingest::json::{self, CONTENT_TYPES, Form};
+use crate::ingest::tracking::TrackingError;
+
+/// Bodies above this size are read on a thread of their own, so that small ones are not held up.
+const INLINE_BYTES: usize = 256 << 10;
+/// Most characters of a client's own name.
+const MAX_CLIENT: usize = 128;
+
+#[derive(Serialize)]
+struct AnswerBody<'a> {
+    accepted: u64,
+    duplicates: u64,
+    rejected: Vec<Rejection<'a>>,
+}
+
+#[derive(Serialize)]
+struct Rejection<'a> {
+    index: usize,
+    field: &'a str,
+    reason: &'a str,
+}
+
+/// Takes a batch of measurements.
+pub async fn operations(services: &Services, request: Request<Incoming>) -> Response<Body> {
+    let (parts, incoming) = request.into_parts();
+    let content_type = parts.headers.get(CONTENT_TYPE);
+    let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let Some(form) = Form::of_content_type(content_type.as_deref()) else {
+        let message = format!(
+            "content type {:?} is not supported; use {CONTENT_TYPES}",
+            content_type.unwrap_or_default()
+        );
+        return respond::ingest_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message);
+    };
+    let origin = match origin(&parts.headers) {
+        Ok(origin) => origin,
+        Err(message) => return respond::ingest_error(StatusCode::BAD_REQUEST, &message),
+    };
+    let body = match read_body(services, incoming, &parts.headers).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let taken = services.taken_labels.borrow().clone();
+    let records = if body.len() <= INLINE_BYTES {
+        json::read(&body, form, &taken)
+    } else {
+        let read = tokio::task::spawn_blocking(move || json::read(&body, form, &taken)).await;
+        match read {
+            Ok(records) => records,
+            Err(_) => return come_back(Refused::Stopping),
+        }
+    };
+    let records = match records {
+        Ok(records) => records,
+        Err(fault) => {
+            return respond::ingest_error(StatusCode::BAD_REQUEST, &fault.to_string());
+        }
+    };
+    match services.engine.ingest(Batch { origin, records }).await {
+        Ok(answer) => answer_with(&answer),
+        Err(refused) => come_back(refused),
+    }
+}
+
+/// Opens an operation that is timed here.
+pub async fn start(services: &Services, request: Request<Incoming>) -> Response<Body> {
+    #[derive(Serialize)]
+    struct Started {
+        operation_id: String,
+    }
+    let (parts, incoming) = request.into_parts();
+    let body = match read_body(services, incoming, &parts.headers).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let now = services.clock.now();
+    let started = {
+        let mut tracking = services.tracking.lock().unwrap_or_else(PoisonError::into_inner);
+        tracking.start(&body, services.target_pid, now)
+    };
+    match started {
+        Ok(operation_id) => respond::json(StatusCode::OK, &Started { operation_id }),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Closes an operation and takes in its measurement.
+pub async fn end(services: &Services, id: &str, request: Request<Incoming>) -> Response<Body> {
+    let (parts, incoming) = request.into_parts();
+    let body = match read_body(services, incoming, &parts.headers).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let now = services.clock.now();
+    let ended = {
+        let mut tracking = services.tracking.lock().unwrap_or_else(PoisonError::into_inner);
+        tracking.end(id, &body, now)
+    };
+    let measurement = match ended {
+        Ok(measurement) => measurement,
+        Err(error) => return refuse(&error),
+    };
+    // The id is used up, so a full queue must not lose the measurement: it is tried until there is room.
+    for _ in 0..100 {
+        let batch = Batch { origin: None, records: vec![Ok(measurement.clone())] };
+        match services.engine.ingest(batch).await {
+            Ok(answer) => return answer_with(&answer),
+            Err(Refused::QueueFull) => {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            Err(refused) => return come_back(refused),
+        }
+    }
+    come_back(Refused::QueueFull)
+}
+
+fn refuse(error: &TrackingError) -> Response<Body> {
+    let status = match error {
+        TrackingError::Body(_) | TrackingError::Field(_) => StatusCode::BAD_REQUEST,
+        TrackingError::Unknown(_) => StatusCode::NOT_FOUND,
+        TrackingError::Full => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let response = respond::ingest_error(status, &error.to_string());
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        respond::retry_after(response, 1)
+    } else {
+        response
+    }
+}
+
+async fn read_body(
+    services: &Services,
+    incoming: Incoming,
+    headers: &HeaderMap,
+) -> Result<Bytes, Response<Body>> {
+    body::read(incoming, headers, &services.limits)
+        .await
+        .map_err(|error| {
+            let response = respond::ingest_error(error.status(), &error.to_string());
+            if error.status() == StatusCode::SERVICE_UNAVAILABLE {
+                respond::retry_after(response, 1)
+            } else {
+                response
+            }
+        })
+}
+
+/// Reads `Opwatch-Batch: CLIENT/SEQ`.
+fn origin(headers: &HeaderMap) -> Result<Option<Origin>, String> {
+    let Some(value) = headers.get("opwatch-batch") else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let parsed = text.rsplit_once('/').and_then(|(client, sequence)| {
+        let well_formed = !client.is_empty() && client.len() <= MAX_CLIENT;
+        Some(Origin {
+            client: client.to_owned(),
+            sequence: sequence.parse().ok().filter(|_| well_formed)?,
+        })
+    });
+    parsed.map(Some).ok_or_else(|| {
+        format!("header Opwatch-Batch {text:?} is not CLIENT/SEQ: a name of at most {MAX_CLIENT} bytes, a slash, a whole number")
+    })
+}
+
+fn answer_with(answer: &Arc<Answer>) -> Response<Body> {
+    let body = AnswerBody {
+        accepted: answer.accepted,
+        duplicates: answer.duplicates,
+        rejected: (answer.rejected.iter())
+            .map(|(index, fault)| Rejection {
+                index: *index,
+                field: &fault.field,
+                reason: &fault.reason,
+            })
+            .collect(),
+    };
+    respond::json(StatusCode::OK, &body)
+}
+
+/// What is only for now is never answered as if it were for good.
+fn come_back(refused: Refused) -> Response<Body> {
+    let status = match refused {
+        Refused::QueueFull | Refused::MemoryFull => StatusCode::TOO_MANY_REQUESTS,
+        Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    respond::retry_after(respond::ingest_error(status, &refused.to_string()), 1)
+}

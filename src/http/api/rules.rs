@@ -1,0 +1,341 @@
+//! `/api/v1/rules` and `/api/v1/alerts` in the shape of Prometheus, with what opwatch knows beside it.
+
+use std::collections::BTreeMap;
+
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
+
+use super::{Services, unavailable};
+use crate::engine::alert::{AlertState, Change};
+use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
+use crate::engine::rule::Templated;
+use crate::engine::series::Labels;
+use crate::engine::time::Timestamp;
+use crate::http::respond::{self, Body, ErrorType};
+use crate::http::router::decode;
+
+#[derive(Serialize)]
+struct Groups {
+    groups: Vec<Group>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    name: String,
+    file: String,
+    interval: f64,
+    limit: usize,
+    evaluation_time: f64,
+    last_evaluation: String,
+    rules: Vec<RuleBody>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleBody {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: String,
+    state: &'static str,
+    query: String,
+    duration: f64,
+    keep_firing_for: f64,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    alerts: Vec<AlertBody>,
+    health: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    evaluation_time: f64,
+    last_evaluation: String,
+    /// How many instances the selector finds; 0 means that it matches nothing.
+    instances: usize,
+}
+
+#[derive(Serialize)]
+struct Alerts {
+    alerts: Vec<AlertBody>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AlertBody {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    state: &'static str,
+    active_at: String,
+    value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fired_at: Option<String>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    metric: String,
+    stat: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    n: u64,
+    fingerprint: String,
+}
+
+#[derive(Serialize)]
+struct ChangeBody {
+    labels: BTreeMap<String, String>,
+    change: &'static str,
+    at: String,
+    value: Option<f64>,
+}
+
+/// What a request for rules leaves out.
+#[derive(Debug, Default)]
+struct Filter {
+    names: Vec<String>,
+    groups: Vec<String>,
+    files: Vec<String>,
+    exclude_alerts: bool,
+    recording_only: bool,
+}
+
+impl Filter {
+    fn parse(query: &str) -> Result<Self, String> {
+        let mut filter = Self::default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decode(&value.replace('+', " "));
+            match decode(name).as_str() {
+                "type" => match value.as_str() {
+                    "alert" => {}
+                    "record" => filter.recording_only = true,
+                    _ => return Err(format!("type {value:?} is not one of alert, record")),
+                },
+                "rule_name[]" => filter.names.push(value),
+                "rule_group[]" => filter.groups.push(value),
+                "file[]" => filter.files.push(value),
+                "exclude_alerts" => filter.exclude_alerts = value == "true",
+                // Prometheus ignores what it does not know.
+                _ => {}
+            }
+        }
+        Ok(filter)
+    }
+
+    fn takes(wanted: &[String], value: &str) -> bool {
+        wanted.is_empty() || wanted.iter().any(|w| w == value)
+    }
+}
+
+/// The rules with their state and alerts.
+pub async fn rules(services: &Services, request: &Request<Incoming>) -> Response<Body> {
+    let filter = match Filter::parse(request.uri().query().unwrap_or_default()) {
+        Ok(filter) => filter,
+        Err(message) => {
+            return respond::api_error(StatusCode::BAD_REQUEST, ErrorType::BadData, &message);
+        }
+    };
+    let groups = services.engine.read(move |engine, _| Groups {
+        groups: engine
+            .groups()
+            .iter()
+            .filter(|group| {
+                Filter::takes(&filter.groups, &group.name)
+                    && Filter::takes(&filter.files, &group.file)
+            })
+            .map(|group| group_body(group, &filter))
+            .filter(|group| filter.names.is_empty() || !group.rules.is_empty())
+            .collect(),
+    });
+    match groups.await {
+        Ok(groups) => respond::compress(request.headers(), respond::api_data(&groups)).await,
+        Err(refused) => unavailable(refused),
+    }
+}
+
+/// All pending and firing alerts.
+pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> {
+    let alerts = services.engine.read(|engine, _| Alerts {
+        alerts: engine
+            .groups()
+            .iter()
+            .flat_map(|group| &group.rules)
+            .flat_map(alert_bodies)
+            .collect(),
+    });
+    match alerts.await {
+        Ok(alerts) => respond::compress(headers, respond::api_data(&alerts)).await,
+        Err(refused) => unavailable(refused),
+    }
+}
+
+/// Past changes of alerts, newest first.
+pub async fn history(services: &Services, headers: &HeaderMap) -> Response<Body> {
+    let changes = services.engine.read(|engine, _| {
+        engine
+            .history()
+            .rev()
+            .map(|change| ChangeBody {
+                labels: change.labels.as_map().clone(),
+                change: match change.change {
+                    Change::Started => "pending",
+                    Change::Dropped => "inactive",
+                    Change::Fired => "firing",
+                    Change::Resolved(_) => "resolved",
+                },
+                at: change.at.to_string(),
+                value: change.value,
+            })
+            .collect::<Vec<_>>()
+    });
+    match changes.await {
+        Ok(changes) => respond::compress(headers, respond::api_data(&changes)).await,
+        Err(refused) => unavailable(refused),
+    }
+}
+
+fn group_body(group: &GroupState, filter: &Filter) -> Group {
+    let wanted = |rule: &&RuleState| {
+        !filter.recording_only && Filter::takes(&filter.names, &rule.rule.name)
+    };
+    Group {
+        name: group.name.clone(),
+        file: group.file.clone(),
+        interval: group.interval.as_secs_f64(),
+        limit: group.limit,
+        evaluation_time: group.took.as_secs_f64(),
+        last_evaluation: evaluated(group.evaluated_at),
+        rules: group
+            .rules
+            .iter()
+            .filter(wanted)
+            .map(|rule| rule_body(rule, filter))
+            .collect(),
+    }
+}
+
+fn rule_body(state: &RuleState, filter: &Filter) -> RuleBody {
+    let rule = &state.rule;
+    let any = |test: fn(&AlertState) -> bool| state.alerts().any(|alert| test(&alert.state));
+    RuleBody {
+        kind: "alerting",
+        name: rule.name.clone(),
+        state: if any(AlertState::is_firing) {
+            "firing"
+        } else if any(AlertState::is_pending) {
+            "pending"
+        } else {
+            "inactive"
+        },
+        query: crate::rulefile::query(rule),
+        duration: rule.hold.hold.as_secs_f64(),
+        keep_firing_for: rule.hold.keep_firing_for.as_secs_f64(),
+        labels: sources(&rule.labels),
+        annotations: sources(&rule.annotations),
+        alerts: if filter.exclude_alerts {
+            Vec::new()
+        } else {
+            alert_bodies(state).collect()
+        },
+        health: match state.health {
+            Health::Unknown => "unknown",
+            Health::Good => "ok",
+            Health::Failed(_) => "err",
+        },
+        last_error: match &state.health {
+            Health::Failed(why) => Some(why.clone()),
+            Health::Unknown | Health::Good => None,
+        },
+        evaluation_time: state.took.as_secs_f64(),
+        last_evaluation: evaluated(state.evaluated_at),
+        instances: state.instances.len(),
+    }
+}
+
+fn alert_bodies(rule: &RuleState) -> impl Iterator<Item = AlertBody> {
+    rule.alerts()
+        .filter_map(|alert| alert_body(rule, alert, alert.state.active_at()?))
+}
+
+fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option<AlertBody> {
+    let need = rule.rule.condition.need();
+    Some(AlertBody {
+        labels: map(&alert.labels),
+        annotations: map(&alert.annotations),
+        state: alert.state.as_str(),
+        active_at: active_at.to_string(),
+        value: scientific(alert.value.unwrap_or(f64::NAN)),
+        fired_at: match alert.state {
+            AlertState::Firing { fired_at, .. } => Some(fired_at.to_string()),
+            _ => None,
+        },
+        kind: alert.level.map_or("no_data", |_| rule.rule.condition.alert_type()),
+        metric: need.metric.to_string(),
+        stat: need.stat.to_string(),
+        threshold: alert.level.map(|level| level.limit),
+        n: alert.verdict.map_or(0, |verdict| verdict.n),
+        fingerprint: format!("{:016x}", alert.fingerprint),
+    })
+}
+
+fn map(labels: &Labels) -> BTreeMap<String, String> {
+    labels.as_map().clone()
+}
+
+fn sources(templated: &[Templated]) -> BTreeMap<String, String> {
+    templated
+        .iter()
+        .map(|t| (t.name.clone(), t.template.source().to_owned()))
+        .collect()
+}
+
+/// A time of evaluation; Go's zero time before the first, as Prometheus has it.
+fn evaluated(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string())
+}
+
+/// A number as Go's `%e` prints it at its shortest, which is what Prometheus' API has: `1e-01`.
+fn scientific(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let text = format!("{value:e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) => {
+            let (sign, exponent) = match exponent.strip_prefix('-') {
+                Some(exponent) => ('-', exponent),
+                None => ('+', exponent),
+            };
+            format!("{digits}e{sign}{exponent:0>2}")
+        }
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_print_as_in_prometheus() {
+        for (value, expected) in [
+            (0.1, "1e-01"),
+            (30.01, "3.001e+01"),
+            (0.0, "0e+00"),
+            (1.5e300, "1.5e+300"),
+            (-2.0, "-2e+00"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(scientific(value), expected);
+        }
+    }
+
+    #[test]
+    fn filters_are_those_of_prometheus() {
+        let filter = Filter::parse("type=alert&rule_name[]=Slow+One&rule_group%5B%5D=g&x=1").unwrap();
+        assert_eq!((filter.names, filter.groups), (vec!["Slow One".into()], vec!["g".into()]));
+        assert!(Filter::parse("type=both").is_err());
+    }
+}

@@ -1,0 +1,182 @@
+//! Which path does what, on which listener.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::api::{self, Services};
+use super::respond::{self, Body};
+
+/// The two listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// For everyone: reading only.
+    Public,
+    /// For this host or pod: measurements, and everything that changes state.
+    Ingest,
+}
+
+/// What a path does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Index,
+    Healthy,
+    Ready,
+    Metrics,
+    Rules,
+    Alerts,
+    AlertHistory,
+    Operations,
+    Operation,
+    Runtime,
+    Ingest,
+    Start,
+    End,
+    Reload,
+    Quit,
+    Pause,
+    Resume,
+}
+
+/// Path, method, endpoint, and whether it changes anything.
+const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
+    ("/", Method::GET, Endpoint::Index, false),
+    ("/-/healthy", Method::GET, Endpoint::Healthy, false),
+    ("/-/ready", Method::GET, Endpoint::Ready, false),
+    ("/metrics", Method::GET, Endpoint::Metrics, false),
+    ("/api/v1/rules", Method::GET, Endpoint::Rules, false),
+    ("/api/v1/alerts", Method::GET, Endpoint::Alerts, false),
+    ("/api/v1/alerts/history", Method::GET, Endpoint::AlertHistory, false),
+    ("/api/v1/operations", Method::GET, Endpoint::Operations, false),
+    ("/api/v1/operations/{operation}", Method::GET, Endpoint::Operation, false),
+    ("/api/v1/status/runtime", Method::GET, Endpoint::Runtime, false),
+    ("/v1/operations", Method::POST, Endpoint::Ingest, true),
+    ("/v1/operations/start", Method::POST, Endpoint::Start, true),
+    ("/v1/operations/{id}/end", Method::POST, Endpoint::End, true),
+    ("/-/reload", Method::POST, Endpoint::Reload, true),
+    ("/-/quit", Method::POST, Endpoint::Quit, true),
+    ("/-/pause", Method::POST, Endpoint::Pause, true),
+    ("/-/resume", Method::POST, Endpoint::Resume, true),
+];
+
+/// Answers the requests of one listener.
+#[derive(Clone)]
+pub struct Router {
+    side: Side,
+    routes: Arc<matchit::Router<(Method, Endpoint, bool)>>,
+    services: Arc<Services>,
+}
+
+impl Router {
+    /// A router for one listener.
+    ///
+    /// # Errors
+    /// When two routes collide, which the table above rules out.
+    pub fn new(side: Side, services: Arc<Services>) -> Result<Self, matchit::InsertError> {
+        let mut routes = matchit::Router::new();
+        for (path, method, endpoint, changes) in ROUTES {
+            routes.insert(*path, (method.clone(), *endpoint, *changes))?;
+        }
+        Ok(Self {
+            side,
+            routes: Arc::new(routes),
+            services,
+        })
+    }
+
+    /// Answers one request.
+    pub async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let Ok(found) = self.routes.at(&path) else {
+            let hint = format!("there is nothing at {path:?}; see / for what there is\n");
+            return respond::text(StatusCode::NOT_FOUND, hint);
+        };
+        let (allowed, endpoint, changes) = found.value;
+        let head = *allowed == Method::GET && request.method() == Method::HEAD;
+        // Prometheus takes PUT for its lifecycle paths as well.
+        let put = path.starts_with("/-/") && request.method() == Method::PUT && *changes;
+        if request.method() != allowed && !head && !put {
+            let message = format!("{} takes {allowed} only, not {}\n", path, request.method());
+            let mut response = respond::text(StatusCode::METHOD_NOT_ALLOWED, message);
+            if let Ok(allow) = HeaderValue::from_str(allowed.as_str()) {
+                response.headers_mut().insert(ALLOW, allow);
+            }
+            return response;
+        }
+        if *changes && self.side == Side::Public {
+            let message = format!("{path} changes state, so it is on the ingest listener only\n");
+            return respond::text(StatusCode::FORBIDDEN, message);
+        }
+        let argument = found.params.iter().next().map(|(_, value)| decode(value));
+        let argument = argument.unwrap_or_default();
+        self.dispatch(*endpoint, &argument, request).await
+    }
+
+    async fn dispatch(
+        &self,
+        endpoint: Endpoint,
+        argument: &str,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let services = &self.services;
+        match endpoint {
+            Endpoint::Index => api::lifecycle::index(self.side),
+            Endpoint::Healthy => respond::text(StatusCode::OK, "opwatch is healthy\n"),
+            Endpoint::Ready => api::lifecycle::ready(services).await,
+            Endpoint::Metrics => api::metrics::metrics(services, request.headers()).await,
+            Endpoint::Rules => api::rules::rules(services, &request).await,
+            Endpoint::Alerts => api::rules::alerts(services, request.headers()).await,
+            Endpoint::AlertHistory => api::rules::history(services, request.headers()).await,
+            Endpoint::Operations => api::operations::list(services, request.headers()).await,
+            Endpoint::Operation => {
+                api::operations::one(services, argument, request.headers()).await
+            }
+            Endpoint::Runtime => api::lifecycle::runtime(services).await,
+            Endpoint::Ingest => api::ingest::operations(services, request).await,
+            Endpoint::Start => api::ingest::start(services, request).await,
+            Endpoint::End => api::ingest::end(services, argument, request).await,
+            Endpoint::Reload => api::lifecycle::reload(services).await,
+            Endpoint::Quit => api::lifecycle::quit(services),
+            Endpoint::Pause => api::lifecycle::pause(services).await,
+            Endpoint::Resume => api::lifecycle::resume(services).await,
+        }
+    }
+}
+
+/// Decodes `%XX` of a path segment or of a query; what is no valid escape stays as it is.
+pub(super) fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        let escape = tail.get(..2).filter(|_| *first == b'%');
+        let byte = escape
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte {
+            Some(byte) => {
+                out.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_and_broken_ones_kept() {
+        for (text, expected) in [("a%20b", "a b"), ("100%", "100%"), ("%zz", "%zz"), ("%C3%A9", "é")] {
+            assert_eq!(decode(text), expected);
+        }
+    }
+}

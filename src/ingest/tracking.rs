@@ -1,0 +1,258 @@
+//! `start` and `end`: operations timed in the sidecar, with the CPU and memory of their process.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::sampler::{Sampler, Usage};
+use super::wire::{Pairs, Record, Text, Whole, WireOutcome};
+use crate::engine::measurement::{Draft, Measurement};
+use crate::engine::series::FieldFault;
+use crate::engine::time::Now;
+
+/// Operations that may be open at once.
+const MAX_OPEN: usize = 10_000;
+/// An operation that has not ended for this long is given up.
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// Body of a start: who it is, and which process to look at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Start<'a> {
+    #[serde(borrow)]
+    operation: Text<'a>,
+    #[serde(borrow)]
+    algorithm: Text<'a>,
+    #[serde(borrow)]
+    version: Text<'a>,
+    #[serde(borrow)]
+    labels: Pairs<'a, Text<'a>>,
+    dataset_size: Option<Whole>,
+    #[serde(borrow)]
+    trace_id: Text<'a>,
+    pid: Option<u32>,
+}
+
+/// Body of an end: what is known only then.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct End<'a> {
+    samples: Option<Whole>,
+    outcome: Option<WireOutcome>,
+    #[serde(borrow)]
+    error_class: Text<'a>,
+    #[serde(borrow)]
+    quality: Pairs<'a, f64>,
+    quality_samples: Option<Whole>,
+}
+
+/// Why an operation could not be started or ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrackingError {
+    /// The body is not what it should be.
+    #[error("cannot read the body: {0}")]
+    Body(String),
+    /// A field is bad.
+    #[error("{}: {}", .0.field, .0.reason)]
+    Field(FieldFault),
+    /// Too many operations are open.
+    #[error("{MAX_OPEN} operations are open already; end one first")]
+    Full,
+    /// There is no such open operation.
+    #[error("no operation {0:?} is open")]
+    Unknown(String),
+}
+
+#[derive(Debug)]
+struct Open {
+    /// The identity, checked at the start.
+    template: Measurement,
+    started: Now,
+    pid: Option<u32>,
+    usage: Option<Usage>,
+    /// Most memory seen between start and end, as far as anyone looked.
+    peak: f64,
+}
+
+/// Operations that have started and not ended.
+#[derive(Debug, Default)]
+pub struct Tracking {
+    open: HashMap<String, Open>,
+    sampler: Sampler,
+    sequence: u64,
+    /// Operations given up because they never ended.
+    pub abandoned: u64,
+}
+
+impl Tracking {
+    /// Opens an operation and returns its id. `target` is looked at where the body names no process.
+    ///
+    /// # Errors
+    /// A bad body or field, or too many open operations.
+    pub fn start(
+        &mut self,
+        body: &[u8],
+        target: Option<u32>,
+        now: Now,
+    ) -> Result<String, TrackingError> {
+        let start: Start<'_> = parse(body)?;
+        let template = Measurement::new(Draft {
+            operation: &start.operation.0,
+            algorithm: &start.algorithm.0,
+            version: &start.version.0,
+            labels: (start.labels.0.iter()).map(|(n, v)| (&*n.0, &*v.0)).collect(),
+            dataset_size: start.dataset_size.map(|whole| whole.0),
+            trace_id: &start.trace_id.0,
+            ..Draft::default()
+        })
+        .map_err(TrackingError::Field)?;
+        self.give_up_old(now);
+        if self.open.len() >= MAX_OPEN {
+            return Err(TrackingError::Full);
+        }
+        self.sequence += 1;
+        let id = format!("{:x}-{:x}", now.wall.millis(), self.sequence);
+        let pid = start.pid.or(target);
+        let usage = pid.and_then(|pid| self.sampler.read(pid));
+        let open = Open {
+            template,
+            started: now,
+            pid,
+            peak: usage.as_ref().map_or(0.0, |usage| usage.memory_bytes),
+            usage,
+        };
+        self.open.insert(id.clone(), open);
+        Ok(id)
+    }
+
+    /// Closes an operation and returns its measurement: timed by the steady clock, with the mean CPU
+    /// of its process over that time and its memory at the end.
+    ///
+    /// # Errors
+    /// A bad body or field, or an id that is not open; the operation stays open then.
+    pub fn end(&mut self, id: &str, body: &[u8], now: Now) -> Result<Measurement, TrackingError> {
+        let end: End<'_> = if body.is_empty() { End::default() } else { parse(body)? };
+        let open = self
+            .open
+            .get_mut(id)
+            .ok_or_else(|| TrackingError::Unknown(id.to_owned()))?;
+        let elapsed = now.steady.saturating_sub(open.started.steady).as_secs_f64();
+        let usage = open.pid.and_then(|pid| self.sampler.read(pid));
+        let cpu_cores = match (&open.usage, &usage) {
+            // The kernel counts CPU time in hundredths of a second: nothing can be said of less.
+            (Some(before), Some(after)) if elapsed >= 0.01 => {
+                Some((after.cpu_seconds - before.cpu_seconds).max(0.0) / elapsed)
+            }
+            _ => None,
+        };
+        let memory = usage.map(|usage| usage.memory_bytes);
+        let record = Record {
+            samples: end.samples,
+            outcome: end.outcome,
+            error_class: end.error_class,
+            quality: end.quality,
+            quality_samples: end.quality_samples,
+            ..Record::default()
+        };
+        let checked = Measurement::new(Draft {
+            operation: open.template.key.operation(),
+            duration_seconds: Some(elapsed),
+            cpu_cores,
+            memory_bytes: memory,
+            memory_peak_bytes: memory.map(|memory| memory.max(open.peak)),
+            ..record.draft()
+        })
+        .map_err(TrackingError::Field)?;
+        let measurement = Measurement {
+            key: open.template.key.clone(),
+            dataset_size: open.template.dataset_size,
+            trace_id: open.template.trace_id.clone(),
+            ..checked
+        };
+        self.open.remove(id);
+        Ok(measurement)
+    }
+
+    /// Looks at the memory of every process with an open operation, so that peaks between start and
+    /// end are seen.
+    pub fn sample(&mut self) {
+        let mut seen: HashMap<u32, Option<f64>> = HashMap::new();
+        for open in self.open.values_mut() {
+            let Some(pid) = open.pid else { continue };
+            let sampler = &mut self.sampler;
+            let memory = seen
+                .entry(pid)
+                .or_insert_with(|| sampler.read(pid).map(|usage| usage.memory_bytes));
+            open.peak = open.peak.max(memory.unwrap_or_default());
+        }
+    }
+
+    /// Number of open operations.
+    pub fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
+    fn give_up_old(&mut self, now: Now) {
+        let before = self.open.len();
+        self.open
+            .retain(|_, open| now.steady.saturating_sub(open.started.steady) < MAX_AGE);
+        self.abandoned += (before - self.open.len()) as u64;
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, TrackingError> {
+    serde_json::from_slice(body).map_err(|error| TrackingError::Body(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Now {
+        Now::invented(Duration::from_secs(1_000_000 + seconds))
+    }
+
+    #[test]
+    fn case_37_what_was_started_comes_back_with_its_time_and_process() {
+        let mut tracking = Tracking::default();
+        let pid = std::process::id();
+        let body = format!(
+            r#"{{"operation":"train","algorithm":"svm","labels":{{"zone":"a"}},"dataset_size":1000,"pid":{pid}}}"#
+        );
+        let id = tracking.start(body.as_bytes(), None, at(0)).unwrap();
+        let m = tracking
+            .end(&id, br#"{"samples":1000,"quality":{"f1":0.9}}"#, at(5))
+            .unwrap();
+        assert_eq!((m.key.operation(), m.key.algorithm(), m.key.get("zone")), ("train", "svm", "a"));
+        assert_eq!((m.dataset_size, m.samples), (Some(1000), Some(1000)));
+        assert_eq!(m.duration_seconds, Some(5.0));
+        assert!(m.cpu_cores.is_some() && m.memory_peak_bytes >= m.memory_bytes);
+        assert_eq!(m.quality, [("f1".into(), 0.9)]);
+        assert!(matches!(tracking.end(&id, b"", at(6)), Err(TrackingError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_bad_end_leaves_the_operation_open() {
+        let mut tracking = Tracking::default();
+        let id = tracking.start(br#"{"operation":"train"}"#, None, at(0)).unwrap();
+        let error = tracking.end(&id, br#"{"samples":-1}"#, at(1)).unwrap_err();
+        assert!(error.to_string().contains("a whole number of at least 0"), "{error}");
+        assert!(tracking.end(&id, b"", at(2)).is_ok());
+        assert_eq!(tracking.open_count(), 0);
+    }
+
+    #[test]
+    fn a_start_is_checked_like_a_record() {
+        let mut tracking = Tracking::default();
+        for (body, expected) in [
+            (&b"{}"[..], "operation: is empty"),
+            (b"[", "cannot read the body"),
+            (br#"{"operation":"a","labels":{"le":"1"}}"#, "labels.le: is a reserved"),
+            (br#"{"operation":"a","sample":1}"#, "unknown field `sample`"),
+        ] {
+            let error = tracking.start(body, None, at(0)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
