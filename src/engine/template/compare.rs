@@ -79,8 +79,7 @@ fn is_equal(left: &Value, right: &Value) -> Result<bool, Fault> {
         (Value::Number(left), Value::Number(right)) => Ok(left == right),
         (Value::String(left), Value::String(right)) => Ok(left == right),
         (Value::Time(left), Value::Time(right)) => Ok(left == right),
-        (Value::List(_) | Value::Map(_), Value::Nil)
-        | (Value::Nil, Value::List(_) | Value::Map(_)) => Ok(false),
+        (Value::Nil, _) | (_, Value::Nil) => Ok(false),
         (Value::List(_), Value::List(_)) | (Value::Map(_), Value::Map(_)) => {
             Err(Fault::from(format!(
                 "values of type {} cannot be compared, allowed are basic types",
@@ -231,5 +230,102 @@ fn position(index: &Value, length: usize) -> Result<usize, Fault> {
             "cannot index slice/array with type {}",
             other.type_name()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Comparison = fn(&[Value]) -> Result<Value, Fault>;
+
+    #[test]
+    fn values_of_one_type_compare() {
+        let nan = || Value::from(f64::NAN);
+        let cases: [(&str, Comparison, [Value; 2], bool); 14] = [
+            ("eq", equal, [1_i64.into(), 1_i64.into()], true),
+            ("eq", equal, ["a".into(), "b".into()], false),
+            ("eq", equal, [Value::Nil, 1_i64.into()], false),
+            ("eq", equal, [Value::Nil, Value::Nil], true),
+            ("eq", equal, [nan(), nan()], false),
+            ("ne", unequal, [true.into(), false.into()], true),
+            ("lt", below, ["a".into(), "b".into()], true),
+            ("lt", below, [1.5.into(), 1.5.into()], false),
+            ("le", at_most, [1.5.into(), 1.5.into()], true),
+            ("gt", above, [2_i64.into(), 1_i64.into()], true),
+            ("ge", at_least, [1_i64.into(), 2_i64.into()], false),
+            ("lt", below, [nan(), 1.0.into()], false),
+            ("gt", above, [nan(), 1.0.into()], true),
+            ("ge", at_least, [nan(), 1.0.into()], true),
+        ];
+        for (name, comparison, values, expected) in cases {
+            assert_eq!(
+                comparison(&values),
+                Ok(expected.into()),
+                "{name} {values:?}"
+            );
+        }
+        let any = equal(&[1_i64.into(), 2_i64.into(), 1_i64.into()]);
+        assert_eq!(any, Ok(true.into()));
+    }
+
+    #[test]
+    fn values_of_different_types_do_not_compare() {
+        let cases: [(Comparison, Vec<Value>); 6] = [
+            (equal, vec![1_i64.into(), 1.0.into()]),
+            (equal, vec!["1".into(), 1_i64.into()]),
+            (equal, vec![1_i64.into()]),
+            (equal, vec![vec![].into(), vec![].into()]),
+            (below, vec![1_i64.into(), 1.0.into()]),
+            (below, vec![true.into(), false.into()]),
+        ];
+        for (comparison, values) in cases {
+            assert!(comparison(&values).is_err(), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_found_by_index() {
+        let list = || Value::from(vec!["a".into(), "b".into(), "c".into()]);
+        let cases = [
+            (index(&[list(), 1_i64.into()]), Ok("b".into())),
+            (index(&["abc".into(), 1_i64.into()]), Ok(Value::Int(98))),
+            (
+                index(&[Value::strings([("k", "v")]), "k".into()]),
+                Ok("v".into()),
+            ),
+            (
+                index(&[Value::strings([("k", "v")]), "x".into()]),
+                Ok("".into()),
+            ),
+            (
+                slice(&["hello".into(), 1_i64.into(), 3_i64.into()]),
+                Ok("el".into()),
+            ),
+            (slice(&["hello".into(), 2_i64.into()]), Ok("llo".into())),
+            (
+                slice(&[list(), 1_i64.into()]),
+                Ok(vec!["b".into(), "c".into()].into()),
+            ),
+            (length(&"h\u{e9}".into()), Ok(Value::Int(3))),
+            (length(&list()), Ok(Value::Int(3))),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found, expected);
+        }
+        let refused = [
+            index(&[list(), 3_i64.into()]),
+            index(&[list(), Value::Int(-1)]),
+            index(&[list(), "a".into()]),
+            index(&[Value::strings([("k", "v")]), 1_i64.into()]),
+            index(&[Value::Nil, 1_i64.into()]),
+            slice(&["hello".into(), 3_i64.into(), 1_i64.into()]),
+            slice(&["hello".into(), 9_i64.into()]),
+            slice(&[Value::Nil]),
+            length(&1_i64.into()),
+        ];
+        for (number, found) in refused.into_iter().enumerate() {
+            assert!(found.is_err(), "case {number}: {found:?}");
+        }
     }
 }

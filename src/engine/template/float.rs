@@ -15,11 +15,26 @@ pub(super) fn format_float(number: f64, verb: char, precision: Option<usize>) ->
     let body = match (verb.to_ascii_lowercase(), precision) {
         ('f', None) => format!("{magnitude}"),
         ('f', Some(precision)) => format!("{magnitude:.precision$}"),
-        ('e', None) => exponent_form(&format!("{magnitude:e}"), verb),
+        ('e', None) => exponent_form(&shortest(magnitude), verb),
         ('e', Some(precision)) => exponent_form(&format!("{magnitude:.precision$e}"), verb),
         (_, precision) => general(magnitude, verb, precision),
     };
     format!("{sign}{body}")
+}
+
+/// The fewest digits that read back as the same number, in Rust's exponent form. Of two candidates that are equally
+/// near, Go takes the one that ends in an even digit.
+fn shortest(magnitude: f64) -> String {
+    let digits = format!("{magnitude:e}");
+    let decimals = digits
+        .split_once('e')
+        .map_or(0, |(mantissa, _)| mantissa.len().saturating_sub(2));
+    let even = format!("{magnitude:.decimals$e}");
+    if even.parse() == Ok(magnitude) {
+        even
+    } else {
+        digits
+    }
 }
 
 /// Rewrites Rust's exponent as Go's: with a sign and at least two digits.
@@ -36,7 +51,7 @@ fn exponent_form(text: &str, verb: char) -> String {
 /// The verb `g`: exponent form for large and small numbers, without trailing zeros.
 fn general(magnitude: f64, verb: char, precision: Option<usize>) -> String {
     let rounded = match precision {
-        None => format!("{magnitude:e}"),
+        None => shortest(magnitude),
         Some(precision) => format!("{magnitude:.*e}", precision.max(1) - 1),
     };
     let (mantissa, exponent) = rounded.split_once('e').unwrap_or((&rounded, "0"));
@@ -57,9 +72,6 @@ fn general(magnitude: f64, verb: char, precision: Option<usize>) -> String {
         let (first, rest) = digits.split_at(1.min(count));
         let point = if rest.is_empty() { "" } else { "." };
         return exponent_form(&format!("{first}{point}{rest}e{exponent}"), verb);
-    }
-    if precision.is_none() {
-        return format!("{magnitude}");
     }
     let fraction = i32::try_from(count).unwrap_or(i32::MAX) - exponent - 1;
     let fraction = usize::try_from(fraction).unwrap_or(0);

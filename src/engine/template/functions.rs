@@ -6,14 +6,12 @@ use super::compare;
 use super::error::Fault;
 use super::format::{Output, print, print_line, printf};
 use super::humanize;
-use super::pattern::Patterns;
 use super::text;
 use super::time;
-use super::value::{MapKind, Value};
-use super::{Map, Scope};
+use super::tools::Tools;
+use super::value::{Map, MapKind, Value};
 
-/// How much work one rendering may take, in nodes, calls and quarter kilobytes read.
-const WORK_LIMIT: usize = 200_000;
+use Parameter::{Any, Sample, Samples, Text};
 
 /// How many levels of values `args` may put into each other, so that walking them stays shallow.
 const VALUE_DEPTH_LIMIT: usize = 20;
@@ -51,44 +49,6 @@ enum Parameter {
     Samples,
 }
 
-/// What functions may use beside their arguments.
-#[derive(Debug)]
-pub(super) struct Tools<'a> {
-    scope: &'a Scope<'a>,
-    patterns: Patterns,
-    work: usize,
-}
-
-impl<'a> Tools<'a> {
-    pub(super) fn new(scope: &'a Scope<'a>) -> Self {
-        Self {
-            scope,
-            patterns: Patterns::default(),
-            work: 0,
-        }
-    }
-
-    /// Counts work done.
-    pub(super) fn charge(&mut self, units: usize) -> Result<(), Fault> {
-        self.work = self.work.saturating_add(units);
-        if self.work > WORK_LIMIT {
-            return Err(Fault::Limit {
-                limit: "steps of work",
-                allowed: WORK_LIMIT,
-            });
-        }
-        Ok(())
-    }
-
-    /// The compiled form of a regular expression that is about to read `text`.
-    fn pattern(&mut self, pattern: &str, text: &str) -> Result<Arc<regex::Regex>, Fault> {
-        let compiles = !self.patterns.has(pattern);
-        // Compiling costs as much as many plain steps, and matching more than reading.
-        self.charge(text.len() / 4 + if compiles { 1000 } else { 0 })?;
-        self.patterns.get(pattern)
-    }
-}
-
 impl Function {
     /// Checks how many arguments there are.
     pub(super) fn check_count(&self, count: usize) -> Result<(), Fault> {
@@ -106,20 +66,18 @@ impl Function {
     /// Checks the types of the arguments, of which there are enough.
     pub(super) fn check_types(&self, values: &[Value]) -> Result<(), Fault> {
         let parameters = self.parameters.iter().copied();
-        let rest = std::iter::repeat(self.rest.unwrap_or(Parameter::Any));
+        let rest = std::iter::repeat(self.rest.unwrap_or(Any));
         for (value, parameter) in values.iter().zip(parameters.chain(rest)) {
             let (fits, expected) = match (parameter, value) {
-                (Parameter::Any, _) => (true, ""),
-                (Parameter::Text, value) => (matches!(value, Value::String(_)), "a string"),
-                (Parameter::Samples, value) => {
-                    (matches!(value, Value::List(_)), "the result of a query")
-                }
-                (Parameter::Sample, Value::Map(map)) => {
+                (Any, _) => (true, ""),
+                (Text, value) => (matches!(value, Value::String(_)), "a string"),
+                (Samples, value) => (matches!(value, Value::List(_)), "the result of a query"),
+                (Sample, Value::Map(map)) => {
                     let fields = map.entries();
                     let fits = fields.contains_key("Labels") && fields.contains_key("Value");
                     (fits, "an element of a query's result")
                 }
-                (Parameter::Sample, _) => (false, "an element of a query's result"),
+                (Sample, _) => (false, "an element of a query's result"),
             };
             if !fits {
                 return Err(Fault::from(format!(
@@ -168,7 +126,7 @@ const fn variadic(
     Function {
         name,
         parameters,
-        rest: Some(Parameter::Any),
+        rest: Some(Any),
         call: Call::Plain(body),
     }
 }
@@ -186,8 +144,6 @@ const fn special(
         call,
     }
 }
-
-use Parameter::{Any, Sample, Samples, Text};
 
 /// All functions, sorted by name.
 static FUNCTIONS: &[Function] = &[

@@ -1,81 +1,7 @@
 //! Cuts a template into tokens, as Go's `text/template/parse` does.
 
 use super::error::{Place, TemplateError};
-
-/// A piece of a template.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'s> {
-    /// What it is.
-    pub(super) kind: Kind,
-    /// Its text, as written.
-    pub(super) text: &'s str,
-    /// Byte offset in the template.
-    pub(super) offset: usize,
-}
-
-/// The kinds of tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Text outside actions, trimmed.
-    Text,
-    /// `{{`
-    LeftDelimiter,
-    /// `}}`
-    RightDelimiter,
-    /// A run of spaces in an action.
-    Space,
-    /// `=`
-    Assign,
-    /// `:=`
-    Declare,
-    /// `|`
-    Pipe,
-    /// `(`
-    LeftParenthesis,
-    /// `)`
-    RightParenthesis,
-    /// `.` alone.
-    Dot,
-    /// `.name`
-    Field,
-    /// `$` or `$name`
-    Variable,
-    /// A name of a function.
-    Identifier,
-    /// A reserved word.
-    Keyword(Keyword),
-    /// `true` or `false`
-    Bool,
-    /// `nil`
-    Nil,
-    /// A number.
-    Number,
-    /// `'c'`
-    Character,
-    /// `"text"`
-    Quoted,
-    /// Text in back quotes.
-    Raw,
-    /// Any other ASCII character, such as a comma.
-    Other,
-    /// The end of the template.
-    End,
-}
-
-/// Words that start an action with a meaning of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keyword {
-    Block,
-    Break,
-    Continue,
-    Define,
-    Else,
-    End,
-    If,
-    Range,
-    Template,
-    With,
-}
+use super::token::{Keyword, Kind, Token};
 
 const LEFT: &str = "{{";
 const RIGHT: &str = "}}";
@@ -343,8 +269,7 @@ impl<'s> Lexer<'s> {
     /// Whether a name may end here; an operator may not follow without a space.
     fn at_terminator(&self) -> bool {
         match self.peek() {
-            None => true,
-            Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(') => true,
+            None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(') => true,
             Some(_) => self.rest().starts_with(RIGHT),
         }
     }
@@ -473,7 +398,7 @@ mod tests {
     fn faults_name_their_place() {
         let cases = [
             ("a{{", 1, "unclosed action"),
-            ("a{{ (1 }}", 6, "unclosed left parenthesis"),
+            ("a{{ (1 }}", 7, "unclosed left parenthesis"),
             ("{{ ) }}", 3, "unexpected right parenthesis"),
             ("{{ \u{a0}}}", 3, "unrecognized character in action: U+00A0"),
             ("{{ \"x }}", 3, "unterminated constant"),

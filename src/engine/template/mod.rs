@@ -34,6 +34,8 @@ mod parse;
 mod pattern;
 mod text;
 mod time;
+mod token;
+mod tools;
 mod tree;
 mod value;
 
@@ -192,5 +194,440 @@ impl fmt::Debug for Scope<'_> {
             .field("external_url", &self.external_url)
             .field("query", &self.query.is_some())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VARIABLES: [&str; 6] = [
+        "labels",
+        "externalLabels",
+        "externalURL",
+        "value",
+        "threshold",
+        "n",
+    ];
+
+    fn samples(expression: &str) -> Result<Vec<QuerySample>, String> {
+        let sample = |instance: &str, value| QuerySample {
+            labels: [("instance".to_owned(), instance.to_owned())].into(),
+            value,
+        };
+        match expression {
+            "none" => Ok(vec![]),
+            "bad" => Err("cannot parse query".to_owned()),
+            "text" => Ok(vec![QuerySample {
+                labels: [("__value__".to_owned(), "a".to_owned())].into(),
+                value: 0.0,
+            }]),
+            _ => Ok(vec![sample("b", 21.0), sample("a", 11.0)]),
+        }
+    }
+
+    fn scope() -> Scope<'static> {
+        let labels = Value::strings([("instance", "host-1:80"), ("job", "<train>")]);
+        let external = Value::strings([("cluster", "eu-1")]);
+        Scope::alert(
+            labels,
+            external,
+            "http://testhost:9090/path/prefix",
+            135.3563,
+        )
+        .bind("threshold", 10.0)
+        .bind("n", 42_i64)
+        .query(&samples)
+    }
+
+    fn check(cases: &[(&str, &str)]) {
+        for (source, expected) in cases {
+            let template = Template::parse(source, &VARIABLES);
+            let rendered = template.and_then(|template| template.render(&scope()));
+            assert_eq!(rendered.as_deref(), Ok(*expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn known_renderings_of_prometheus() {
+        check(&[
+            (
+                "{{ humanize 1048576 }} {{ humanize1024 1048576 }}",
+                "1.049M 1Mi",
+            ),
+            ("{{ humanizeDuration 135.3563 }}", "2m 15s"),
+            ("{{ humanizePercentage 0.959 }}", "95.9%"),
+            (
+                "{{ humanizeTimestamp 1643114203 }}",
+                "2022-01-25 12:36:43 +0000 UTC",
+            ),
+            ("{{ parseDuration \"2h10m15s\" }}", "7815"),
+            ("{{ stripPort \"[::1]:6006\" }}", "::1"),
+            ("{{ humanize \"1234567.0\" }} {{ humanize 1 }}", "1.235M 1"),
+            (
+                "{{ printf \"%0.2f\" (parseDuration \"1h2m10ms\") }}",
+                "3720.01",
+            ),
+            (
+                "{{ 1435065584.128 | humanizeTimestamp }}",
+                "2015-06-23 13:19:44.128 +0000 UTC",
+            ),
+            ("{{ (1435065584.128 | toTime).Format \"2006\" }}", "2015"),
+        ]);
+    }
+
+    #[test]
+    fn data_and_variables_of_an_alert() {
+        check(&[
+            ("plain text", "plain text"),
+            ("{{ 1 }}", "1"),
+            (
+                "{{ $labels.instance }} {{ .Labels.job }}",
+                "host-1:80 <train>",
+            ),
+            ("{{ $value }} {{ .Value }}", "135.3563 135.3563"),
+            (
+                "{{ $externalLabels.cluster }} {{ .ExternalLabels.cluster }}",
+                "eu-1 eu-1",
+            ),
+            (
+                "{{ $externalURL }} {{ .ExternalURL }} {{ externalURL }} {{ pathPrefix }}",
+                "http://testhost:9090/path/prefix http://testhost:9090/path/prefix http://testhost:9090/path/prefix /path/prefix",
+            ),
+            (
+                "p95 {{ humanizeDuration $value }}, limit {{ humanizeDuration $threshold }}, {{ $n }} runs",
+                "p95 2m 15s, limit 10s, 42 runs",
+            ),
+            (
+                "[{{ $labels.absent }}{{ .Labels.absent }}{{ $externalLabels.absent }}]",
+                "[]",
+            ),
+            ("{{ if eq $labels.absent \"\" }}none{{ end }}", "none"),
+            (
+                "{{ range $name, $text := $labels }}{{ $name }}={{ $text }};{{ end }}",
+                "instance=host-1:80;job=<train>;",
+            ),
+            (
+                "{{ with $labels.job }}{{ . | toUpper | printf \"%q\" }}{{ end }}",
+                "\"<TRAIN>\"",
+            ),
+            ("{{ if gt $value 100.0 }}high{{ else }}low{{ end }}", "high"),
+        ]);
+    }
+
+    #[test]
+    fn functions_of_prometheus() {
+        check(&[
+            (
+                "{{define \"x\"}}{{.arg0}} {{.arg1}}{{end}}{{template \"x\" (args 1 \"2\")}}",
+                "1 2",
+            ),
+            ("{{ query \"metric\" | first | value }}", "21"),
+            ("{{ query \"metric\" | first | label \"instance\" }}", "b"),
+            ("[{{ query \"metric\" | first | label \"foo\" }}]", "[]"),
+            ("{{ query \"text\" | first | strvalue }}", "a"),
+            (
+                "[{{ $x := query \"metric\" | first }}{{ $x.Labels.foo }}]",
+                "[]",
+            ),
+            (
+                "{{ range query \"metric\" | sortByLabel \"instance\" }}{{.Labels.instance}}:{{.Value}}: {{end}}",
+                "a:11: b:21: ",
+            ),
+            (
+                "{{ with query \"none\" }}some{{ else }}none{{ end }}",
+                "none",
+            ),
+            ("{{ reReplaceAll \"(a)b\" \"x$1\" \"ab\" }}", "xa"),
+            (
+                "{{ match \"a+\" \"aa\" }} {{ match \"a+\" \"b\" }}",
+                "true false",
+            ),
+            (
+                "{{ \"aa bb CC\" | title }} {{ toUpper \"aB\" }} {{ toLower \"aB\" }}",
+                "Aa Bb CC AB ab",
+            ),
+            (
+                "{{ stripPort $labels.instance }} {{ \"foo.example.com:12345\" | stripDomain }}",
+                "host-1 foo:12345",
+            ),
+            (
+                "{{ graphLink \"up\" }} {{ tableLink \"up\" }}",
+                "/graph?g0.expr=up&g0.tab=0 /graph?g0.expr=up&g0.tab=1",
+            ),
+            (
+                "{{ \"<b>\" | safeHtml }}{{ \"<b>\" }}{{ html \"<b>\" }}",
+                "<b><b>&lt;b&gt;",
+            ),
+            (
+                "{{ define \"a\" }}x{{ . }}{{ end }}{{ $name := \"a\" }}{{ tmpl $name 1 | toUpper }}",
+                "X1",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn without_a_provider_optional_functions_are_empty() {
+        let source = "[{{ range query \"up\" }}x{{ end }}{{ externalURL }}{{ pathPrefix }}{{ safeHtml \"\" }}]";
+        let template = Template::parse(source, &[]).unwrap();
+        assert_eq!(template.render(&Scope::default()).as_deref(), Ok("[]"));
+    }
+
+    #[test]
+    fn control_structures_of_go() {
+        check(&[
+            ("a {{- 1 -}} b{{/* comment */}}", "a1b"),
+            (
+                "{{if 0}}a{{else if \"\"}}b{{else if 1}}c{{else}}d{{end}}",
+                "c",
+            ),
+            ("{{with 0}}a{{else with \"x\"}}{{.}}{{else}}b{{end}}", "x"),
+            (
+                "{{range 3}}{{.}}{{end}}{{range $i := 2}}{{$i}}{{end}}{{range 0}}a{{else}}none{{end}}",
+                "01201none",
+            ),
+            (
+                "{{range $i, $e := (slice (query \"m\") 0)}}{{$i}}{{$e.Value}} {{end}}",
+                "021 111 ",
+            ),
+            (
+                "{{range 9}}{{if eq . 1}}{{continue}}{{end}}{{if eq . 4}}{{break}}{{end}}{{.}}{{end}}",
+                "023",
+            ),
+            (
+                "{{$x := 1}}{{if true}}{{$x = 2}}{{$x := 3}}{{end}}{{$x}}",
+                "2",
+            ),
+            (
+                "{{block \"b\" 1}}<{{.}}>{{end}}{{template \"b\" 2}}{{template \"b\"}}",
+                "<1><2><>",
+            ),
+            (
+                "{{define \"x\"}}{{$.job}}{{end}}{{template \"x\" .Labels}}",
+                "<train>",
+            ),
+            (
+                "{{and 1 0 2}}{{or 0 \"\" 3}}{{not 0}}{{0 | or 0}}",
+                "03true0",
+            ),
+            ("{{and false (index nil 1)}}", "false"),
+            (
+                "{{print 1 2 \"a\" nil}} {{println \"x\"}}{{'a'}} {{`r\\n`}} {{0x1F}} {{1e6}} {{1.0}}",
+                "1 2a<nil> x\n97 r\\n 31 1e+06 1",
+            ),
+            (
+                "{{len \"abc\"}}{{index .Labels \"job\"}}{{urlquery \"a b\"}}{{js \"'\"}}",
+                "3<train>a+b\\'",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn failures_name_action_and_place() {
+        let cases = [
+            ("{{ .Foo }}", 3, "can't evaluate field Foo in type struct"),
+            (
+                "{{ $labels.a.b }}",
+                3,
+                "can't evaluate field b in type string",
+            ),
+            (
+                "x\n{{ query \"none\" | first }}",
+                20,
+                "first() called on vector with no elements",
+            ),
+            (
+                "{{ (query \"m\").banana }}",
+                3,
+                "can't evaluate field banana",
+            ),
+            ("{{ query \"bad\" }}", 3, "cannot parse query"),
+            (
+                "{{ humanize \"one\" }}",
+                3,
+                "can't convert \"one\" to a number",
+            ),
+            ("{{ humanizeTimestamp 1e300 }}", 3, "overflows int64"),
+            (
+                "{{ reReplaceAll \"(\" \"\" \"\" }}",
+                3,
+                "is malformed or not supported",
+            ),
+            (
+                "{{ template \"nope\" }}",
+                0,
+                "template \"nope\" is not defined",
+            ),
+            (
+                "{{ gt $value 100 }}",
+                3,
+                "incompatible types for comparison: float64 and int",
+            ),
+            (
+                "{{ title 1 }}",
+                3,
+                "wrong type of argument for title: got int, expected a string",
+            ),
+            (
+                "{{ title }}",
+                3,
+                "wrong number of arguments for title: got 0, expected 1",
+            ),
+            ("{{ range $value }}{{ end }}", 9, "range can't iterate over"),
+            ("{{ 1 2 }}", 3, "can't give an argument"),
+            ("{{ nil }}", 3, "nil is not a command"),
+            ("{{ .Value 1 }}", 3, "is not a method but has arguments"),
+        ];
+        for (source, offset, reason) in cases {
+            let template = Template::parse(source, &VARIABLES).unwrap();
+            let error = template.render(&scope()).unwrap_err();
+            assert!(error.to_string().contains(reason), "{source}: {error}");
+            assert_eq!(error.place().offset, offset, "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_expansion_that_fails_says_so_in_its_place() {
+        let template = Template::parse("{{ query \"none\" | first }}", &VARIABLES).unwrap();
+        assert_eq!(
+            template.expand(&scope()),
+            "<error expanding template: cannot render template at line 1, column 19: first: \
+             first() called on vector with no elements>"
+        );
+    }
+
+    #[test]
+    fn templates_know_what_they_use() {
+        // template, uses value, uses labels, is constant
+        let cases = [
+            ("plain", false, false, true),
+            ("}} plain", false, false, true),
+            ("{{ 1 }}", false, false, false),
+            ("{{ $value }}", true, false, false),
+            ("{{ .Value | humanize }}", true, false, false),
+            ("{{ $.Value }}", true, false, false),
+            ("{{ if gt $value 1.0 }}a{{ end }}", true, false, false),
+            (
+                "{{ if true }}{{ printf \"%v\" (print $value) }}{{ end }}",
+                true,
+                false,
+                false,
+            ),
+            (
+                "{{ $labels.value }} {{ .Labels.Value }}",
+                false,
+                true,
+                false,
+            ),
+            ("{{ with $labels.a }}{{ . }}{{ end }}", false, true, false),
+            ("{{ . }}", true, true, false),
+            ("{{ with . }}{{ .Value }}{{ end }}", true, false, false),
+            (
+                "{{ define \"x\" }}{{ .Value }}{{ end }}{{ template \"x\" . }}",
+                true,
+                false,
+                false,
+            ),
+            (
+                "{{ define \"x\" }}{{ .Labels.a }}{{ end }}{{ template \"x\" . }}",
+                false,
+                true,
+                false,
+            ),
+        ];
+        for (source, value, labels, constant) in cases {
+            let template = Template::parse(source, &VARIABLES).unwrap();
+            assert_eq!(template.uses("value"), value, "{source}");
+            assert_eq!(template.uses("labels"), labels, "{source}");
+            assert_eq!(template.is_constant(), constant, "{source}");
+        }
+    }
+
+    #[test]
+    fn an_unbound_variable_is_an_error_of_rendering() {
+        let template = Template::parse("{{ $n }}", &["n"]).unwrap();
+        let error = template.render(&Scope::default()).unwrap_err();
+        assert!(
+            error.to_string().contains("\"$n\" is not defined"),
+            "{error}"
+        );
+    }
+
+    /// Fragments that, strung together, get far into the parser and the evaluator.
+    const FRAGMENTS: [&str; 46] = [
+        "{{",
+        "}}",
+        "{{- ",
+        " -}}",
+        " ",
+        "(",
+        ")",
+        "|",
+        ".",
+        ",",
+        ":=",
+        "=",
+        "$",
+        "$x",
+        "$x := ",
+        "$i, $x := ",
+        "$labels",
+        ".job",
+        ".Value",
+        "$value",
+        "query \"m\"",
+        "first",
+        "args",
+        "printf ",
+        "\"%5.3v %[2]*d\"",
+        "\"a\"",
+        "1",
+        "-2.5e3",
+        "'x'",
+        "nil",
+        "true",
+        "{{if ",
+        "{{else}}",
+        "{{end}}",
+        "{{range 3}}",
+        "{{with ",
+        "{{break}}",
+        "{{define \"a\"}}",
+        "{{template \"a\" .}}",
+        "{{block \"a\" .}}",
+        "{{/* c */}}",
+        "index ",
+        "slice ",
+        "reReplaceAll \"(a)|\" \"$1\" ",
+        "eq ",
+        "tmpl \"a\" ",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_text_makes_a_template_panic(source in "\\PC{0,60}|[{}$.|()\"`a-z0-9 -]{0,60}") {
+            if let Ok(template) = Template::parse(&source, &VARIABLES) {
+                let _ = template.expand(&scope());
+            }
+        }
+
+        #[test]
+        fn no_mix_of_fragments_makes_a_template_panic(picks in prop::collection::vec(0..FRAGMENTS.len(), 0..24)) {
+            let source: String = picks.iter().map(|pick| FRAGMENTS[*pick]).collect();
+            if let Ok(template) = Template::parse(&source, &VARIABLES) {
+                let _ = template.expand(&scope());
+            }
+        }
+
+        #[test]
+        fn no_action_makes_a_template_panic(action in "(humanize|printf|html|len|parseDuration|title|stripPort|stripDomain|toTime|reReplaceAll \"[a-z(*+?|\\\\{}^\\[\\]]{0,8}\" \"[$0-9{}]{0,4}\"|match) \"[^\"\\\\]{0,20}\"( -?[0-9.e]{1,6})?") {
+            if let Ok(template) = Template::parse(&format!("{{{{{action}}}}}"), &VARIABLES) {
+                let _ = template.expand(&scope());
+            }
+        }
     }
 }

@@ -1,4 +1,6 @@
 //! Regular expressions in Go's syntax (RE2), on top of the `regex` crate.
+//!
+//! Octal escapes such as `\101` are not known here, and `\B` counts letters beyond ASCII as parts of words.
 
 use std::sync::Arc;
 
@@ -31,7 +33,6 @@ impl Patterns {
             return Ok(regex.clone());
         }
         let regex = RegexBuilder::new(&translate(pattern))
-            .octal(true)
             .size_limit(COMPILED_LIMIT_BYTES)
             .dfa_size_limit(COMPILED_LIMIT_BYTES)
             .build();
@@ -45,7 +46,7 @@ impl Patterns {
             }
             Err(_) => {
                 return Err(Fault::from(format!(
-                    "{pattern:?} is not a regular expression of the RE2 syntax"
+                    "regular expression {pattern:?} is malformed or not supported, the syntax is RE2"
                 )));
             }
         };
@@ -140,6 +141,10 @@ fn push_escape(
             translated.push_str("(?-u:\\b)");
             return 0;
         }
+        Some('p') if after.starts_with("p{^") => {
+            translated.push_str("\\P{");
+            return 2;
+        }
         Some('Q') if !in_class => {
             // Everything up to `\E` stands for itself.
             let quoted = after.get(1..).unwrap_or("");
@@ -153,7 +158,16 @@ fn push_escape(
         other => {
             translated.push('\\');
             translated.extend(other);
-            return 0;
+            // The brace of `\p{Greek}` or `\x{10FFFF}` belongs to the escape.
+            let braced = after
+                .get(1..)
+                .filter(|behind| matches!(other, Some('p' | 'P' | 'x')) && behind.starts_with('{'));
+            let length = braced
+                .and_then(|behind| behind.find('}'))
+                .map_or(0, |end| end + 1);
+            let name = braced.and_then(|behind| behind.get(..length)).unwrap_or("");
+            translated.push_str(name);
+            return length;
         }
     };
     if in_class && !class.starts_with('^') {
@@ -270,9 +284,12 @@ mod tests {
             (r"[a&&b]+", "x", "a&b", "x"),
             (r"\Qa.b\E.", "x", "a.bc", "x"),
             ("[[:alpha:]]+", "x", "ab1", "x1"),
+            (r"\p{Greek}[^\P{Greek}]", "x", "aβγ", "ax"),
+            (r"\x{41}{2}", "x", "AAA", "xA"),
             (r"(.*):.*", "$1", "host:80", "host"),
             ("x$", "y", "xx", "xy"),
-            (r"\x41\101", "y", "AA", "y"),
+            (r"\x41", "y", "AA", "yy"),
+            (r"\p{^Greek}", "x", "aβ", "xβ"),
         ];
         for (pattern, replacement, subject, expected) in cases {
             let found = replaced(pattern, replacement, subject);
@@ -282,7 +299,7 @@ mod tests {
 
     #[test]
     fn bad_or_huge_expressions_are_refused() {
-        for pattern in ["(", "a**b(", "[b-a]", r"\p{Foo}", "(?P<a", r"\"] {
+        for pattern in ["(", "(?=a)", "[b-a]", r"\p{Foo}", "(?P<a", r"\", r"(a)\1"] {
             assert!(replaced(pattern, "", "").is_err(), "{pattern}");
         }
         let huge = replaced("(a{1000}){1000}", "", "");

@@ -29,9 +29,7 @@ pub(super) fn js(text: &str) -> String {
                 escaped.push(character);
             }
             '<' | '>' | '&' | '=' | '\0'..='\x1f' => push_unicode(&mut escaped, character),
-            ' '..='~' => escaped.push(character),
-            '\x7f' => escaped.push(character),
-            other if is_printable(other) => escaped.push(other),
+            other if is_printable(other) || other == '\x7f' => escaped.push(other),
             other => push_unicode(&mut escaped, other),
         }
     }

@@ -209,7 +209,7 @@ fn fraction_length(rest: &str) -> Option<usize> {
     let ends = !marks
         .get(length..)?
         .starts_with(|next: char| next.is_ascii_digit());
-    (ends && length <= 9).then_some(length)
+    ends.then_some(length)
 }
 
 fn layout_part(civil: DateTime, part: &str) -> String {

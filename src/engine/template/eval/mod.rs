@@ -1,13 +1,16 @@
 //! Renders a parsed template, by the rules of Go's `text/template`.
 
+mod range;
+
 use std::sync::Arc;
 
 use super::Scope;
 use super::error::{Fault, Span, TemplateError};
 use super::format::{Output, print_value};
-use super::functions::{Call, Function, Tools};
+use super::functions::{Call, Function};
 use super::parse::Tree;
 use super::time;
+use super::tools::Tools;
 use super::tree::{Branch, Command, Node, Operand, Pipeline, Term};
 use super::value::Value;
 
@@ -105,7 +108,7 @@ impl<'t> Evaluator<'t> {
                         None => Value::Nil,
                     };
                     self.span = *span;
-                    self.template(name, data)?;
+                    self.template(name, &data)?;
                     Flow::Done
                 }
                 Node::Break => Flow::Break,
@@ -134,81 +137,7 @@ impl<'t> Evaluator<'t> {
         Ok(flow)
     }
 
-    fn range(&mut self, dot: &Value, branch: &'t Branch) -> Result<Flow, Fault> {
-        let mark = self.variables.len();
-        let flow = self.nested(|evaluator| {
-            let value = evaluator.pipeline(dot, &branch.pipeline)?;
-            let ran = match &value {
-                Value::Nil => false,
-                Value::Int(count) => {
-                    if branch.pipeline.variables.len() > 1 {
-                        return Err(Fault::from(format!(
-                            "can't use {count} to iterate over more than one variable"
-                        )));
-                    }
-                    for index in 0..*count {
-                        if evaluator.iteration(branch, &Value::Nil, &index.into())? {
-                            break;
-                        }
-                    }
-                    *count > 0
-                }
-                Value::List(items) => {
-                    for (index, item) in items.iter().enumerate() {
-                        if evaluator.iteration(branch, &index.into(), item)? {
-                            break;
-                        }
-                    }
-                    !items.is_empty()
-                }
-                Value::Map(map) if map.kind() != super::MapKind::Record => {
-                    for (key, item) in map.entries() {
-                        if evaluator.iteration(branch, &key.clone().into(), item)? {
-                            break;
-                        }
-                    }
-                    !map.entries().is_empty()
-                }
-                other => {
-                    return Err(Fault::from(format!(
-                        "range can't iterate over a value of type {}, allowed are lists, maps and whole numbers",
-                        other.type_name()
-                    )));
-                }
-            };
-            if ran {
-                Ok(Flow::Done)
-            } else {
-                evaluator.list(dot, &branch.otherwise)
-            }
-        })?;
-        self.variables.truncate(mark);
-        Ok(flow)
-    }
-
-    /// Renders the body for one element; true if it asks to leave the loop.
-    fn iteration(
-        &mut self,
-        branch: &'t Branch,
-        index: &Value,
-        element: &Value,
-    ) -> Result<bool, Fault> {
-        self.tools.charge(1)?;
-        match &branch.pipeline.variables[..] {
-            [] => {}
-            [only] => self.assign(only, element.clone())?,
-            [first, second, ..] => {
-                self.assign(first, index.clone())?;
-                self.assign(second, element.clone())?;
-            }
-        }
-        let mark = self.variables.len();
-        let flow = self.list(element, &branch.body)?;
-        self.variables.truncate(mark);
-        Ok(flow == Flow::Break)
-    }
-
-    fn template(&mut self, name: &str, data: Value) -> Result<(), Fault> {
+    fn template(&mut self, name: &str, data: &Value) -> Result<(), Fault> {
         let tree = self.tree;
         let Some(nodes) = tree.definitions.get(name) else {
             return Err(Fault::from(format!("template {name:?} is not defined")));
@@ -216,7 +145,7 @@ impl<'t> Evaluator<'t> {
         // A template sees nothing of its caller but its dot.
         let own = vec![(Arc::from("$"), data.clone())];
         let variables = std::mem::replace(&mut self.variables, own);
-        self.nested(|evaluator| evaluator.list(&data, nodes))?;
+        self.nested(|evaluator| evaluator.list(data, nodes))?;
         self.variables = variables;
         Ok(())
     }
@@ -393,10 +322,80 @@ impl<'t> Evaluator<'t> {
                     return Err(Fault::from("expected the name of a template and its data"));
                 };
                 let output = std::mem::take(&mut self.output);
-                self.template(name, data.clone())?;
+                self.template(name, data)?;
                 let inner = std::mem::replace(&mut self.output, output);
                 Ok(inner.into_text().into())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Template;
+    use super::*;
+
+    #[test]
+    fn a_template_cannot_hang_or_grow_without_bound() {
+        let cases = [
+            (
+                r#"{{define "a"}}{{template "a"}}{{end}}{{template "a"}}"#,
+                "levels of nested",
+            ),
+            (
+                r#"{{define "a"}}{{tmpl "a" .}}{{end}}{{template "a"}}"#,
+                "levels of nested",
+            ),
+            ("{{range 1000000000}}{{end}}", "steps of work"),
+            (
+                "{{range 1000}}{{range 1000}}{{end}}{{end}}",
+                "steps of work",
+            ),
+            ("{{range 100000}}0123456789{{end}}", "bytes of output"),
+            (
+                r#"{{$x := "xxxxxxxx"}}{{range 60}}{{$x = printf "%s%s" $x $x}}{{end}}"#,
+                "bytes of output",
+            ),
+            (
+                r#"{{$x := 1}}{{range 60}}{{$x = args $x $x}}{{end}}"#,
+                "levels of values",
+            ),
+            (
+                r#"{{$x := printf "%60000d" 1}}{{$x = reReplaceAll "" $x $x}}"#,
+                "bytes of output",
+            ),
+            (
+                r#"{{$x := printf "%60000d" 1}}{{range 100}}{{$y := match "(.*)*x" $x}}{{end}}"#,
+                "steps of work",
+            ),
+            (r#"{{match "(\\pL{100}){100}" ""}}"#, "bytes of a compiled"),
+        ];
+        for (source, limit) in cases {
+            let template = Template::parse(source, &[]).unwrap();
+            let error = template.render(&Scope::default()).unwrap_err();
+            assert!(
+                matches!(error, TemplateError::LimitExceeded { .. }),
+                "{source}: {error}"
+            );
+            assert!(error.to_string().contains(limit), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_deepest_template_fits_a_small_stack() {
+        // Fifty levels of everything that a call of a template can hold.
+        let open = "{{if (1)}}".repeat(40);
+        let close = "{{end}}".repeat(40);
+        let parentheses = format!("{{{{{}1{}}}}}", "(".repeat(9), ")".repeat(9));
+        let source = format!(
+            r#"{{{{define "a"}}}}{open}{parentheses}{{{{template "a"}}}}{close}{{{{end}}}}{{{{template "a"}}}}"#
+        );
+        let render = move || {
+            let template = Template::parse(&source, &[]).unwrap();
+            template.render(&Scope::default()).unwrap_err()
+        };
+        let thread = std::thread::Builder::new().stack_size(1024 * 1024);
+        let error = thread.spawn(render).unwrap().join().unwrap();
+        assert!(error.to_string().contains("levels of nested"), "{error}");
     }
 }
