@@ -1,4 +1,5 @@
 //! opwatch
 pub mod document;
 pub mod engine;
+pub mod http;
 pub mod secret;
