@@ -1,5 +1,8 @@
 //! opwatch
+pub mod clock;
 pub mod document;
 pub mod engine;
 pub mod http;
+pub mod ingest;
 pub mod secret;
+pub mod storage;

@@ -32,8 +32,11 @@ impl Form {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         match essence.to_ascii_lowercase().as_str() {
             "application/json" | "" => Some(Self::Json),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl"
-            | "application/x-jsonlines" | "application/json-lines" => Some(Self::Lines),
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines"
+            | "application/json-lines" => Some(Self::Lines),
             _ => None,
         }
     }
@@ -78,7 +81,10 @@ fn read_document(text: &str, taken: &[String]) -> Result<Records, NotJson> {
     let not_json = |error: serde_json::Error| NotJson(error.to_string());
     if text.trim_start().starts_with('[') {
         let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
-        return Ok(elements.iter().map(|raw| read_record(raw.get(), taken)).collect());
+        return Ok(elements
+            .iter()
+            .map(|raw| read_record(raw.get(), taken))
+            .collect());
     }
     let raw: &RawValue = serde_json::from_str(text).map_err(not_json)?;
     Ok(vec![read_record(raw.get(), taken)])
@@ -152,7 +158,12 @@ fn explain(text: &str) -> FieldFault {
     };
     FieldFault {
         // The name comes from outside and goes into logs.
-        field: fault.field.chars().take(64).filter(|c| !c.is_control()).collect(),
+        field: fault
+            .field
+            .chars()
+            .take(64)
+            .filter(|c| !c.is_control())
+            .collect(),
         ..fault
     }
 }
@@ -164,11 +175,12 @@ fn without_position(message: &str) -> String {
 }
 
 fn suggest(name: &str, reason: &str) -> String {
+    // By similarity rather than by distance: `duration` for `duration_seconds` is the likeliest mistake.
     let known = reason.split('`').skip(3).step_by(2);
     let nearest = known
-        .map(|field| (strsim::osa_distance(name, field), field))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
+        .map(|field| (strsim::jaro_winkler(name, field), field))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(similarity, _)| *similarity > 0.8);
     match nearest {
         Some((_, field)) => format!("is not a known field; did you mean `{field}`?"),
         None => format!(
@@ -208,7 +220,11 @@ fn quote_non_finite(text: &str) -> Cow<'_, str> {
         out.push(c);
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
-    if changed { Cow::Owned(out) } else { Cow::Borrowed(text) }
+    if changed {
+        Cow::Owned(out)
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]
@@ -288,18 +304,23 @@ mod tests {
             (10, "quality.f1", "\"Infinity\""),
             (11, "", "integer `7`"),
             (12, "duration_seconds", "-1 is not allowed"),
-            (13, "", "number out of range"),
+            (13, "duration_seconds", "number out of range"),
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for ((index, field, reason), expected) in found.iter().zip(expected) {
-            assert_eq!((*index, field.as_str()), (expected.0, expected.1), "{reason}");
+            assert_eq!(
+                (*index, field.as_str()),
+                (expected.0, expected.1),
+                "{reason}"
+            );
             assert!(reason.contains(expected.2), "{reason} / {}", expected.2);
         }
     }
 
     #[test]
     fn lines_are_judged_one_by_one() {
-        let body = "{\"operation\":\"a\",\"duration_seconds\":1}\nnonsense\n\n{\"operation\":\"b\"}\n";
+        let body =
+            "{\"operation\":\"a\",\"duration_seconds\":1}\nnonsense\n\n{\"operation\":\"b\"}\n";
         for form in [Form::Lines, Form::Json] {
             let records = read(body.as_bytes(), form, &[]).unwrap();
             let good: Vec<bool> = records.iter().map(Result::is_ok).collect();
@@ -315,7 +336,9 @@ mod tests {
             ("{\"operation\":", "EOF while parsing a value at line 1"),
             ("[{\"operation\":\"a\"}", "EOF while parsing a list"),
         ] {
-            let error = read(body.as_bytes(), Form::Json, &[]).unwrap_err().to_string();
+            let error = read(body.as_bytes(), Form::Json, &[])
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{error}");
         }
         let error = read(b"x\ny\n", Form::Lines, &[]).unwrap_err().to_string();
@@ -332,7 +355,11 @@ mod tests {
             (Some("application/x-www-form-urlencoded"), None),
             (Some("text/xml"), None),
         ] {
-            assert_eq!(Form::of_content_type(content_type), expected, "{content_type:?}");
+            assert_eq!(
+                Form::of_content_type(content_type),
+                expected,
+                "{content_type:?}"
+            );
         }
     }
 }

@@ -22,23 +22,35 @@ pub struct Usage {
 }
 
 /// Reads single processes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sampler {
-    system: System,
+    /// `None` where the operating system does not let processes be read at all.
+    system: Option<System>,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self {
+            system: System::new().ok(),
+        }
+    }
 }
 
 impl Sampler {
     /// What the process uses now; `None` when there is no such process or it may not be read.
     pub fn read(&mut self, pid: u32) -> Option<Usage> {
+        let system = self.system.as_mut()?;
         let id = Pid::from_u32(pid);
         let kind = ProcessRefreshKind::nothing()
             .with_cpu()
             .with_memory()
             .without_tasks();
-        self.system
-            .refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), true, kind);
-        let process = self.system.process(id)?;
-        #[expect(clippy::cast_precision_loss, reason = "below 2^53 for any real process")]
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), true, kind);
+        let process = system.process(id)?;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "below 2^53 for any real process"
+        )]
         Some(Usage {
             pid,
             name: process.name().to_string_lossy().into_owned(),
@@ -67,11 +79,7 @@ pub struct Target {
 }
 
 /// Reads the process every `interval` until shutdown; the receiver always has the latest reading.
-pub fn watch(
-    pid: u32,
-    interval: Duration,
-    shutdown: CancellationToken,
-) -> watch::Receiver<Target> {
+pub fn watch(pid: u32, interval: Duration, shutdown: CancellationToken) -> watch::Receiver<Target> {
     let (sender, receiver) = watch::channel(Target::default());
     tokio::spawn(async move {
         let mut sampler = Sampler::default();
@@ -86,8 +94,7 @@ pub fn watch(
             sender.send_modify(|target| {
                 match &usage {
                     Some(usage) => {
-                        target.memory_peak_bytes =
-                            target.memory_peak_bytes.max(usage.memory_bytes);
+                        target.memory_peak_bytes = target.memory_peak_bytes.max(usage.memory_bytes);
                     }
                     None => {
                         if target.failures == 0 {

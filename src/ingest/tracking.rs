@@ -101,7 +101,9 @@ impl Tracking {
             operation: &start.operation.0,
             algorithm: &start.algorithm.0,
             version: &start.version.0,
-            labels: (start.labels.0.iter()).map(|(n, v)| (&*n.0, &*v.0)).collect(),
+            labels: (start.labels.0.iter())
+                .map(|(n, v)| (&*n.0, &*v.0))
+                .collect(),
             dataset_size: start.dataset_size.map(|whole| whole.0),
             trace_id: &start.trace_id.0,
             ..Draft::default()
@@ -132,7 +134,11 @@ impl Tracking {
     /// # Errors
     /// A bad body or field, or an id that is not open; the operation stays open then.
     pub fn end(&mut self, id: &str, body: &[u8], now: Now) -> Result<Measurement, TrackingError> {
-        let end: End<'_> = if body.is_empty() { End::default() } else { parse(body)? };
+        let end: End<'_> = if body.is_empty() {
+            End::default()
+        } else {
+            parse(body)?
+        };
         let open = self
             .open
             .get_mut(id)
@@ -224,20 +230,31 @@ mod tests {
         let m = tracking
             .end(&id, br#"{"samples":1000,"quality":{"f1":0.9}}"#, at(5))
             .unwrap();
-        assert_eq!((m.key.operation(), m.key.algorithm(), m.key.get("zone")), ("train", "svm", "a"));
+        assert_eq!(
+            (m.key.operation(), m.key.algorithm(), m.key.get("zone")),
+            ("train", "svm", "a")
+        );
         assert_eq!((m.dataset_size, m.samples), (Some(1000), Some(1000)));
         assert_eq!(m.duration_seconds, Some(5.0));
         assert!(m.cpu_cores.is_some() && m.memory_peak_bytes >= m.memory_bytes);
         assert_eq!(m.quality, [("f1".into(), 0.9)]);
-        assert!(matches!(tracking.end(&id, b"", at(6)), Err(TrackingError::Unknown(_))));
+        assert!(matches!(
+            tracking.end(&id, b"", at(6)),
+            Err(TrackingError::Unknown(_))
+        ));
     }
 
     #[test]
     fn a_bad_end_leaves_the_operation_open() {
         let mut tracking = Tracking::default();
-        let id = tracking.start(br#"{"operation":"train"}"#, None, at(0)).unwrap();
+        let id = tracking
+            .start(br#"{"operation":"train"}"#, None, at(0))
+            .unwrap();
         let error = tracking.end(&id, br#"{"samples":-1}"#, at(1)).unwrap_err();
-        assert!(error.to_string().contains("a whole number of at least 0"), "{error}");
+        assert!(
+            error.to_string().contains("a whole number of at least 0"),
+            "{error}"
+        );
         assert!(tracking.end(&id, b"", at(2)).is_ok());
         assert_eq!(tracking.open_count(), 0);
     }
@@ -248,7 +265,10 @@ mod tests {
         for (body, expected) in [
             (&b"{}"[..], "operation: is empty"),
             (b"[", "cannot read the body"),
-            (br#"{"operation":"a","labels":{"le":"1"}}"#, "labels.le: is a reserved"),
+            (
+                br#"{"operation":"a","labels":{"le":"1"}}"#,
+                "labels.le: is a reserved",
+            ),
             (br#"{"operation":"a","sample":1}"#, "unknown field `sample`"),
         ] {
             let error = tracking.start(body, None, at(0)).unwrap_err().to_string();

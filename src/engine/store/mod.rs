@@ -2,7 +2,9 @@
 
 mod buckets;
 mod placement;
+mod pressure;
 mod recent;
+mod series;
 mod summary;
 mod totals;
 
@@ -17,10 +19,10 @@ use super::stats::Moments;
 use super::time::{Now, Timestamp};
 use super::window::{Distribution, Reach, Window};
 pub use buckets::Frontiers;
-use buckets::{Buckets, effective_start};
+use buckets::effective_start;
 pub use placement::Overflow;
 pub use recent::Reading;
-use recent::Recent;
+pub use series::Series;
 pub use totals::{Grid, Grids, Histogram, Score, Totals};
 
 /// Most different score names kept over all series.
@@ -61,24 +63,6 @@ impl Default for StoreSettings {
 /// Number of a series; reused only after the series is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(u32);
-
-/// One series.
-#[derive(Debug)]
-pub struct Series {
-    /// Whose it is.
-    pub key: SeriesKey,
-    /// What the exposition shows; shared with the snapshots that readers hold.
-    pub totals: Arc<Totals>,
-    recent: Recent,
-    columns: Vec<(Column, Buckets)>,
-    /// Rows that `recent` may hold; lower than the setting once memory was short.
-    history: usize,
-    arrivals: u64,
-    /// Admitted measurements that have not been applied yet.
-    in_flight: u32,
-    /// When the last measurement was applied, on the steady clock.
-    touched: Duration,
-}
 
 /// What the store has had to give up; each a counter of the exposition.
 #[derive(Clone, Copy, Debug, Default)]
@@ -347,148 +331,9 @@ impl Store {
         window
     }
 
-    /// Moves time on: rolls buckets up, forgets what has passed retention, keeps to the memory cap.
-    pub fn sweep(&mut self, now: Now) {
-        let retention = self.settings.retention;
-        if self.frontiers.advance(now.wall, retention) {
-            for series in self.series.iter_mut().flatten() {
-                for (column, buckets) in &mut series.columns {
-                    buckets.roll_up(*column, &self.frontiers);
-                }
-            }
-            self.forget(now);
-            self.bound_memory();
-        }
-    }
-
-    /// Removes series that have had nothing for the whole retention.
-    fn forget(&mut self, now: Now) {
-        let gone: Vec<SeriesId> = self
-            .series()
-            .filter(|(_, series)| {
-                series.in_flight == 0
-                    && now.steady.saturating_sub(series.touched) > self.settings.retention
-            })
-            .map(|(id, _)| id)
-            .collect();
-        for id in gone {
-            self.remove(id);
-        }
-    }
-
-    /// Keeps the heap under the cap: run windows of the busiest series are halved first, then the
-    /// oldest coarse buckets go.
-    fn bound_memory(&mut self) {
-        self.since_sweep = 0;
-        let cap = self.settings.max_memory;
-        let mut sizes: Vec<(usize, usize)> = self
-            .series
-            .iter()
-            .enumerate()
-            .filter_map(|(place, series)| Some((series.as_ref()?.heap_bytes(), place)))
-            .collect();
-        let mut held: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
-        if held > cap {
-            sizes.sort_unstable_by(|a, b| b.cmp(a));
-            let floor = self.needed_history.max(1);
-            // Every round gives up a share of what is left, so the number of rounds is small.
-            for step in [Self::halve_history, Self::drop_coarse] {
-                let mut progress = true;
-                while held > cap && std::mem::take(&mut progress) {
-                    for (bytes, place) in &mut sizes {
-                        if held <= cap {
-                            break;
-                        }
-                        if let Some(Some(series)) = self.series.get_mut(*place)
-                            && step(series, floor, &mut self.losses)
-                        {
-                            let now = series.heap_bytes();
-                            held = (held + now).saturating_sub(*bytes);
-                            *bytes = now;
-                            progress = true;
-                        }
-                    }
-                }
-            }
-        }
-        self.heap_bytes = held;
-    }
-
-    /// Gives up half of a series' recent runs, but none that a rule needs; whether there were any.
-    fn halve_history(series: &mut Series, floor: usize, losses: &mut Losses) -> bool {
-        let rows = series.recent.rows();
-        series.history = (rows / 2).max(floor);
-        series.recent.shrink(series.history);
-        series.recent.release();
-        let dropped = rows - series.recent.rows();
-        losses.history_rows += dropped as u64;
-        dropped > 0
-    }
-
-    /// Gives up the oldest coarse buckets of a series; whether there were any.
-    fn drop_coarse(series: &mut Series, _floor: usize, losses: &mut Losses) -> bool {
-        let dropped: usize = (series.columns.iter_mut())
-            .map(|(_, buckets)| buckets.drop_oldest())
-            .sum();
-        losses.buckets += dropped as u64;
-        dropped > 0
-    }
-
     /// Whether the cap on memory is passed even after everything that may go has gone.
     pub fn is_full(&self) -> bool {
         self.heap_bytes > self.settings.max_memory
-    }
-}
-
-impl Series {
-    fn new(key: SeriesKey, history: usize, now: Now) -> Self {
-        Self {
-            key,
-            totals: Arc::new(Totals {
-                created: now.wall,
-                ..Totals::default()
-            }),
-            recent: Recent::default(),
-            columns: Vec::new(),
-            history,
-            arrivals: 0,
-            in_flight: 0,
-            touched: now.steady,
-        }
-    }
-
-    fn buckets(&mut self, column: Column) -> &mut Buckets {
-        let place = match self.columns.iter().position(|(c, _)| *c == column) {
-            Some(place) => place,
-            None => {
-                self.columns.push((column, Buckets::default()));
-                self.columns.len() - 1
-            }
-        };
-        #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
-        &mut self.columns[place].1
-    }
-
-    /// Whether it has had no measurement for longer than `ttl`.
-    pub fn is_idle(&self, ttl: Duration, now: Now) -> bool {
-        now.steady.saturating_sub(self.touched) > ttl
-    }
-
-    /// Columns that hold values.
-    pub fn columns(&self) -> impl Iterator<Item = Column> {
-        self.columns.iter().map(|(column, _)| *column)
-    }
-
-    fn heap_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.key.heap_bytes() * 2
-            + self.totals.heap_bytes()
-            + self.recent.heap_bytes()
-            + self
-                .columns
-                .iter()
-                .map(|(_, b)| size_of::<(Column, Buckets)>() + b.heap_bytes())
-                .sum::<usize>()
     }
 }
 

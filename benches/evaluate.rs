@@ -1,0 +1,103 @@
+//! One evaluation of 1 000 threshold rules, each the p95 over a minute of its own operation.
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use opwatch::engine::admission::Batch;
+use opwatch::engine::condition::{Comparison, Condition, Level, Threshold};
+use opwatch::engine::measurement::{Draft, Measurement};
+use opwatch::engine::metric::{Metric, Stat};
+use opwatch::engine::rule::{Hold, Mode, Rule, RuleGroup, Severity};
+use opwatch::engine::selector::Selector;
+use opwatch::engine::time::Now;
+use opwatch::engine::window::Reach;
+use opwatch::engine::{Engine, Settings};
+
+const RULES: u64 = 1_000;
+
+fn rule(number: u64) -> Option<Rule> {
+    Some(Rule {
+        name: format!("Slow{number}"),
+        select: Selector::parse(&format!(r#"{{operation="op{number}"}}"#)).ok()?,
+        by: vec!["operation".into(), "algorithm".into()],
+        condition: Condition::Threshold(Threshold {
+            metric: Metric::Duration,
+            stat: Stat::Quantile(0.95),
+            reach: Reach::Time(Duration::from_secs(60)),
+            comparison: Comparison::Above,
+            levels: vec![Level {
+                severity: Some(Severity::High),
+                limit: 10.0,
+                recover: None,
+            }],
+            min_samples: 1,
+        }),
+        hold: Hold::default(),
+        mode: Mode::Active,
+        labels: Vec::new(),
+        annotations: Vec::new(),
+        definition: number,
+    })
+}
+
+fn bench(c: &mut Criterion) {
+    let group = RuleGroup {
+        file: String::new(),
+        name: "rules".into(),
+        interval: Duration::from_secs(1),
+        limit: 0,
+        rules: (0..RULES).filter_map(rule).collect(),
+    };
+    let at = |second| Now::invented(Duration::from_secs(1_000_000 + second));
+    let mut engine = Engine::new(
+        Settings {
+            groups: vec![group],
+            ..Settings::default()
+        },
+        at(0),
+    );
+    for second in 0..60 {
+        let records = (0..RULES * 2)
+            .map(|n| {
+                let operation = format!("op{}", n % RULES);
+                let seconds =
+                    0.01 * f64::from(u32::try_from((n * 7 + second * 13) % 89).unwrap_or(1));
+                Measurement::new(Draft {
+                    operation: &operation,
+                    duration_seconds: Some(seconds),
+                    ..Draft::default()
+                })
+            })
+            .collect();
+        let (admitted, _) = engine.admit(
+            Batch {
+                origin: None,
+                records,
+            },
+            at(second),
+        );
+        engine.apply(admitted, at(second));
+    }
+    let mut second = 60;
+    let mut benches = c.benchmark_group("evaluate");
+    benches.throughput(Throughput::Elements(RULES));
+    benches.bench_function("1000 p95 rules over 1000 operations", |b| {
+        b.iter(|| {
+            second += 1;
+            // The same minute of data at every round: the wall clock stands, the steady one goes on.
+            let now = Now {
+                wall: at(60).wall,
+                steady: at(second).steady,
+            };
+            for due in engine.due(now) {
+                let answer = engine.answer(due, now);
+                engine.evaluate(due, &answer, now);
+            }
+        });
+    });
+    benches.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

@@ -1,0 +1,51 @@
+//! The command line: definitions here, one file per command, no logic of their own.
+
+mod check;
+mod demo;
+mod serve;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Something was found: faults in the files given, a failed test.
+const FOUND: u8 = 1;
+/// Wrong use or an unusable configuration.
+const UNUSABLE: u8 = 2;
+
+/// Watches operations: measurements in, Prometheus metrics and trustworthy alerts out.
+///
+/// Without a command it serves. Exit codes: 0 good; 1 found something (faults in the files given, a failed
+/// test); 2 wrong use or unusable configuration.
+#[derive(Debug, Parser)]
+#[command(name = "opwatch", version)]
+struct Cli {
+    /// The configuration; without this option `opwatch.yaml` where there is one, else the defaults.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve with a synthetic service that degrades and recovers on cue, and say what to look at.
+    Demo(demo::Demo),
+    /// Check the configuration and its rule files, or the rule files given; report every fault of every file.
+    Check(check::Check),
+    /// Run rule unit tests in virtual time.
+    Test(test::Test),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        None => serve::run(cli.config),
+        Some(Command::Demo(demo)) => demo.run(),
+        Some(Command::Check(check)) => check.run(cli.config),
+        Some(Command::Test(test)) => test.run(),
+    }
+}

@@ -1,0 +1,12 @@
+//! What opwatch does as a whole, seen from its public border and beside its real peers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by failing"
+)]
+
+mod house;
