@@ -41,7 +41,7 @@ fn bench(c: &mut Criterion) {
     let whole = sketch(&many);
     group.throughput(Throughput::Elements(1));
     group.bench_function("p95 of 1000 values", |b| {
-        b.iter(|| black_box(&whole).quantile(0.95))
+        b.iter(|| black_box(&whole).quantile(0.95));
     });
     group.finish();
 }

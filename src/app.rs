@@ -12,14 +12,15 @@ use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::driver::{Driver, EngineHandle};
 use crate::engine::Engine;
-use crate::exposition::{Internals, ReloadState, TargetUsage};
+use crate::exposition::Internals;
+use crate::internals::{LastReload, Vitals};
 use crate::http::address::ListenAddress;
 use crate::http::api::{Reload, Services};
-use crate::http::listener::{ListenError, Listener, ListenerStats};
+use crate::http::listener::{ListenError, Listener};
 use crate::http::router::{Router, Side};
-use crate::ingest::sampler::{self, Target};
+use crate::ingest::sampler;
 use crate::ingest::tracking::Tracking;
-use crate::notify::{Notifiers, NotifiersError};
+use crate::notify::{NotifySettings, Notifiers, SettingFault};
 
 /// How long requests in flight and undelivered notifications have at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
@@ -33,8 +34,8 @@ pub enum StartError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A receiver cannot work as it is configured.
-    #[error(transparent)]
-    Notifiers(#[from] NotifiersError),
+    #[error("cannot tell anyone: {}", list(.0))]
+    Notifiers(Vec<SettingFault>),
     /// The operating system refused something basic.
     #[error("{attempted}: {source}")]
     System {
@@ -55,11 +56,9 @@ pub struct App {
     quit: CancellationToken,
 }
 
-/// What the last reload came to.
-#[derive(Clone, Copy, Debug)]
-struct LastReload {
-    successful: bool,
-    succeeded_at: f64,
+fn list(faults: &[SettingFault]) -> String {
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 impl App {
@@ -105,7 +104,12 @@ impl App {
             ingest,
             quit,
         } = self;
-        let notifiers = Notifiers::start(config.notify_settings(), clock)?;
+        // Notifiers outlive the listeners: they are drained last.
+        let stop_notifiers = CancellationToken::new();
+        let notify_settings = config.notify_settings();
+        let notifiers = Notifiers::start(&notify_settings, clock, &stop_notifiers)
+            .map_err(StartError::Notifiers)?;
+        let notifiers = Arc::new(notifiers);
         let engine = Engine::new(config.engine_settings(), clock.now());
         let stop_driver = CancellationToken::new();
         let (driver, engine) = Driver::new(engine, clock, notifiers.clone(), config.queue());
@@ -116,29 +120,29 @@ impl App {
             .map(|pid| sampler::watch(pid, config.target_interval(), quit.clone()));
         let (reload, reloads) = mpsc::channel(4);
         let (taken_sender, taken_labels) = watch::channel(Arc::new(config.taken_labels()));
-        let last_reload = Arc::new(Mutex::new(LastReload {
-            successful: true,
-            succeeded_at: clock.now().wall.seconds(),
-        }));
-        let current_notifiers = Arc::new(Mutex::new(notifiers));
+        let vitals = Arc::new(Vitals {
+            started_at: clock.now().wall,
+            listeners: [("public", public.stats()), ("ingest", ingest.stats())],
+            target: target.clone(),
+            notifiers: Mutex::new(notifiers),
+            reload: Mutex::new(LastReload {
+                successful: true,
+                succeeded_at: clock.now().wall,
+            }),
+            engine: engine.clone(),
+        });
+        let seen = vitals.clone();
         let services = Arc::new(Services {
             engine: engine.clone(),
             clock,
             limits: config.http_limits(),
             tracking: Mutex::new(Tracking::default()),
-            target: target.clone(),
             target_pid: config.target_pid(),
             taken_labels,
+            exposition: config.exposition,
             reload,
             quit: quit.clone(),
-            internals: internals(
-                engine.clone(),
-                clock,
-                [public.stats(), ingest.stats()],
-                target,
-                current_notifiers.clone(),
-                last_reload.clone(),
-            ),
+            internals: Box::new(move || -> Internals { seen.read() }),
         });
         announce(&config, &public, &ingest);
         for (side, listener) in [(Side::Public, public), (Side::Ingest, ingest)] {
@@ -158,8 +162,9 @@ impl App {
             clock,
             engine,
             taken: taken_sender,
-            notifiers: current_notifiers.clone(),
-            last: last_reload,
+            vitals: vitals.clone(),
+            notify_settings,
+            stop_notifiers: stop_notifiers.clone(),
         };
         reloader.serve(reloads, &quit).await?;
         tracing::info!("shutting down");
@@ -169,14 +174,16 @@ impl App {
         if let Err(error) = driving.await {
             tracing::error!(%error, "the engine's task failed");
         }
-        let last = locked(&current_notifiers).clone();
+        let last = locked(&vitals.notifiers).clone();
         last.drain(GRACE).await;
+        stop_notifiers.cancel();
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// Locks even where a holder has panicked: what is kept behind these locks is whole at every moment.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -210,8 +217,9 @@ struct Reloader {
     clock: Clock,
     engine: EngineHandle,
     taken: watch::Sender<Arc<Vec<String>>>,
-    notifiers: Arc<Mutex<Notifiers>>,
-    last: Arc<Mutex<LastReload>>,
+    vitals: Arc<Vitals>,
+    notify_settings: NotifySettings,
+    stop_notifiers: CancellationToken,
 }
 
 impl Reloader {
@@ -252,11 +260,11 @@ impl Reloader {
     /// Takes the new configuration whole, or with a fault anywhere nothing of it.
     async fn reload(&mut self) -> Result<(), String> {
         let outcome = self.try_reload().await;
-        let mut last = locked(&self.last);
+        let mut last = locked(&self.vitals.reload);
         last.successful = outcome.is_ok();
         match &outcome {
             Ok(()) => {
-                last.succeeded_at = self.clock.now().wall.seconds();
+                last.succeeded_at = self.clock.now().wall;
                 tracing::info!("configuration reloaded");
             }
             Err(faults) => tracing::error!("configuration not reloaded, the old one stays:\n{faults}"),
@@ -269,38 +277,41 @@ impl Reloader {
         if config.listen != self.config.listen || config.limits != self.config.limits {
             tracing::warn!("changes of `listen` and `limits` take effect at the next start");
         }
-        let notifiers = Notifiers::start(config.notify_settings(), self.clock)
-            .map_err(|error| error.to_string())?;
+        let settings = config.notify_settings();
+        let before = locked(&self.vitals.notifiers).clone();
+        // As long as nothing about telling changes, what waits goes on waiting where it is.
+        let notifiers = if settings == self.notify_settings {
+            before.clone()
+        } else {
+            let started = Notifiers::start(&settings, self.clock, &self.stop_notifiers);
+            Arc::new(started.map_err(|faults| list(&faults))?)
+        };
         self.engine
             .reconfigure(config.engine_settings(), notifiers.clone())
             .await
             .map_err(|error| error.to_string())?;
         self.taken.send_replace(Arc::new(config.taken_labels()));
-        let before = std::mem::replace(&mut *locked(&self.notifiers), notifiers);
-        // What the old receivers still have to deliver they deliver in the background.
-        tokio::spawn(async move { before.drain(GRACE * 6).await });
+        if !Arc::ptr_eq(&before, &notifiers) {
+            *locked(&self.vitals.notifiers) = notifiers;
+            self.notify_settings = settings;
+            tokio::spawn(retire(before));
+        }
         self.config = config;
         Ok(())
     }
 }
 
-/// What the exposition shows of everything but the engine.
-fn internals(
-    engine: EngineHandle,
-    clock: Clock,
-    listeners: [Arc<ListenerStats>; 2],
-    target: Option<watch::Receiver<Target>>,
-    notifiers: Arc<Mutex<Notifiers>>,
-    reload: Arc<Mutex<LastReload>>,
-) -> Box<dyn Fn() -> Internals + Send + Sync> {
-    let started = clock.now().wall.seconds();
-    Box::new(move || {
-        let last = *locked(&reload);
-        let refused = engine.refused();
-        let (queued, queue_capacity) = engine.queue();
-        let _ = (&listeners, &target, &notifiers, refused, queued, queue_capacity);
-        let _: Option<(ReloadState, TargetUsage)> = None;
-        let _ = (last, started);
-        Internals::default()
-    })
+/// Lets notifiers that have been replaced go on until they have delivered what waits, or its time is up.
+async fn retire(notifiers: Arc<Notifiers>) {
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
+    const GIVE_UP_AFTER: u32 = 3_600;
+    for _ in 0..GIVE_UP_AFTER {
+        let stats = notifiers.stats();
+        let waiting = stats.integrations.iter().map(|i| i.queue_length);
+        if waiting.sum::<usize>() == 0 {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    notifiers.drain(GRACE).await;
 }

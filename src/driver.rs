@@ -53,7 +53,7 @@ struct Request {
 type Read = Box<dyn FnOnce(&Engine, Now) + Send>;
 
 enum Control {
-    Reconfigure(Box<Settings>, oneshot::Sender<()>),
+    Reconfigure(Box<Settings>, Arc<Notifiers>, oneshot::Sender<()>),
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
 }
@@ -110,12 +110,16 @@ impl EngineHandle {
         answer.await.map_err(|_| Refused::Stopping)
     }
 
-    /// Gives the engine a new configuration.
+    /// Gives the engine a new configuration and those who are told from now on.
     ///
     /// # Errors
     /// When the engine has stopped.
-    pub async fn reconfigure(&self, settings: Settings) -> Result<(), Refused> {
-        self.control(|done| Control::Reconfigure(Box::new(settings), done))
+    pub async fn reconfigure(
+        &self,
+        settings: Settings,
+        notifiers: Arc<Notifiers>,
+    ) -> Result<(), Refused> {
+        self.control(|done| Control::Reconfigure(Box::new(settings), notifiers, done))
             .await
     }
 
@@ -163,7 +167,7 @@ impl EngineHandle {
 pub struct Driver {
     engine: Engine,
     clock: Clock,
-    notifiers: Notifiers,
+    notifiers: Arc<Notifiers>,
     storage: Storage<Group>,
     gathering: Group,
     requests: mpsc::Receiver<Request>,
@@ -178,7 +182,7 @@ impl Driver {
     pub fn new(
         engine: Engine,
         clock: Clock,
-        notifiers: Notifiers,
+        notifiers: Arc<Notifiers>,
         queue: usize,
     ) -> (Self, EngineHandle) {
         let (request_sender, requests) = mpsc::channel(queue.max(1));
@@ -270,8 +274,9 @@ impl Driver {
     fn control(&mut self, control: Control) {
         let now = self.clock.now();
         let done = match control {
-            Control::Reconfigure(settings, done) => {
+            Control::Reconfigure(settings, notifiers, done) => {
                 let effects = self.engine.reconfigure(*settings, now);
+                self.notifiers = notifiers;
                 self.pass_on(&effects);
                 done
             }
@@ -322,6 +327,7 @@ impl Driver {
                 "alert changed"
             );
         }
+        self.notifiers.announced(&effects.announced);
         self.notifiers.alertmanagers(&effects.to_alertmanager);
     }
 }

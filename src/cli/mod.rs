@@ -5,6 +5,7 @@ mod demo;
 mod serve;
 mod test;
 
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,4 +49,20 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check.run(cli.config),
         Some(Command::Test(test)) => test.run(),
     }
+}
+
+/// Writes to standard output. A reader that has gone away is not an error of ours.
+fn say(text: &str) {
+    let _ = writeln!(stdout(), "{}", text.trim_end());
+}
+
+/// Writes to standard error and gives the exit code.
+fn complain(code: u8, text: &str) -> ExitCode {
+    let _ = writeln!(stderr(), "{}", text.trim_end());
+    ExitCode::from(code)
+}
+
+/// Whether messages may be coloured: on a terminal, unless `NO_COLOR` is set (no-color.org).
+fn coloured() -> bool {
+    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

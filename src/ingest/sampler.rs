@@ -16,7 +16,7 @@ pub struct Usage {
     /// CPU seconds since it started.
     pub cpu_seconds: f64,
     /// Resident bytes.
-    pub memory_bytes: f64,
+    pub memory_bytes: u64,
     /// Threads, where the system says so.
     pub threads: Option<u64>,
 }
@@ -55,7 +55,7 @@ impl Sampler {
             pid,
             name: process.name().to_string_lossy().into_owned(),
             cpu_seconds: process.accumulated_cpu_time() as f64 / 1e3,
-            memory_bytes: process.memory() as f64,
+            memory_bytes: process.memory(),
             threads: threads(pid),
         })
     }
@@ -73,7 +73,7 @@ pub struct Target {
     /// The latest reading; `None` while the process cannot be read.
     pub usage: Option<Usage>,
     /// Most resident bytes seen in any reading.
-    pub memory_peak_bytes: f64,
+    pub memory_peak_bytes: u64,
     /// Readings that failed.
     pub failures: u64,
 }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn this_process_can_be_read_and_uses_something() {
         let usage = Sampler::default().read(std::process::id()).unwrap();
-        assert!(usage.memory_bytes > 100_000.0 && usage.threads.unwrap() >= 1);
+        assert!(usage.memory_bytes > 100_000 && usage.threads.unwrap() >= 1);
         assert!(usage.cpu_seconds >= 0.0 && !usage.name.is_empty());
     }
 

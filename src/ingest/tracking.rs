@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::sampler::{Sampler, Usage};
 use super::wire::{Pairs, Record, Text, Whole, WireOutcome};
-use crate::engine::measurement::{Draft, Measurement};
+use crate::engine::measurement::{Draft, Measurement, count};
 use crate::engine::series::FieldFault;
 use crate::engine::time::Now;
 
@@ -121,7 +121,9 @@ impl Tracking {
             template,
             started: now,
             pid,
-            peak: usage.as_ref().map_or(0.0, |usage| usage.memory_bytes),
+            peak: usage
+                .as_ref()
+                .map_or(0.0, |usage| count(usage.memory_bytes)),
             usage,
         };
         self.open.insert(id.clone(), open);
@@ -152,7 +154,7 @@ impl Tracking {
             }
             _ => None,
         };
-        let memory = usage.map(|usage| usage.memory_bytes);
+        let memory = usage.map(|usage| count(usage.memory_bytes));
         let record = Record {
             samples: end.samples,
             outcome: end.outcome,
@@ -189,7 +191,7 @@ impl Tracking {
             let sampler = &mut self.sampler;
             let memory = seen
                 .entry(pid)
-                .or_insert_with(|| sampler.read(pid).map(|usage| usage.memory_bytes));
+                .or_insert_with(|| sampler.read(pid).map(|usage| count(usage.memory_bytes)));
             open.peak = open.peak.max(memory.unwrap_or_default());
         }
     }

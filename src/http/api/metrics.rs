@@ -1,7 +1,9 @@
 //! `/metrics`.
 
+use std::sync::Arc;
+
 use hyper::Response;
-use hyper::header::HeaderMap;
+use hyper::header::{ACCEPT, HeaderMap};
 
 use super::{Services, unavailable};
 use crate::exposition::{self, Snapshot};
@@ -15,15 +17,17 @@ const CHUNKS: usize = 4;
 /// from a snapshot, so that neither the engine nor memory depends on how fast it is read.
 pub async fn metrics(services: &Services, headers: &HeaderMap) -> Response<Body> {
     let internals = (services.internals)();
+    let config = services.exposition;
     let snapshot = services
         .engine
-        .read(move |engine, now| Snapshot::take(engine, now, internals))
+        .read(move |engine, now| Snapshot::take(engine, &config, internals, now))
         .await;
     let snapshot = match snapshot {
-        Ok(snapshot) => snapshot,
+        Ok(snapshot) => Arc::new(snapshot),
         Err(refused) => return unavailable(refused),
     };
-    let format = exposition::negotiate(headers);
+    let accept = headers.get_all(ACCEPT).iter();
+    let format = exposition::negotiate(accept.filter_map(|value| value.to_str().ok()));
     let encoding = encoding::negotiate(headers);
     let (sender, body) = respond::channel(CHUNKS);
     let mut response = respond::respond(hyper::StatusCode::OK, format.content_type(), body);

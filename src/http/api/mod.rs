@@ -16,8 +16,7 @@ use super::limits::Limits;
 use super::respond::{self, Body, ErrorType};
 use crate::clock::Clock;
 use crate::driver::{EngineHandle, Refused};
-use crate::exposition::Internals;
-use crate::ingest::sampler::Target;
+use crate::exposition::{ExpositionConfig, Internals};
 use crate::ingest::tracking::Tracking;
 
 /// A request to read the configuration again; answered with its faults, if any.
@@ -33,12 +32,12 @@ pub struct Services {
     pub limits: Limits,
     /// Operations between start and end.
     pub tracking: Mutex<Tracking>,
-    /// The watched process.
-    pub target: Option<watch::Receiver<Target>>,
     /// The pid whose CPU and memory go to operations that name none.
     pub target_pid: Option<u32>,
     /// Label names that the external labels have taken.
     pub taken_labels: watch::Receiver<Arc<Vec<String>>>,
+    /// How the exposition looks.
+    pub exposition: ExpositionConfig,
     /// Where reloads are asked for.
     pub reload: mpsc::Sender<Reload>,
     /// Ends the process when cancelled.

@@ -1,0 +1,122 @@
+//! What the exposition shows of everything but the engine, read where it is kept.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use crate::app::locked;
+use crate::driver::EngineHandle;
+use crate::engine::time::Timestamp;
+use crate::exposition::{
+    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, Reload, TargetUsage,
+};
+use crate::http::listener::ListenerStats;
+use crate::ingest::sampler::Target;
+use crate::notify::Notifiers;
+
+/// How reading the configuration went.
+#[derive(Clone, Copy, Debug)]
+pub struct LastReload {
+    /// Whether the last attempt was good.
+    pub successful: bool,
+    /// When the configuration in use was read.
+    pub succeeded_at: Timestamp,
+}
+
+/// Where the parts keep their numbers.
+pub struct Vitals {
+    /// When the process started.
+    pub started_at: Timestamp,
+    /// The listeners by name.
+    pub listeners: [(&'static str, Arc<ListenerStats>); 2],
+    /// The watched process.
+    pub target: Option<watch::Receiver<Target>>,
+    /// Those who are told.
+    pub notifiers: Mutex<Arc<Notifiers>>,
+    /// How reading the configuration went.
+    pub reload: Mutex<LastReload>,
+    /// The way to the engine.
+    pub engine: EngineHandle,
+}
+
+impl Vitals {
+    /// All numbers at this moment.
+    pub fn read(&self) -> Internals {
+        let last = *locked(&self.reload);
+        Internals {
+            build: Build::default(),
+            started_at: Some(self.started_at),
+            listeners: self.listeners.iter().map(listener).collect(),
+            queue: self.queue(),
+            notifiers: self.notifiers(),
+            reload: Some(Reload {
+                successful: last.successful,
+                succeeded_at: last.succeeded_at,
+            }),
+            targets: self.target.iter().filter_map(|t| target(&t.borrow())).collect(),
+        }
+    }
+
+    fn queue(&self) -> QueueUsage {
+        let (length, capacity) = self.engine.queue();
+        let refused = self.engine.refused();
+        QueueUsage {
+            length: length as u64,
+            capacity: capacity as u64,
+            refused: refused.queue_full.load(Ordering::Relaxed),
+            refused_for_memory: refused.memory_full.load(Ordering::Relaxed),
+        }
+    }
+
+    fn notifiers(&self) -> Vec<NotifierUsage> {
+        let stats = locked(&self.notifiers).stats();
+        let integrations = stats.integrations.into_iter().map(|one| NotifierUsage {
+            receiver: one.receiver,
+            integration: one.kind.to_owned(),
+            sent: one.deliveries.delivered,
+            errors: one.deliveries.failed_attempts,
+            dropped: one.deliveries.dead_letters,
+            attempts: one.deliveries.attempts,
+            attempt_seconds: one.deliveries.attempt_seconds,
+            queue_length: one.queue_length as u64,
+            queue_capacity: one.queue_capacity as u64,
+        });
+        let alertmanagers = stats.alertmanagers.into_iter().map(|one| NotifierUsage {
+            receiver: one.url,
+            integration: "alertmanager".to_owned(),
+            sent: one.sent,
+            errors: one.errors,
+            dropped: one.dropped,
+            attempts: one.requests,
+            attempt_seconds: one.request_seconds,
+            queue_length: one.waiting as u64,
+            queue_capacity: one.capacity as u64,
+        });
+        integrations.chain(alertmanagers).collect()
+    }
+}
+
+fn listener((name, stats): &(&'static str, Arc<ListenerStats>)) -> ListenerUsage {
+    ListenerUsage {
+        name: (*name).to_owned(),
+        open: stats.open(),
+        accepted: stats.accepted(),
+        refused: stats.refused(),
+        evicted: stats.evicted(),
+        timeouts: stats.timeouts(),
+        accept_errors: stats.accept_errors(),
+        panics: stats.panics(),
+    }
+}
+
+fn target(target: &Target) -> Option<TargetUsage> {
+    let usage = target.usage.as_ref()?;
+    Some(TargetUsage {
+        process: usage.name.clone(),
+        cpu_seconds: usage.cpu_seconds,
+        memory_bytes: usage.memory_bytes,
+        memory_peak_bytes: target.memory_peak_bytes,
+        threads: usage.threads.unwrap_or_default(),
+    })
+}
