@@ -146,9 +146,9 @@ impl NotifyError {
 #[derive(Debug)]
 pub enum Notifier {
     /// Mail.
-    Email(Email),
+    Email(Box<Email>),
     /// A webhook.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
 }
 
 impl Notifier {

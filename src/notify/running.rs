@@ -72,7 +72,10 @@ fn build(
             .map(|(number, config)| {
                 let place = place.key("email_configs").index(number);
                 let email = Email::new(&settings.smtp, config, url, &place);
-                (config.send_resolved, email.map(Notifier::Email))
+                (
+                    config.send_resolved,
+                    email.map(|email| Notifier::Email(Box::new(email))),
+                )
             });
         let webhooks = receiver
             .webhook_configs
@@ -81,7 +84,10 @@ fn build(
             .map(|(number, config)| {
                 let place = place.key("webhook_configs").index(number);
                 let webhook = Webhook::new(config, url, clock, &place);
-                (config.send_resolved, webhook.map(Notifier::Webhook))
+                (
+                    config.send_resolved,
+                    webhook.map(|webhook| Notifier::Webhook(Box::new(webhook))),
+                )
             });
         for (integration, (send_resolved, made)) in mail.chain(webhooks).enumerate() {
             match made {
@@ -154,14 +160,14 @@ impl Notifiers {
             drain: notifiers.drain.clone(),
             stop: notifiers.stop.clone(),
         };
-        for outbox in notifiers.outboxes.iter().cloned() {
-            let ending = ending.clone();
+        for outbox in &notifiers.outboxes {
+            let (outbox, ending) = (outbox.clone(), ending.clone());
             notifiers
                 .tasks
                 .spawn(async move { outbox.run(clock, ending).await });
         }
-        for alertmanager in notifiers.alertmanagers.iter().cloned() {
-            let ending = ending.clone();
+        for alertmanager in &notifiers.alertmanagers {
+            let (alertmanager, ending) = (alertmanager.clone(), ending.clone());
             notifiers
                 .tasks
                 .spawn(async move { alertmanager.run(clock, ending).await });

@@ -1,5 +1,6 @@
 //! What still has to be said: the latest word per alert, in the order in which it was said.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -79,9 +80,8 @@ impl Words {
         let first = self.waiting.keys().next().copied().unwrap_or(self.next);
         let count = u64::try_from(words.len()).unwrap_or_default();
         for (number, word) in (first.saturating_sub(count)..).zip(words) {
-            let fingerprint = word.alert.fingerprint;
-            if !self.numbers.contains_key(&fingerprint) {
-                self.numbers.insert(fingerprint, number);
+            if let Entry::Vacant(place) = self.numbers.entry(word.alert.fingerprint) {
+                place.insert(number);
                 self.waiting.insert(number, word);
             }
         }

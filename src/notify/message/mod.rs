@@ -4,7 +4,6 @@ mod amount;
 mod html;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use self::html::Html;
 use crate::engine::alert::EndReason;
@@ -284,11 +283,6 @@ pub fn html(notification: &Notification, external_url: &str) -> String {
         out.link(external_url);
     }
     out.finish()
-}
-
-/// The length of a span for people.
-pub(super) fn span(span: Duration) -> String {
-    amount::span(span)
 }
 
 #[cfg(test)]
