@@ -4,5 +4,6 @@ pub mod document;
 pub mod engine;
 pub mod http;
 pub mod ingest;
+pub mod notify;
 pub mod secret;
 pub mod storage;

@@ -1,0 +1,62 @@
+//! Alerts and notifications for the tests of this module.
+
+use std::sync::Arc;
+
+use crate::engine::alert::EndReason;
+use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::series::Labels;
+use crate::engine::time::Timestamp;
+
+/// When alerts of the tests begin.
+pub(super) fn start() -> Timestamp {
+    Timestamp::parse("2026-01-31T12:00:00.25Z").unwrap()
+}
+
+/// An alert that fires.
+pub(super) fn firing(operation: &str) -> Arc<Announced> {
+    let labels: Labels = [
+        ("alertname", "DetectionSlow"),
+        ("operation", operation),
+        ("severity", "high"),
+    ]
+    .into_iter()
+    .collect();
+    Arc::new(Announced {
+        fingerprint: labels.fingerprint(),
+        labels,
+        annotations: [("summary", "p95 is <high>")].into_iter().collect(),
+        starts_at: start(),
+        ended: None,
+        generator_url: "http://opwatch.example.org/api/v1/rules?rule_name[]=DetectionSlow".into(),
+        rule: "DetectionSlow".into(),
+        alert_type: "threshold_exceeded",
+        metric: "duration".into(),
+        stat: "p95".into(),
+        value: Some(12.5),
+        limit: 10.0,
+        n: 42,
+    })
+}
+
+/// The same alert ten minutes later, ended.
+pub(super) fn resolved(operation: &str) -> Arc<Announced> {
+    let mut alert = Announced::clone(&firing(operation));
+    alert.value = Some(8.0);
+    let end = Timestamp::from_millis(start().millis() + 600_000);
+    alert.ended = Some((end, EndReason::Recovered));
+    Arc::new(alert)
+}
+
+/// A notification of these, 15 minutes after they began.
+pub(super) fn notification(alerts: &[Arc<Announced>]) -> Notification {
+    Notification {
+        id: "00000000000000a1".into(),
+        receiver: "team".into(),
+        integration: 0,
+        group_key: "{}:{alertname=\"DetectionSlow\"}".into(),
+        group_labels: [("alertname", "DetectionSlow")].into_iter().collect(),
+        alerts: alerts.to_vec(),
+        reason: NotifyReason::First,
+        at: Timestamp::from_millis(start().millis() + 900_000),
+    }
+}

@@ -1,0 +1,289 @@
+//! What a message to people says: what happened, how far off, since when, compared with what.
+
+mod amount;
+mod html;
+
+use std::collections::BTreeMap;
+
+use self::html::Html;
+use crate::engine::alert::EndReason;
+use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::metric::{Metric, Worse};
+use crate::engine::series::Labels;
+use crate::engine::time::Timestamp;
+
+/// The name of the alert type that says data is missing.
+const NO_DATA: &str = "no_data";
+
+/// The subject as Alertmanager writes it: `[FIRING:1] DetectionSlow detect (high)`.
+///
+/// Status and number of firing alerts, the values of the group's labels, and in parentheses those of further labels that all
+/// alerts share (`template/default.tmpl`, `__subject`).
+pub fn subject(notification: &Notification) -> String {
+    let firing = notification.alerts.iter().filter(|a| a.is_firing()).count();
+    let status = match firing {
+        0 => "[RESOLVED]".to_owned(),
+        _ => format!("[FIRING:{firing}]"),
+    };
+    let group = &notification.group_labels;
+    let mut parts = vec![status];
+    parts.extend(names_first(group).map(|(_, value)| value.to_owned()));
+    let shared = common(notification.alerts.iter().map(|alert| &alert.labels));
+    let others = shared.iter().filter(|(name, _)| group.get(name).is_empty());
+    let others: Vec<&str> = others.map(|(_, value)| *value).collect();
+    if !others.is_empty() {
+        parts.push(format!("({})", others.join(" ")));
+    }
+    // A subject is one line, whatever is in a label.
+    parts
+        .join(" ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Labels in the order of names, but the alert's name first, as Alertmanager sorts them.
+fn names_first(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
+    let (first, rest): (Vec<_>, Vec<_>) = labels.iter().partition(|(name, _)| *name == "alertname");
+    first.into_iter().chain(rest)
+}
+
+/// What all of several label sets have in common.
+pub(super) fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> BTreeMap<&'a str, &'a str> {
+    let mut shared: BTreeMap<_, _> = sets.next().into_iter().flat_map(Labels::iter).collect();
+    for labels in sets {
+        shared.retain(|name, value| labels.get(name) == *value);
+    }
+    shared
+}
+
+/// Whether an alert compares a value with a limit.
+pub(super) fn has_limit(alert: &Announced) -> bool {
+    alert.alert_type != NO_DATA && alert.limit.is_finite()
+}
+
+/// By how many percent the value is worse than the limit, positive in the direction in which the metric gets worse; `None`
+/// where that cannot be said: for unknown scores, a limit of zero, and where there is no value.
+pub(super) fn degradation_percent(alert: &Announced) -> Option<f64> {
+    let over = percent_over(alert)?;
+    match Metric::named(&alert.metric).worse()? {
+        Worse::Up => Some(over),
+        Worse::Down => Some(-over),
+    }
+}
+
+/// By how many percent the value is over the limit; negative if it is under it.
+fn percent_over(alert: &Announced) -> Option<f64> {
+    let value = alert
+        .value
+        .filter(|_| has_limit(alert) && alert.limit != 0.0)?;
+    let percent = (value - alert.limit) / alert.limit.abs() * 100.0;
+    percent.is_finite().then_some(percent)
+}
+
+/// One alert as rows of a name and what there is to say.
+struct Account<'a> {
+    title: String,
+    firing: bool,
+    rows: Vec<(&'a str, Cell<'a>)>,
+}
+
+enum Cell<'a> {
+    Text(String),
+    Link(&'a str),
+}
+
+fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
+    let labels = &alert.labels;
+    let severity = labels.get("severity");
+    let mut title = alert.rule.clone();
+    if !severity.is_empty() {
+        title = format!("{title} ({severity})");
+    }
+    let text = |text: String| Cell::Text(text);
+    let mut rows = vec![("what", text(what(alert)))];
+    match alert.ended {
+        None => {
+            let lasted = amount::span(at.since(alert.starts_at));
+            rows.push((
+                "since",
+                text(format!("{} ({lasted})", moment(alert.starts_at))),
+            ));
+        }
+        Some((ended, reason)) => {
+            rows.push(("started", text(moment(alert.starts_at))));
+            let lasted = amount::span(ended.since(alert.starts_at));
+            rows.push(("ended", text(format!("{} (after {lasted})", moment(ended)))));
+            rows.push(("why", text(why(reason).to_owned())));
+        }
+    }
+    if alert.alert_type != NO_DATA {
+        let plural = if alert.n == 1 { "" } else { "s" };
+        rows.push(("rests on", text(format!("{} value{plural}", alert.n))));
+    }
+    rows.push(("type", text(alert.alert_type.to_owned())));
+    let annotations = alert.annotations.iter();
+    rows.extend(annotations.map(|(name, value)| {
+        let cell = if is_web_link(value) {
+            Cell::Link(value)
+        } else {
+            text(value.to_owned())
+        };
+        (name, cell)
+    }));
+    rows.push(("labels", text(labels.to_string())));
+    if !alert.generator_url.is_empty() {
+        rows.push(("rule", Cell::Link(&alert.generator_url)));
+    }
+    Account {
+        title,
+        firing: alert.is_firing(),
+        rows,
+    }
+}
+
+/// What was measured, how far off it is and what it is compared with.
+fn what(alert: &Announced) -> String {
+    let metric = Metric::named(&alert.metric);
+    let own = metric
+        .own_stat()
+        .is_some_and(|stat| stat.to_string() == alert.stat);
+    let measured = if own || alert.stat.is_empty() {
+        alert.metric.clone()
+    } else {
+        format!("{} of {}", alert.stat, alert.metric)
+    };
+    if alert.alert_type == NO_DATA {
+        return format!("there is no data of {}", alert.metric);
+    }
+    let amount = |number| amount::of(&metric, &alert.stat, number);
+    let is = if alert.is_firing() {
+        "is"
+    } else {
+        "was at last"
+    };
+    let Some(value) = alert.value else {
+        return format!("{measured} has no value");
+    };
+    if !has_limit(alert) {
+        return format!("{measured} {is} {}", amount(value));
+    }
+    let against = match alert.alert_type {
+        "degradation" => "the baseline",
+        "anomaly_detected" => "the end of the normal range",
+        _ => "the limit",
+    };
+    let limit = amount(alert.limit);
+    let distance = match percent_over(alert) {
+        Some(percent) if percent >= 0.05 => format!("{percent:.1}% over {against} of {limit}"),
+        Some(percent) if percent <= -0.05 => format!("{:.1}% under {against} of {limit}", -percent),
+        _ if value > alert.limit => format!("over {against} of {limit}"),
+        _ if value < alert.limit => format!("under {against} of {limit}"),
+        _ => format!("at {against}"),
+    };
+    format!("{measured} {is} {}, {distance}", amount(value))
+}
+
+fn why(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Recovered => "recovered: its condition no longer holds",
+        EndReason::NoData => "its data ended",
+        EndReason::Gone => "its series or its rule is gone",
+    }
+}
+
+fn headline(notification: &Notification) -> &'static str {
+    match notification.reason {
+        NotifyReason::First => "New alerts",
+        NotifyReason::NewFiring => "Further alerts",
+        NotifyReason::NewResolved => "Some alerts have ended, others still fire",
+        NotifyReason::AllResolved => "All alerts have ended",
+        NotifyReason::Repeat => "Nothing new, the alerts still fire",
+    }
+}
+
+/// A moment in UTC, to the second, for people.
+fn moment(at: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(at.millis()) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => at.to_string(),
+    }
+}
+
+/// Whether a text is a link that may be shown as one.
+fn is_web_link(text: &str) -> bool {
+    let web = text.starts_with("http://") || text.starts_with("https://");
+    web && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// Text of one line each: what a label holds must not look like another row.
+fn line(text: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.trim_end().replace(breaks, " ")
+}
+
+/// The body as plain text.
+pub fn text(notification: &Notification, external_url: &str) -> String {
+    let mut out = format!("{}\n", headline(notification));
+    for alert in &notification.alerts {
+        let account = account(alert, notification.at);
+        let status = if account.firing { "FIRING" } else { "RESOLVED" };
+        out += &format!("\n{status} {}\n", line(&account.title));
+        for (name, cell) in &account.rows {
+            let shown = match cell {
+                Cell::Text(text) => line(text),
+                Cell::Link(url) => line(url),
+            };
+            out += &format!("  {:<10} {shown}\n", format!("{name}:"));
+        }
+    }
+    out += &format!("\nSent by opwatch to {}", line(&notification.receiver));
+    if !external_url.is_empty() {
+        out += &format!(", {external_url}");
+    }
+    out.push('\n');
+    out
+}
+
+/// The body as HTML, with its styles inline as mail programs want them.
+pub fn html(notification: &Notification, external_url: &str) -> String {
+    let mut out = Html::document(&subject(notification));
+    out.element("h2", html::HEADLINE, headline(notification));
+    for alert in &notification.alerts {
+        let account = account(alert, notification.at);
+        let (status, style) = match account.firing {
+            true => ("FIRING", html::FIRING),
+            false => ("RESOLVED", html::RESOLVED),
+        };
+        out.open("h3", html::TITLE);
+        out.element("span", style, status);
+        out.text(" ");
+        out.text(&account.title);
+        out.close();
+        out.open("table", html::TABLE);
+        for (name, cell) in &account.rows {
+            out.open("tr", "");
+            out.element("td", html::NAME, name);
+            out.open("td", html::VALUE);
+            match cell {
+                Cell::Link(url) if is_web_link(url) => out.link(url),
+                Cell::Link(text) => out.text(text),
+                Cell::Text(text) => out.text(text),
+            }
+            out.close();
+            out.close();
+        }
+        out.close();
+    }
+    out.open("p", html::FOOT);
+    out.text("Sent by opwatch to ");
+    out.text(&notification.receiver);
+    if is_web_link(external_url) {
+        out.text(", ");
+        out.link(external_url);
+    }
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests;

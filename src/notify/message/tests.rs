@@ -1,0 +1,195 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::notify::fixture;
+
+const URL: &str = "http://opwatch.example.org";
+
+#[test]
+fn subjects_are_those_of_alertmanager() {
+    let firing = fixture::notification(&[fixture::firing("detect")]);
+    assert_eq!(subject(&firing), "[FIRING:1] DetectionSlow (detect high)");
+    let mut grouped =
+        fixture::notification(&[fixture::firing("detect"), fixture::resolved("detect")]);
+    grouped.group_labels.set("operation", "detect");
+    assert_eq!(subject(&grouped), "[FIRING:1] DetectionSlow detect (high)");
+    let mut ended =
+        fixture::notification(&[fixture::resolved("detect"), fixture::resolved("train")]);
+    assert_eq!(subject(&ended), "[RESOLVED] DetectionSlow (high)");
+    ended.group_labels = [("operation", "two\r\nlines"), ("alertname", "A")]
+        .into_iter()
+        .collect();
+    ended.alerts.clear();
+    assert_eq!(subject(&ended), "[RESOLVED] A two lines");
+}
+
+#[test]
+fn the_text_says_what_how_far_since_when_and_compared_with_what() {
+    let notification =
+        fixture::notification(&[fixture::firing("detect"), fixture::resolved("train")]);
+    let expected = "\
+New alerts
+
+FIRING DetectionSlow (high)
+  what:      p95 of duration is 12.5s, 25.0% over the limit of 10s
+  since:     2026-01-31 12:00:00 UTC (15m 0s)
+  rests on:  42 values
+  type:      threshold_exceeded
+  summary:   p95 is <high>
+  labels:    {alertname=\"DetectionSlow\", operation=\"detect\", severity=\"high\"}
+  rule:      http://opwatch.example.org/api/v1/rules?rule_name[]=DetectionSlow
+
+RESOLVED DetectionSlow (high)
+  what:      p95 of duration was at last 8s, 20.0% under the limit of 10s
+  started:   2026-01-31 12:00:00 UTC
+  ended:     2026-01-31 12:10:00 UTC (after 10m 0s)
+  why:       recovered: its condition no longer holds
+  rests on:  42 values
+  type:      threshold_exceeded
+  summary:   p95 is <high>
+  labels:    {alertname=\"DetectionSlow\", operation=\"train\", severity=\"high\"}
+  rule:      http://opwatch.example.org/api/v1/rules?rule_name[]=DetectionSlow
+
+Sent by opwatch to team, http://opwatch.example.org
+";
+    assert_eq!(text(&notification, URL), expected);
+}
+
+#[test]
+fn the_html_says_the_same() {
+    let notification = fixture::notification(&[fixture::resolved("detect")]);
+    let td = "<td style=\"color:#555555;padding:2px 12px 2px 0;vertical-align:top\">";
+    let row = |name: &str, value: &str| {
+        format!(
+            "<tr>{td}{name}</td><td style=\"padding:2px 0;overflow-wrap:anywhere\">{value}</td></tr>\n"
+        )
+    };
+    let link = |url: &str| format!("<a href=\"{url}\">{url}</a>");
+    let expected = [
+        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>[RESOLVED] DetectionSlow (detect high)</title></head>\n",
+        "<body style=\"margin:16px\"><h2 style=\"font:600 18px sans-serif;margin:0 0 12px\">New alerts</h2>\n",
+        "<h3 style=\"font:600 15px sans-serif;margin:20px 0 6px\">",
+        "<span style=\"background:#1b6e3c;color:#ffffff;padding:2px 6px;border-radius:3px\">RESOLVED</span> ",
+        "DetectionSlow (high)</h3>\n",
+        "<table style=\"font:14px sans-serif;border-collapse:collapse\">",
+        &row(
+            "what",
+            "p95 of duration was at last 8s, 20.0% under the limit of 10s",
+        ),
+        &row("started", "2026-01-31 12:00:00 UTC"),
+        &row("ended", "2026-01-31 12:10:00 UTC (after 10m 0s)"),
+        &row("why", "recovered: its condition no longer holds"),
+        &row("rests on", "42 values"),
+        &row("type", "threshold_exceeded"),
+        &row("summary", "p95 is &lt;high&gt;"),
+        &row(
+            "labels",
+            "{alertname=&quot;DetectionSlow&quot;, operation=&quot;detect&quot;, severity=&quot;high&quot;}",
+        ),
+        &row(
+            "rule",
+            &link("http://opwatch.example.org/api/v1/rules?rule_name[]=DetectionSlow"),
+        ),
+        "</table>\n<p style=\"font:12px sans-serif;color:#555555;margin-top:24px\">Sent by opwatch to team, ",
+        &link(URL),
+        "</p></body></html>\n",
+    ];
+    assert_eq!(html(&notification, URL), expected.concat());
+}
+
+#[test]
+fn what_happened_is_said_in_words() {
+    let with = |change: &dyn Fn(&mut Announced)| {
+        let mut alert = Announced::clone(&fixture::firing("detect"));
+        change(&mut alert);
+        (what(&alert), degradation_percent(&alert))
+    };
+    let score = |alert: &mut Announced, value, limit| {
+        alert.metric = "accuracy".to_owned();
+        alert.stat = "mean".to_owned();
+        (alert.value, alert.limit) = (Some(value), limit);
+    };
+    for (said, expected, percent) in [
+        (
+            with(&|a| score(a, 0.72, 0.9)),
+            "mean of accuracy is 0.72, 20.0% under the limit of 0.9",
+            Some(20.0),
+        ),
+        (
+            with(&|a| a.value = Some(10.0)),
+            "p95 of duration is 10s, at the limit",
+            Some(0.0),
+        ),
+        (
+            with(&|a| a.value = None),
+            "p95 of duration has no value",
+            None,
+        ),
+        (
+            with(&|a| a.limit = 0.0),
+            "p95 of duration is 12.5s, over the limit of 0s",
+            None,
+        ),
+        (
+            with(&|a| a.alert_type = "degradation"),
+            "p95 of duration is 12.5s, 25.0% over the baseline of 10s",
+            Some(25.0),
+        ),
+        (
+            with(&|a| a.alert_type = "no_data"),
+            "there is no data of duration",
+            None,
+        ),
+        (
+            with(&|a| {
+                a.metric = "error_ratio".to_owned();
+                a.stat = "mean".to_owned();
+                (a.value, a.limit) = (Some(0.3), 0.1);
+            }),
+            "error_ratio is 30%, 200.0% over the limit of 10%",
+            Some(200.0),
+        ),
+    ] {
+        assert_eq!(said.0, expected);
+        assert_eq!(said.1.map(f64::round), percent, "{expected}");
+    }
+    // Nobody knows which way a score of its own gets worse.
+    let (_, percent) = with(&|a| a.metric = "silhouette".to_owned());
+    assert_eq!(percent, None);
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let hostile = "</td><script>alert(1)</script>\r\nFIRING fake\u{2028}x\u{0}\"'&";
+    let mut alert = Announced::clone(&fixture::firing("detect"));
+    alert.rule = hostile.to_owned();
+    alert.annotations = [
+        ("runbook", "javascript:alert(1)"),
+        ("note", hostile),
+        ("page", "http://a/\"onclick="),
+    ]
+    .into_iter()
+    .collect();
+    alert.labels.set("operation", hostile);
+    alert.generator_url = "data:text/html,<b>".to_owned();
+    let mut notification = fixture::notification(&[Arc::new(alert)]);
+    notification.receiver = hostile.to_owned();
+    let html = html(&notification, "javascript:alert(2)");
+    assert!(!html.contains("<script"), "{html}");
+    let links: Vec<&str> = html
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(links, ["http://a/&quot;onclick="]);
+    let text = text(&notification, URL);
+    let firing = text
+        .lines()
+        .filter(|line| line.starts_with("FIRING"))
+        .count();
+    assert_eq!(
+        (firing, text.matches(['\0', '\r', '\u{2028}']).count()),
+        (1, 0),
+        "{text}"
+    );
+}

@@ -1,0 +1,271 @@
+//! What an outbox decides: what is sent next and when, what becomes of a failure, and how news of one group come together.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::{NotifyError, backoff};
+use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::series::Fnv1a;
+use crate::engine::time::{Now, Timestamp};
+
+/// A notification is given up this long after its first attempt.
+const GIVE_UP: Duration = Duration::from_secs(3_600);
+
+/// The notifications of one integration that are not delivered yet.
+#[derive(Debug)]
+pub(super) struct Queue {
+    capacity: usize,
+    waiting: VecDeque<Entry>,
+    sending: Option<Entry>,
+    /// Ends that were told together with their beginning, so that they are not told again.
+    told_ends: HashMap<u64, Timestamp>,
+    draining: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    notification: Arc<Notification>,
+    attempts: u32,
+    first_attempt: Option<Duration>,
+    /// On the steady clock; `None` once a draining queue has tried it for the last time.
+    due: Option<Duration>,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// Send this, then call [`Queue::delivered`] or [`Queue::failed`].
+    Send(Arc<Notification>),
+    /// Nothing until then, on the steady clock.
+    WaitUntil(Duration),
+    /// Nothing until something new comes.
+    Idle,
+}
+
+/// What becomes of a failed attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Fate {
+    /// It is tried again after this.
+    Again(Duration),
+    /// It was the last attempt.
+    GivenUp,
+}
+
+impl Queue {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            waiting: VecDeque::new(),
+            sending: None,
+            told_ends: HashMap::new(),
+            draining: false,
+        }
+    }
+
+    /// Notifications that are not delivered.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + usize::from(self.sending.is_some())
+    }
+
+    /// Takes a notification, together with what its group still has waiting. Returns what had to go for it, if the queue
+    /// is full.
+    pub(super) fn push(
+        &mut self,
+        mut notification: Notification,
+        now: Now,
+    ) -> Option<Arc<Notification>> {
+        notification.alerts.retain(|alert| {
+            let told = self.told_ends.get(&alert.fingerprint);
+            alert.ended.is_none_or(|(end, _)| told != Some(&end))
+        });
+        for alert in notification.alerts.iter().filter(|alert| alert.is_firing()) {
+            self.told_ends.remove(&alert.fingerprint);
+        }
+        if notification.alerts.is_empty() {
+            return None;
+        }
+        let same_group =
+            |entry: &&mut Entry| entry.notification.group_key == notification.group_key;
+        if let Some(entry) = self.waiting.iter_mut().find(same_group) {
+            entry.notification = Arc::new(join(&entry.notification, notification, now));
+            entry.first_attempt = None;
+            return None;
+        }
+        let dropped = if self.len() >= self.capacity {
+            self.waiting.pop_front().map(|entry| entry.notification)
+        } else {
+            None
+        };
+        self.waiting.push_back(Entry {
+            notification: Arc::new(notification),
+            attempts: 0,
+            first_attempt: None,
+            due: Some(now.steady),
+        });
+        dropped
+    }
+
+    /// Takes word that an alert has ended: where it was never told as firing, it is now told as both.
+    ///
+    /// Receivers with `send_resolved: false` hear of an end only in this way.
+    pub(super) fn ended(&mut self, alert: &Arc<Announced>) {
+        for entry in self.waiting.iter_mut().chain(&mut self.sending) {
+            let held = |held: &Arc<Announced>| {
+                held.fingerprint == alert.fingerprint
+                    && held.is_firing()
+                    && held.starts_at <= alert.starts_at
+            };
+            if !entry.notification.alerts.iter().any(held) {
+                continue;
+            }
+            let mut notification = Notification::clone(&entry.notification);
+            for place in &mut notification.alerts {
+                if held(place) {
+                    *place = alert.clone();
+                }
+            }
+            // Firing ones first, as everywhere.
+            notification.alerts.sort_by_key(|alert| !alert.is_firing());
+            // A receiver that got an attempt without our knowing would take the same id for a repeat.
+            if entry.first_attempt.is_some() {
+                notification.id = derived_id(&notification.id, alert);
+            }
+            entry.notification = Arc::new(notification);
+        }
+    }
+
+    /// What to do now.
+    pub(super) fn next(&mut self, now: Now) -> Step {
+        let due = |entry: &Entry| entry.due.unwrap_or(Duration::MAX);
+        let Some((place, at)) = self
+            .waiting
+            .iter()
+            .map(due)
+            .enumerate()
+            .min_by_key(|(_, at)| *at)
+        else {
+            return Step::Idle;
+        };
+        if at == Duration::MAX {
+            return Step::Idle;
+        }
+        if at > now.steady {
+            return Step::WaitUntil(at);
+        }
+        let Some(mut entry) = self.waiting.remove(place) else {
+            return Step::Idle;
+        };
+        entry.first_attempt.get_or_insert(now.steady);
+        let notification = entry.notification.clone();
+        self.sending = Some(entry);
+        Step::Send(notification)
+    }
+
+    /// Notes that `sent`, what [`Queue::next`] handed out, is delivered.
+    pub(super) fn delivered(&mut self, sent: &Notification, now: Now) {
+        self.sending = None;
+        let told = sent
+            .alerts
+            .iter()
+            .filter_map(|alert| Some((alert.fingerprint, alert.ended?.0)));
+        self.told_ends.extend(told);
+        // The engine tells of an end within a few group intervals; a day is long enough for every one of them.
+        let day = Duration::from_secs(86_400);
+        self.told_ends.retain(|_, end| now.wall.since(*end) < day);
+    }
+
+    /// Decides what becomes of what was sent, and returns it as it stands now.
+    pub(super) fn failed(
+        &mut self,
+        error: &NotifyError,
+        now: Now,
+        random: f64,
+    ) -> Option<(Arc<Notification>, Fate)> {
+        let mut entry = self.sending.take()?;
+        let notification = entry.notification.clone();
+        entry.attempts = entry.attempts.saturating_add(1);
+        let give_up_at = entry.first_attempt.unwrap_or(now.steady) + GIVE_UP;
+        if !error.is_transient() || now.steady >= give_up_at {
+            return Some((notification, Fate::GivenUp));
+        }
+        let wait =
+            backoff::wait(entry.attempts, random).max(error.retry_after().unwrap_or_default());
+        // However long the server asks to wait, there is one attempt at the end of the hour.
+        let due = (now.steady.saturating_add(wait)).min(give_up_at);
+        entry.due = (!self.draining).then_some(due);
+        let same_group =
+            |newer: &&mut Entry| newer.notification.group_key == notification.group_key;
+        if let Some(newer) = self.waiting.iter_mut().find(same_group) {
+            let news = Notification::clone(&newer.notification);
+            newer.notification = Arc::new(join(&notification, news, now));
+            if !self.draining {
+                newer.attempts = entry.attempts;
+                newer.due = entry.due;
+            }
+        } else {
+            self.waiting.push_front(entry);
+        }
+        Some((notification, Fate::Again(due.saturating_sub(now.steady))))
+    }
+
+    /// Makes everything due at once and for the last time.
+    pub(super) fn drain(&mut self, now: Now) {
+        self.draining = true;
+        for entry in &mut self.waiting {
+            entry.due = Some(now.steady);
+        }
+    }
+
+    /// Hands out everything that is not delivered.
+    pub(super) fn clear(&mut self) -> Vec<Arc<Notification>> {
+        let entries = self
+            .sending
+            .take()
+            .into_iter()
+            .chain(self.waiting.drain(..));
+        entries.map(|entry| entry.notification).collect()
+    }
+}
+
+/// Joins what was not delivered of a group with newer word of it, so that no news is lost: the newer word on each alert
+/// counts, and alerts that only the older one knows stay. Ends older than an hour go, as they would have been given up.
+fn join(older: &Notification, mut newer: Notification, now: Now) -> Notification {
+    let kept: Vec<_> = older
+        .alerts
+        .iter()
+        .filter(|alert| {
+            newer
+                .alerts
+                .iter()
+                .all(|a| a.fingerprint != alert.fingerprint)
+        })
+        .filter(|alert| {
+            alert
+                .ended
+                .is_none_or(|(end, _)| now.wall.since(end) < GIVE_UP)
+        })
+        .cloned()
+        .collect();
+    newer.alerts.extend(kept);
+    newer.alerts.sort_by_key(|alert| !alert.is_firing());
+    newer.reason = match (older.reason, newer.reason) {
+        (NotifyReason::First, _) => NotifyReason::First,
+        (older, NotifyReason::Repeat) => older,
+        (_, newer) => newer,
+    };
+    newer
+}
+
+/// The id of a notification whose content has changed since an attempt.
+fn derived_id(id: &str, alert: &Announced) -> String {
+    let mut hash = Fnv1a::new();
+    hash.add(id.as_bytes());
+    hash.add(&alert.fingerprint.to_le_bytes());
+    let end = alert.ended.map_or(0, |(end, _)| end.millis());
+    hash.add(&end.to_le_bytes());
+    format!("{:016x}", hash.finish())
+}
+
+#[cfg(test)]
+mod tests;

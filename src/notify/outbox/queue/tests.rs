@@ -1,0 +1,293 @@
+use super::*;
+use crate::notify::fixture;
+
+/// A moment that many seconds after the alerts of the fixtures began.
+fn at(seconds: u64) -> Now {
+    Now {
+        wall: fixture::start().after(Duration::from_secs(seconds)),
+        steady: Duration::from_secs(seconds),
+    }
+}
+
+fn notification(
+    id: &str,
+    group: &str,
+    reason: NotifyReason,
+    alerts: &[Arc<Announced>],
+) -> Notification {
+    Notification {
+        id: id.to_owned(),
+        group_key: group.to_owned(),
+        reason,
+        ..fixture::notification(alerts)
+    }
+}
+
+fn down() -> NotifyError {
+    NotifyError::transient("cannot reach http://127.0.0.1:1")
+}
+
+/// Takes what is due: its id, and its alerts with `+` for a firing one and `-` for one that has ended.
+fn next(queue: &mut Queue, seconds: u64) -> Option<(Arc<Notification>, String)> {
+    let Step::Send(sent) = queue.next(at(seconds)) else {
+        return None;
+    };
+    let say = |alert: &Arc<Announced>| {
+        let mark = if alert.is_firing() { " +" } else { " -" };
+        format!("{mark}{}", alert.labels.get("operation"))
+    };
+    let said = sent.alerts.iter().map(say).collect::<String>();
+    let said = format!("{}{said} {}", sent.id, sent.reason.as_str());
+    Some((sent, said))
+}
+
+fn said(queue: &mut Queue, seconds: u64) -> Option<String> {
+    next(queue, seconds).map(|(_, said)| said)
+}
+
+#[test]
+fn a_notification_is_tried_with_growing_waits_and_given_up_after_an_hour() {
+    let mut queue = Queue::new(10);
+    queue.push(
+        notification("1", "g", NotifyReason::First, &[fixture::firing("a")]),
+        at(0),
+    );
+    let mut now = at(0);
+    let mut waits = Vec::new();
+    loop {
+        assert!(matches!(queue.next(now), Step::Send(sent) if sent.id == "1"));
+        match queue.failed(&down(), now, 1.0).unwrap().1 {
+            Fate::Again(wait) => {
+                waits.push(wait.as_secs());
+                assert_eq!(queue.next(now), Step::WaitUntil(now.steady + wait));
+                now.steady += wait;
+            }
+            Fate::GivenUp => break,
+        }
+    }
+    assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
+    assert_eq!(now.steady, GIVE_UP);
+    assert_eq!((queue.next(now), queue.len()), (Step::Idle, 0));
+}
+
+#[test]
+fn a_refusal_for_good_is_final_at_once() {
+    let mut queue = Queue::new(10);
+    queue.push(
+        notification("1", "g", NotifyReason::First, &[fixture::firing("a")]),
+        at(0),
+    );
+    assert!(said(&mut queue, 0).is_some());
+    let (dead, fate) = queue
+        .failed(&NotifyError::permanent("answered 400"), at(0), 1.0)
+        .unwrap();
+    assert_eq!(
+        (dead.id.as_str(), fate, queue.len()),
+        ("1", Fate::GivenUp, 0)
+    );
+}
+
+#[test]
+fn the_wait_that_the_receiver_asks_for_is_kept_as_far_as_the_hour_goes() {
+    for (asked, expected) in [(0, 1), (300, 300), (86_400, 3_600)] {
+        let mut queue = Queue::new(10);
+        queue.push(
+            notification("1", "g", NotifyReason::First, &[fixture::firing("a")]),
+            at(0),
+        );
+        assert!(said(&mut queue, 0).is_some());
+        let error = NotifyError::Transient {
+            message: "answered 429".to_owned(),
+            retry_after: Some(Duration::from_secs(asked)),
+        };
+        let (_, fate) = queue.failed(&error, at(0), 1.0).unwrap();
+        assert_eq!(fate, Fate::Again(Duration::from_secs(expected)));
+    }
+}
+
+#[test]
+fn newer_word_of_a_group_takes_the_place_of_older_word_and_loses_no_news() {
+    use NotifyReason::{AllResolved, First, NewFiring, NewResolved, Repeat};
+    let (a, b) = (fixture::firing("a"), fixture::firing("b"));
+    let (a_ended, b_ended) = (fixture::resolved("a"), fixture::resolved("b"));
+    for (older, newer, expected) in [
+        // The same alert: the newer word, which says both when it began and when it ended.
+        (
+            (First, vec![&a]),
+            (AllResolved, vec![&a_ended]),
+            "2 -a first",
+        ),
+        ((NewFiring, vec![&a]), (Repeat, vec![&a]), "2 +a new_firing"),
+        // A firing alert that is missing from the newer word was never told and stays.
+        ((First, vec![&a]), (NewFiring, vec![&b]), "2 +b +a first"),
+        (
+            (NewFiring, vec![&a, &b]),
+            (NewResolved, vec![&b, &a_ended]),
+            "2 +b -a new_resolved",
+        ),
+        // An end that was not told yet stays as well.
+        (
+            (NewResolved, vec![&b, &a_ended]),
+            (AllResolved, vec![&b_ended]),
+            "2 -b -a all_resolved",
+        ),
+        // An alert that fires anew.
+        (
+            (AllResolved, vec![&a_ended]),
+            (NewFiring, vec![&a]),
+            "2 +a new_firing",
+        ),
+    ] {
+        let alerts = |alerts: Vec<&Arc<Announced>>| alerts.into_iter().cloned().collect::<Vec<_>>();
+        let older = notification("1", "g", older.0, &alerts(older.1));
+        let newer = notification("2", "g", newer.0, &alerts(newer.1));
+        let waiting = {
+            let mut queue = Queue::new(10);
+            queue.push(older.clone(), at(700));
+            queue.push(newer.clone(), at(800));
+            (said(&mut queue, 800), queue.len())
+        };
+        assert_eq!(waiting, (Some(expected.to_owned()), 1));
+        // The same when the newer word came while the older was under way and failed.
+        let mut queue = Queue::new(10);
+        queue.push(older, at(700));
+        assert!(said(&mut queue, 700).is_some());
+        queue.push(newer, at(700));
+        queue.failed(&down(), at(702), 1.0);
+        assert_eq!(said(&mut queue, 702), None);
+        assert_eq!(
+            (said(&mut queue, 703).as_deref(), queue.len()),
+            (Some(expected), 1)
+        );
+    }
+}
+
+#[test]
+fn an_alert_that_ended_before_it_was_told_is_told_once_as_both() {
+    let mut queue = Queue::new(10);
+    queue.push(
+        notification(
+            "1",
+            "g",
+            NotifyReason::First,
+            &[fixture::firing("a"), fixture::firing("b")],
+        ),
+        at(0),
+    );
+    queue.ended(&fixture::resolved("a"));
+    let (sent, first) = next(&mut queue, 600).unwrap();
+    assert_eq!(first, "1 +b -a first");
+    let ended = &sent.alerts[1];
+    assert_eq!(
+        (ended.starts_at, ended.ended.map(|(end, _)| end)),
+        (fixture::start(), Some(at(600).wall))
+    );
+    queue.delivered(&sent, at(601));
+    // The engine's own word of that end is no news any more; of others it is.
+    queue.push(
+        notification(
+            "2",
+            "g",
+            NotifyReason::NewResolved,
+            &[fixture::resolved("a")],
+        ),
+        at(900),
+    );
+    assert_eq!(said(&mut queue, 900), None);
+    queue.push(
+        notification(
+            "3",
+            "g",
+            NotifyReason::AllResolved,
+            &[fixture::resolved("a"), fixture::resolved("b")],
+        ),
+        at(900),
+    );
+    assert_eq!(said(&mut queue, 900).as_deref(), Some("3 -b all_resolved"));
+}
+
+#[test]
+fn what_changed_after_an_attempt_has_another_id() {
+    let mut queue = Queue::new(10);
+    queue.push(
+        notification("1", "g", NotifyReason::First, &[fixture::firing("a")]),
+        at(0),
+    );
+    assert!(said(&mut queue, 0).is_some());
+    // Under way: what is sent stays as it is, what is tried next does not.
+    queue.ended(&fixture::resolved("a"));
+    queue.failed(&down(), at(600), 1.0);
+    let (sent, _) = next(&mut queue, 700).unwrap();
+    assert!(!sent.alerts[0].is_firing());
+    assert_ne!(sent.id, "1");
+    queue.failed(&down(), at(700), 1.0);
+    let (again, _) = next(&mut queue, 800).unwrap();
+    assert_eq!(again.id, sent.id);
+}
+
+#[test]
+fn ends_that_are_too_old_go() {
+    let mut queue = Queue::new(10);
+    queue.push(
+        notification(
+            "1",
+            "g",
+            NotifyReason::AllResolved,
+            &[fixture::resolved("a")],
+        ),
+        at(600),
+    );
+    queue.push(
+        notification("2", "g", NotifyReason::NewFiring, &[fixture::firing("b")]),
+        at(600 + 3_600),
+    );
+    assert_eq!(
+        said(&mut queue, 600 + 3_600).as_deref(),
+        Some("2 +b new_firing")
+    );
+}
+
+#[test]
+fn groups_do_not_wait_for_each_other_and_the_oldest_goes_when_there_is_no_room() {
+    let mut queue = Queue::new(2);
+    for (id, group) in [("1", "g"), ("2", "h")] {
+        let dropped = queue.push(
+            notification(id, group, NotifyReason::First, &[fixture::firing("a")]),
+            at(0),
+        );
+        assert_eq!(dropped, None);
+    }
+    assert_eq!(said(&mut queue, 0).as_deref(), Some("1 +a first"));
+    queue.failed(&down(), at(0), 1.0);
+    assert_eq!(said(&mut queue, 0).as_deref(), Some("2 +a first"));
+    queue.failed(&down(), at(0), 1.0);
+    let dropped = queue.push(
+        notification("3", "i", NotifyReason::First, &[fixture::firing("a")]),
+        at(0),
+    );
+    assert_eq!(
+        (dropped.map(|n| n.id.clone()), queue.len()),
+        (Some("2".to_owned()), 2)
+    );
+}
+
+#[test]
+fn a_draining_queue_tries_everything_once_more() {
+    let mut queue = Queue::new(10);
+    for (id, group) in [("1", "g"), ("2", "h")] {
+        queue.push(
+            notification(id, group, NotifyReason::First, &[fixture::firing("a")]),
+            at(0),
+        );
+    }
+    assert!(said(&mut queue, 0).is_some());
+    queue.failed(&down(), at(0), 1.0);
+    queue.drain(at(0));
+    let (sent, said_first) = next(&mut queue, 0).unwrap();
+    assert_eq!(said_first, "1 +a first");
+    queue.delivered(&sent, at(0));
+    assert_eq!(said(&mut queue, 0).as_deref(), Some("2 +a first"));
+    queue.failed(&down(), at(0), 1.0);
+    assert_eq!((queue.next(at(5_000)), queue.len()), (Step::Idle, 1));
+    assert_eq!(queue.clear().len(), 1);
+}
