@@ -9,4 +9,5 @@
     reason = "a test that cannot go on says so by failing"
 )]
 
+mod exposition;
 mod house;

@@ -1,0 +1,91 @@
+//! Families of rules and alerts.
+
+use std::fmt;
+
+use super::family::{Emit, Family, Value};
+use super::labels::Rendered;
+use super::page::Page;
+use super::snapshot::{AlertRow, RuleRow};
+use crate::engine::time::Timestamp;
+
+const INSTANCE: &str = "instance, `alertname`, `severity`";
+const ALERT: &str = "alert, `alertstate`";
+
+pub(super) const FAMILIES: &[Family] = &[
+    Family::gauge(
+        "opwatch_rule_value",
+        INSTANCE,
+        "What a rule compares with its limit, as of its last evaluation.",
+        |page, emit| rules(page, emit, |rule| rule.value),
+    ),
+    Family::gauge(
+        "opwatch_rule_limit",
+        INSTANCE,
+        "The limit of a rule.",
+        |page, emit| rules(page, emit, |rule| Some(rule.limit)),
+    ),
+    Family::gauge(
+        "opwatch_rule_state",
+        INSTANCE,
+        "0 inactive, 1 pending, 2 firing, -1 no data or too little to judge.",
+        |page, emit| rules(page, emit, |rule| Some(rule.state.into())),
+    ),
+    Family::gauge(
+        "opwatch_rule_change_timestamp",
+        INSTANCE,
+        "When the state of a rule last changed, as Unix time.",
+        |page, emit| rules(page, emit, |rule| rule.changed_at.map(Timestamp::seconds)),
+    )
+    .seconds(),
+    Family::gauge(
+        "opwatch_alerts",
+        ALERT,
+        "Alerts that are pending or firing; always 1.",
+        alerts,
+    ),
+    Family::gauge(
+        "ALERTS",
+        ALERT,
+        "Alerts that are pending or firing, under the name that Prometheus gives them; with `exposition: {prometheus_alerts: true}`.",
+        |page, emit| match page.snapshot.internals.config.prometheus_alerts {
+            true => alerts(page, emit),
+            false => Ok(()),
+        },
+    ),
+    Family::gauge(
+        "ALERTS_FOR_STATE",
+        "alert",
+        "Since when an alert is active, as Unix time; with `exposition: {prometheus_alerts: true}`.",
+        |page, emit| {
+            if page.snapshot.internals.config.prometheus_alerts {
+                for AlertRow {
+                    labels, active_at, ..
+                } in &page.snapshot.alerts
+                {
+                    emit(Rendered::new(labels), Value::Number(active_at.seconds()))?;
+                }
+            }
+            Ok(())
+        },
+    ),
+];
+
+fn rules(page: &Page, emit: &mut Emit<'_>, value: fn(&RuleRow) -> Option<f64>) -> fmt::Result {
+    for rule in &page.snapshot.rules {
+        if let Some(value) = value(rule) {
+            emit(Rendered::new(&rule.labels), Value::Number(value))?;
+        }
+    }
+    Ok(())
+}
+
+fn alerts(page: &Page, emit: &mut Emit<'_>) -> fmt::Result {
+    for alert in &page.snapshot.alerts {
+        let state = match alert.firing {
+            true => r#"alertstate="firing""#,
+            false => r#"alertstate="pending""#,
+        };
+        emit(Rendered::with(&alert.labels, state), Value::Count(1))?;
+    }
+    Ok(())
+}

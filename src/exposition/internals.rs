@@ -1,0 +1,465 @@
+//! Families of the watched process and of opwatch itself; the latter mirror those of Prometheus and vmalert.
+
+use std::fmt;
+
+use super::family::{Buckets, Emit, Family, Value};
+use super::labels::{LabelText, Rendered};
+use super::page::Page;
+use super::snapshot::{GroupRow, Labelled, Snapshot};
+use super::usage::{ListenerUsage, NotifierUsage, TargetUsage};
+use crate::engine::time::Timestamp;
+
+const NONE: &str = "";
+const GROUP: &str = "`rule_group`";
+const LISTENER: &str = "`listener`";
+const NOTIFIER: &str = "`integration`, `receiver`";
+const PROCESS: &str = "`process`";
+
+pub(super) const TARGET_FAMILIES: &[Family] = &[
+    Family::counter(
+        "opwatch_target_cpu",
+        PROCESS,
+        "CPU time that the watched process has used.",
+        |page, emit| targets(page, emit, |target| Value::Number(target.cpu_seconds)),
+    )
+    .seconds(),
+    Family::gauge(
+        "opwatch_target_memory",
+        PROCESS,
+        "Resident memory of the watched process.",
+        |page, emit| targets(page, emit, |target| Value::Count(target.memory_bytes)),
+    )
+    .bytes(),
+    Family::gauge(
+        "opwatch_target_memory_peak",
+        PROCESS,
+        "Most resident memory of the watched process so far.",
+        |page, emit| targets(page, emit, |target| Value::Count(target.memory_peak_bytes)),
+    )
+    .bytes(),
+    Family::gauge(
+        "opwatch_target_threads",
+        PROCESS,
+        "Threads of the watched process.",
+        |page, emit| {
+            labelled(&page.snapshot.targets, emit, |target| {
+                target.threads.map(Value::Count)
+            })
+        },
+    ),
+];
+
+pub(super) const FAMILIES: &[Family] = &[
+    Family::counter(
+        "opwatch_rule_evaluations",
+        GROUP,
+        "Evaluations of rules.",
+        |page, emit| groups(page, emit, |group| Some(Value::Count(group.evaluations))),
+    ),
+    Family::counter(
+        "opwatch_rule_evaluation_failures",
+        GROUP,
+        "Evaluations of rules that failed.",
+        |page, emit| groups(page, emit, |group| Some(Value::Count(group.failures))),
+    ),
+    Family::gauge(
+        "opwatch_rule_last_evaluation_series",
+        "`alertname`, `rule_group`",
+        "Instances that a rule has found; with 0 its selector matches nothing.",
+        |page, emit| labelled(&page.snapshot.selections, emit, |n| Some(Value::Count(*n))),
+    ),
+    Family::gauge(
+        "opwatch_rule_group_last_duration",
+        GROUP,
+        "How long the last evaluation of a group took.",
+        |page, emit| {
+            groups(page, emit, |group| {
+                group.evaluated_at?;
+                Some(Value::Number(group.took.as_secs_f64()))
+            })
+        },
+    )
+    .seconds(),
+    Family::gauge(
+        "opwatch_rule_group_interval",
+        GROUP,
+        "Time between evaluations of a group.",
+        |page, emit| {
+            groups(page, emit, |group| {
+                Some(Value::Number(group.interval.as_secs_f64()))
+            })
+        },
+    )
+    .seconds(),
+    Family::counter(
+        "opwatch_rule_group_iterations",
+        GROUP,
+        "Evaluations of a group.",
+        |page, emit| groups(page, emit, |group| Some(Value::Count(group.iterations))),
+    ),
+    Family::counter(
+        "opwatch_rule_group_iterations_missed",
+        GROUP,
+        "Evaluations of a group that were left out because the one before took too long.",
+        |page, emit| groups(page, emit, |group| Some(Value::Count(group.missed))),
+    ),
+    Family::gauge(
+        "opwatch_rule_group_last_evaluation_timestamp",
+        GROUP,
+        "When a group was last evaluated, as Unix time.",
+        |page, emit| groups(page, emit, |group| group.evaluated_at.map(unix_time)),
+    )
+    .seconds(),
+    Family::gauge(
+        "opwatch_rule_group_rules",
+        GROUP,
+        "Rules in a group.",
+        |page, emit| groups(page, emit, |group| Some(Value::Count(group.rules as u64))),
+    ),
+    Family::gauge(
+        "opwatch_judging_paused",
+        NONE,
+        "1 while judging is paused, else 0.",
+        |page, emit| one(page, emit, |s| Value::Count(s.is_paused.into())),
+    ),
+    Family::counter(
+        "opwatch_notifications_sent",
+        NOTIFIER,
+        "Notifications that were delivered.",
+        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.sent)),
+    ),
+    Family::counter(
+        "opwatch_notifications_errors",
+        NOTIFIER,
+        "Attempts to deliver a notification that failed.",
+        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.errors)),
+    ),
+    Family::counter(
+        "opwatch_notifications_dropped",
+        NOTIFIER,
+        "Notifications that were given up.",
+        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.dropped)),
+    ),
+    Family::histogram(
+        "opwatch_notifications_latency",
+        NOTIFIER,
+        "How long attempts to deliver a notification took; without buckets, for the mean.",
+        |page, emit| {
+            notifiers(page, emit, |notifier| {
+                Value::Buckets(Buckets {
+                    grid: &[],
+                    counts: &[],
+                    count: notifier.attempts,
+                    sum: notifier.attempt_seconds,
+                })
+            })
+        },
+    )
+    .seconds(),
+    Family::gauge(
+        "opwatch_notifications_queue_length",
+        NOTIFIER,
+        "Notifications that wait for delivery.",
+        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.queue_length)),
+    ),
+    Family::gauge(
+        "opwatch_notifications_queue_capacity",
+        NOTIFIER,
+        "Notifications that may wait for delivery.",
+        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.queue_capacity)),
+    ),
+    Family::gauge(
+        "opwatch_config_last_reload_successful",
+        NONE,
+        "1 when the last attempt to read the configuration was good, else 0.",
+        |page, emit| {
+            maybe(page, emit, |s| {
+                Some(Value::Count(s.internals.reload?.successful.into()))
+            })
+        },
+    ),
+    Family::gauge(
+        "opwatch_config_last_reload_success_timestamp",
+        NONE,
+        "When the configuration in use was read, as Unix time.",
+        |page, emit| {
+            maybe(page, emit, |s| {
+                Some(unix_time(s.internals.reload?.succeeded_at))
+            })
+        },
+    )
+    .seconds(),
+    Family::counter(
+        "opwatch_ingest_records",
+        "`result`",
+        "Records received: accepted, duplicate or rejected.",
+        |page, emit| {
+            let counts = page.snapshot.ingest;
+            let rejected = counts.invalid + counts.too_old + counts.future;
+            emit(
+                Rendered::new(r#"result="accepted""#),
+                Value::Count(counts.accepted),
+            )?;
+            emit(
+                Rendered::new(r#"result="duplicate""#),
+                Value::Count(counts.duplicates),
+            )?;
+            emit(
+                Rendered::new(r#"result="rejected""#),
+                Value::Count(rejected),
+            )
+        },
+    ),
+    Family::counter(
+        "opwatch_ingest_rejected",
+        "`reason`",
+        "Records rejected: in the future, invalid, or older than the retention.",
+        |page, emit| {
+            let counts = page.snapshot.ingest;
+            emit(
+                Rendered::new(r#"reason="future""#),
+                Value::Count(counts.future),
+            )?;
+            emit(
+                Rendered::new(r#"reason="invalid""#),
+                Value::Count(counts.invalid),
+            )?;
+            emit(
+                Rendered::new(r#"reason="too_old""#),
+                Value::Count(counts.too_old),
+            )
+        },
+    ),
+    Family::counter(
+        "opwatch_ingest_late",
+        NONE,
+        "Records accepted that were more than an hour old.",
+        |page, emit| one(page, emit, |s| Value::Count(s.ingest.late)),
+    ),
+    Family::counter(
+        "opwatch_ingest_batches_repeated",
+        NONE,
+        "Batches that a client sent again and that were answered as the first time.",
+        |page, emit| one(page, emit, |s| Value::Count(s.ingest.repeated_batches)),
+    ),
+    Family::counter(
+        "opwatch_ingest_ids_evicted",
+        NONE,
+        "Record ids forgotten early because there were too many; their repeats would count twice.",
+        |page, emit| one(page, emit, |s| Value::Count(s.ingest.ids_evicted)),
+    ),
+    Family::counter(
+        "opwatch_ingest_refused",
+        "`reason`",
+        "Requests refused because memory or the queue was full; clients try again.",
+        |page, emit| {
+            let queue = page.snapshot.internals.queue;
+            let memory_full = Value::Count(queue.refused_for_memory);
+            emit(Rendered::new(r#"reason="memory_full""#), memory_full)?;
+            emit(
+                Rendered::new(r#"reason="queue_full""#),
+                Value::Count(queue.refused),
+            )
+        },
+    ),
+    Family::gauge(
+        "opwatch_ingest_queue_length",
+        NONE,
+        "Batches that wait to be taken in.",
+        |page, emit| one(page, emit, |s| Value::Count(s.internals.queue.length)),
+    ),
+    Family::gauge(
+        "opwatch_ingest_queue_capacity",
+        NONE,
+        "Batches that may wait to be taken in.",
+        |page, emit| one(page, emit, |s| Value::Count(s.internals.queue.capacity)),
+    ),
+    Family::gauge("opwatch_series", NONE, "Series held.", |page, emit| {
+        one(page, emit, |s| Value::Count(s.usage.series as u64))
+    }),
+    Family::gauge(
+        "opwatch_series_capacity",
+        NONE,
+        "Series kept apart; further ones share overflow series.",
+        |page, emit| one(page, emit, |s| Value::Count(s.usage.max_series as u64)),
+    ),
+    Family::counter(
+        "opwatch_series_overflow",
+        NONE,
+        "Records put into an overflow series because there were too many series.",
+        |page, emit| one(page, emit, |s| Value::Count(s.ingest.overflow)),
+    ),
+    Family::counter(
+        "opwatch_series_evicted",
+        NONE,
+        "Idle series removed to make room for new ones.",
+        |page, emit| one(page, emit, |s| Value::Count(s.losses.evicted_series)),
+    ),
+    Family::gauge(
+        "opwatch_store_memory",
+        NONE,
+        "Memory that the store holds.",
+        |page, emit| one(page, emit, |s| Value::Count(s.usage.memory as u64)),
+    )
+    .bytes(),
+    Family::gauge(
+        "opwatch_store_memory_capacity",
+        NONE,
+        "Memory that the store may hold.",
+        |page, emit| one(page, emit, |s| Value::Count(s.usage.max_memory as u64)),
+    )
+    .bytes(),
+    Family::counter(
+        "opwatch_store_history_rows_dropped",
+        NONE,
+        "Measurements of run windows given up because memory was short.",
+        |page, emit| one(page, emit, |s| Value::Count(s.losses.history_rows)),
+    ),
+    Family::counter(
+        "opwatch_store_buckets_dropped",
+        NONE,
+        "Buckets of time windows given up because memory was short.",
+        |page, emit| one(page, emit, |s| Value::Count(s.losses.buckets)),
+    ),
+    Family::counter(
+        "opwatch_store_scores_dropped",
+        NONE,
+        "Quality scores not kept because there were too many names.",
+        |page, emit| one(page, emit, |s| Value::Count(s.losses.scores)),
+    ),
+    Family::gauge(
+        "opwatch_http_connections",
+        LISTENER,
+        "Connections being served.",
+        |page, emit| listeners(page, emit, |listener| listener.open),
+    ),
+    Family::counter(
+        "opwatch_http_connections_accepted",
+        LISTENER,
+        "Connections accepted, refused ones among them.",
+        |page, emit| listeners(page, emit, |listener| listener.accepted),
+    ),
+    Family::counter(
+        "opwatch_http_connections_refused",
+        LISTENER,
+        "Connections refused because all others were busy.",
+        |page, emit| listeners(page, emit, |listener| listener.refused),
+    ),
+    Family::counter(
+        "opwatch_http_connections_evicted",
+        LISTENER,
+        "Idle connections closed in favour of new ones.",
+        |page, emit| listeners(page, emit, |listener| listener.evicted),
+    ),
+    Family::counter(
+        "opwatch_http_timeouts",
+        LISTENER,
+        "Clients given up on because they were too slow.",
+        |page, emit| listeners(page, emit, |listener| listener.timeouts),
+    ),
+    Family::counter(
+        "opwatch_http_accept_errors",
+        LISTENER,
+        "Times that the system could not accept a connection.",
+        |page, emit| listeners(page, emit, |listener| listener.accept_errors),
+    ),
+    Family::counter(
+        "opwatch_http_panics",
+        LISTENER,
+        "Requests whose handling panicked; each is a defect of opwatch.",
+        |page, emit| listeners(page, emit, |listener| listener.panics),
+    ),
+    Family::gauge(
+        "opwatch_exposition_omitted_series",
+        NONE,
+        "Label sets left out of this page because they are ill-formed or occur twice, as those of rules with the same name may.",
+        |page, emit| one(page, emit, |s| Value::Count(s.omitted)),
+    ),
+    Family::gauge(
+        "opwatch_build_info",
+        "`revision`, `version`",
+        "Which build this is; always 1.",
+        |page, emit| {
+            let build = &page.snapshot.internals.build;
+            let revision = build.revision.unwrap_or_default();
+            let labels = LabelText::of([("revision", revision), ("version", build.version)]);
+            emit(Rendered::new(labels.as_str()), Value::Count(1))
+        },
+    ),
+    Family::gauge(
+        "opwatch_start_time",
+        NONE,
+        "When this process started, as Unix time.",
+        |page, emit| maybe(page, emit, |s| s.internals.started_at.map(unix_time)),
+    )
+    .seconds(),
+];
+
+fn unix_time(at: Timestamp) -> Value<'static> {
+    Value::Number(at.seconds())
+}
+
+fn one(page: &Page, emit: &mut Emit<'_>, value: fn(&Snapshot) -> Value<'static>) -> fmt::Result {
+    emit(Rendered::NONE, value(&page.snapshot))
+}
+
+fn maybe(
+    page: &Page,
+    emit: &mut Emit<'_>,
+    value: fn(&Snapshot) -> Option<Value<'static>>,
+) -> fmt::Result {
+    match value(&page.snapshot) {
+        Some(value) => emit(Rendered::NONE, value),
+        None => Ok(()),
+    }
+}
+
+fn groups(
+    page: &Page,
+    emit: &mut Emit<'_>,
+    value: fn(&GroupRow) -> Option<Value<'static>>,
+) -> fmt::Result {
+    for group in &page.snapshot.groups {
+        if let Some(value) = value(group) {
+            emit(Rendered::new(&group.labels), value)?;
+        }
+    }
+    Ok(())
+}
+
+fn labelled<T>(
+    rows: &[Labelled<T>],
+    emit: &mut Emit<'_>,
+    value: impl Fn(&T) -> Option<Value<'static>>,
+) -> fmt::Result {
+    for row in rows {
+        if let Some(value) = value(&row.of) {
+            emit(Rendered::new(&row.labels), value)?;
+        }
+    }
+    Ok(())
+}
+
+fn targets(
+    page: &Page,
+    emit: &mut Emit<'_>,
+    value: fn(&TargetUsage) -> Value<'static>,
+) -> fmt::Result {
+    labelled(&page.snapshot.targets, emit, |target| Some(value(target)))
+}
+
+fn notifiers(
+    page: &Page,
+    emit: &mut Emit<'_>,
+    value: fn(&NotifierUsage) -> Value<'static>,
+) -> fmt::Result {
+    labelled(&page.snapshot.notifiers, emit, |notifier| {
+        Some(value(notifier))
+    })
+}
+
+fn listeners(page: &Page, emit: &mut Emit<'_>, value: fn(&ListenerUsage) -> u64) -> fmt::Result {
+    labelled(&page.snapshot.listeners, emit, |listener| {
+        Some(Value::Count(value(listener)))
+    })
+}

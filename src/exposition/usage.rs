@@ -1,0 +1,137 @@
+//! What the edges tell about themselves: plain numbers, filled in when a snapshot is taken.
+
+use super::ExpositionConfig;
+use crate::engine::time::Timestamp;
+
+/// Everything on the page that does not come from the engine.
+#[derive(Clone, Debug, Default)]
+pub struct Internals {
+    /// What the user wants to see.
+    pub config: ExpositionConfig,
+    /// Which build this is.
+    pub build: Build,
+    /// When the process started.
+    pub started_at: Option<Timestamp>,
+    /// The HTTP listeners.
+    pub listeners: Vec<ListenerUsage>,
+    /// The queue of batches on their way in.
+    pub queue: QueueUsage,
+    /// Those who tell others, by receiver and integration.
+    pub notifiers: Vec<NotifierUsage>,
+    /// How reading the configuration went; `None` before the first time.
+    pub reload: Option<ReloadState>,
+    /// The watched processes.
+    pub targets: Vec<TargetUsage>,
+}
+
+/// Which build this is.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// Version of the package.
+    pub version: &'static str,
+    /// Commit it was built from, where known.
+    pub revision: Option<&'static str>,
+}
+
+impl Default for Build {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            revision: option_env!("OPWATCH_REVISION"),
+        }
+    }
+}
+
+/// One HTTP listener.
+#[derive(Clone, Debug, Default)]
+pub struct ListenerUsage {
+    /// `public` or `ingest`.
+    pub name: String,
+    /// Connections being served now.
+    pub open: u64,
+    /// Connections accepted, refused ones among them.
+    pub accepted: u64,
+    /// Connections refused because all others were busy.
+    pub refused: u64,
+    /// Idle connections closed in favour of new ones.
+    pub evicted: u64,
+    /// Clients given up on because they were too slow.
+    pub timeouts: u64,
+    /// Times that the system could not accept a connection.
+    pub accept_errors: u64,
+    /// Handlers that panicked.
+    pub panics: u64,
+}
+
+/// The queue of batches on their way in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueueUsage {
+    /// Batches waiting now.
+    pub length: u64,
+    /// Batches it may hold.
+    pub capacity: u64,
+    /// Requests refused because it was full.
+    pub refused: u64,
+    /// Requests refused because memory was short.
+    pub refused_for_memory: u64,
+}
+
+/// One way of telling others. Several of the same receiver and integration are shown as one.
+#[derive(Clone, Debug, Default)]
+pub struct NotifierUsage {
+    /// The receiver's name.
+    pub receiver: String,
+    /// `email` or `webhook`; `alertmanager`, whose address is then its receiver.
+    pub integration: String,
+    /// Notifications delivered.
+    pub sent: u64,
+    /// Attempts that failed.
+    pub errors: u64,
+    /// Notifications given up.
+    pub dropped: u64,
+    /// Attempts that ended, well or not.
+    pub attempts: u64,
+    /// Seconds they took together.
+    pub attempt_seconds: f64,
+    /// Notifications waiting now.
+    pub queue_length: u64,
+    /// Notifications that may wait.
+    pub queue_capacity: u64,
+}
+
+impl NotifierUsage {
+    /// Adds another one of the same receiver and integration.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.errors += other.errors;
+        self.dropped += other.dropped;
+        self.attempts += other.attempts;
+        self.attempt_seconds += other.attempt_seconds;
+        self.queue_length += other.queue_length;
+        self.queue_capacity += other.queue_capacity;
+    }
+}
+
+/// How reading the configuration went.
+#[derive(Clone, Copy, Debug)]
+pub struct ReloadState {
+    /// Whether the last attempt was good.
+    pub successful: bool,
+    /// When the configuration in use was read.
+    pub succeeded_at: Timestamp,
+}
+
+/// One watched process.
+#[derive(Clone, Debug, Default)]
+pub struct TargetUsage {
+    /// What it is called.
+    pub process: String,
+    /// CPU time used since it was first seen, in seconds.
+    pub cpu_seconds: f64,
+    /// Resident bytes.
+    pub memory_bytes: u64,
+    /// Most resident bytes since it was first seen.
+    pub memory_peak_bytes: u64,
+    /// Threads, where the system says so.
+    pub threads: Option<u64>,
+}
