@@ -9,18 +9,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::driver::{Driver, EngineHandle};
 use crate::engine::Engine;
 use crate::exposition::Internals;
-use crate::internals::{LastReload, Vitals};
-use crate::http::address::ListenAddress;
+use crate::http::address::{AddressError, ListenAddress, ListenError};
 use crate::http::api::{Reload, Services};
-use crate::http::listener::{ListenError, Listener};
+use crate::http::limits::Limits;
+use crate::http::listener::Listener;
 use crate::http::router::{Router, Side};
 use crate::ingest::sampler;
 use crate::ingest::tracking::Tracking;
-use crate::notify::{NotifySettings, Notifiers, SettingFault};
+use crate::internals::{LastReload, Vitals};
+use crate::notify::{Notifiers, NotifySettings, SettingFault};
 
 /// How long requests in flight and undelivered notifications have at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
@@ -33,6 +34,9 @@ pub enum StartError {
     /// A listener could not be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// An address is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// A receiver cannot work as it is configured.
     #[error("cannot tell anyone: {}", list(.0))]
     Notifiers(Vec<SettingFault>),
@@ -46,9 +50,12 @@ pub enum StartError {
     },
 }
 
+/// Reads the configuration again, with all its faults as one text.
+type LoadConfig = dyn Fn() -> Result<Config, String> + Send + Sync;
+
 /// Everything that has been built and is ready to run.
 pub struct App {
-    source: Source,
+    reload: Box<LoadConfig>,
     config: Config,
     clock: Clock,
     public: Listener,
@@ -62,15 +69,18 @@ fn list(faults: &[SettingFault]) -> String {
 }
 
 impl App {
-    /// Opens the listeners; nothing runs yet. `source` is where a reload reads the configuration again.
+    /// Opens the listeners; nothing runs yet. `reload` reads the configuration again when asked to.
     ///
     /// # Errors
     /// When an address cannot be listened on.
-    pub fn build(config: Config, source: Source) -> Result<Self, StartError> {
+    pub fn build(
+        config: Config,
+        reload: impl Fn() -> Result<Config, String> + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
         Ok(Self {
-            public: Listener::bind(&config.listen.public)?,
-            ingest: Listener::bind(&config.listen.ingest)?,
-            source,
+            public: Listener::bind(&config.listen.public.parse()?)?,
+            ingest: Listener::bind(&config.listen.ingest.parse()?)?,
+            reload: Box::new(reload),
             config,
             clock: Clock::start(),
             quit: CancellationToken::new(),
@@ -97,7 +107,7 @@ impl App {
     /// When something that must run cannot be started.
     pub async fn run(self) -> Result<(), StartError> {
         let Self {
-            source,
+            reload: load_config,
             config,
             clock,
             public,
@@ -106,22 +116,23 @@ impl App {
         } = self;
         // Notifiers outlive the listeners: they are drained last.
         let stop_notifiers = CancellationToken::new();
-        let notify_settings = config.notify_settings();
+        let notify_settings = config.notify.clone();
         let notifiers = Notifiers::start(&notify_settings, clock, &stop_notifiers)
             .map_err(StartError::Notifiers)?;
         let notifiers = Arc::new(notifiers);
         let engine = Engine::new(config.engine_settings(), clock.now());
         let stop_driver = CancellationToken::new();
-        let (driver, engine) = Driver::new(engine, clock, notifiers.clone(), config.queue());
+        let (driver, engine) = Driver::new(engine, clock, notifiers.clone(), config.limits.queue);
         let tasks = TaskTracker::new();
         let driving = tokio::spawn(driver.run(stop_driver.clone()));
         let target = config
-            .target_pid()
-            .map(|pid| sampler::watch(pid, config.target_interval(), quit.clone()));
+            .target
+            .map(|target| sampler::watch(target.pid, target.interval, quit.clone()));
         let (reload, reloads) = mpsc::channel(4);
-        let (taken_sender, taken_labels) = watch::channel(Arc::new(config.taken_labels()));
+        let (taken_sender, taken) = watch::channel(taken_labels(&config));
         let vitals = Arc::new(Vitals {
             started_at: clock.now().wall,
+            exposition: crate::exposition::ExpositionConfig::default(),
             listeners: [("public", public.stats()), ("ingest", ingest.stats())],
             target: target.clone(),
             notifiers: Mutex::new(notifiers),
@@ -135,29 +146,27 @@ impl App {
         let services = Arc::new(Services {
             engine: engine.clone(),
             clock,
-            limits: config.http_limits(),
+            limits: http_limits(&config),
             tracking: Mutex::new(Tracking::default()),
-            target_pid: config.target_pid(),
-            taken_labels,
-            exposition: config.exposition,
+            target_pid: config.target.map(|target| target.pid),
+            taken_labels: taken,
             reload,
             quit: quit.clone(),
             internals: Box::new(move || -> Internals { seen.read() }),
         });
         announce(&config, &public, &ingest);
         for (side, listener) in [(Side::Public, public), (Side::Ingest, ingest)] {
-            let router = Router::new(side, services.clone()).map_err(|error| {
-                StartError::System {
+            let router =
+                Router::new(side, services.clone()).map_err(|error| StartError::System {
                     attempted: "build the table of routes",
                     source: std::io::Error::other(error),
-                }
-            })?;
+                })?;
             let answer = move |request| router.clone().answer(request);
-            tasks.spawn(listener.serve(answer, config.http_limits(), quit.clone(), GRACE));
+            tasks.spawn(listener.serve(answer, http_limits(&config), quit.clone(), GRACE));
         }
         tasks.spawn(look_at_open_operations(services, quit.clone()));
         let mut reloader = Reloader {
-            source,
+            load_config,
             config,
             clock,
             engine,
@@ -182,6 +191,21 @@ impl App {
     }
 }
 
+/// Label names that measurements may not have, because all alerts get them.
+fn taken_labels(config: &Config) -> Arc<Vec<String>> {
+    let names = config.external_labels.iter();
+    Arc::new(names.map(|(name, _)| name.to_owned()).collect())
+}
+
+fn http_limits(config: &Config) -> Limits {
+    Limits {
+        body_bytes: config.limits.body_bytes,
+        decompressed_bytes: config.limits.decompressed_bytes,
+        connections: config.limits.connections,
+        ..Limits::default()
+    }
+}
+
 /// Locks even where a holder has panicked: what is kept behind these locks is whole at every moment.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -192,7 +216,7 @@ fn announce(config: &Config, public: &Listener, ingest: &Listener) {
         version = env!("CARGO_PKG_VERSION"),
         public = %public.local_address(),
         ingest = %ingest.local_address(),
-        rules = config.rule_count(),
+        rules = config.groups.iter().map(|group| group.rules.len()).sum::<usize>(),
         max_memory_bytes = config.store.max_memory,
         max_series = config.store.max_series,
         "opwatch is starting; everything is kept in memory"
@@ -212,7 +236,7 @@ async fn look_at_open_operations(services: Arc<Services>, quit: CancellationToke
 
 /// Reads the configuration again when it is asked to.
 struct Reloader {
-    source: Source,
+    load_config: Box<LoadConfig>,
     config: Config,
     clock: Clock,
     engine: EngineHandle,
@@ -267,17 +291,19 @@ impl Reloader {
                 last.succeeded_at = self.clock.now().wall;
                 tracing::info!("configuration reloaded");
             }
-            Err(faults) => tracing::error!("configuration not reloaded, the old one stays:\n{faults}"),
+            Err(faults) => {
+                tracing::error!("configuration not reloaded, the old one stays:\n{faults}")
+            }
         }
         outcome
     }
 
     async fn try_reload(&mut self) -> Result<(), String> {
-        let config = self.source.load()?;
+        let config = (self.load_config)()?;
         if config.listen != self.config.listen || config.limits != self.config.limits {
             tracing::warn!("changes of `listen` and `limits` take effect at the next start");
         }
-        let settings = config.notify_settings();
+        let settings = config.notify.clone();
         let before = locked(&self.vitals.notifiers).clone();
         // As long as nothing about telling changes, what waits goes on waiting where it is.
         let notifiers = if settings == self.notify_settings {
@@ -290,7 +316,7 @@ impl Reloader {
             .reconfigure(config.engine_settings(), notifiers.clone())
             .await
             .map_err(|error| error.to_string())?;
-        self.taken.send_replace(Arc::new(config.taken_labels()));
+        self.taken.send_replace(taken_labels(&config));
         if !Arc::ptr_eq(&before, &notifiers) {
             *locked(&self.vitals.notifiers) = notifiers;
             self.notify_settings = settings;

@@ -251,7 +251,11 @@ impl Driver {
                 self.gathering.admitted.extend(admitted);
                 self.gathering.replies.push((reply, answer));
             }
-            next = if self.has_room() { self.requests.try_recv().ok() } else { None };
+            next = if self.has_room() {
+                self.requests.try_recv().ok()
+            } else {
+                None
+            };
         }
         self.begin_commit();
     }

@@ -9,7 +9,8 @@ use crate::app::locked;
 use crate::driver::EngineHandle;
 use crate::engine::time::Timestamp;
 use crate::exposition::{
-    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, Reload, TargetUsage,
+    Build, ExpositionConfig, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState,
+    TargetUsage,
 };
 use crate::http::listener::ListenerStats;
 use crate::ingest::sampler::Target;
@@ -28,6 +29,8 @@ pub struct LastReload {
 pub struct Vitals {
     /// When the process started.
     pub started_at: Timestamp,
+    /// How the exposition looks.
+    pub exposition: ExpositionConfig,
     /// The listeners by name.
     pub listeners: [(&'static str, Arc<ListenerStats>); 2],
     /// The watched process.
@@ -45,16 +48,21 @@ impl Vitals {
     pub fn read(&self) -> Internals {
         let last = *locked(&self.reload);
         Internals {
+            config: self.exposition,
             build: Build::default(),
             started_at: Some(self.started_at),
             listeners: self.listeners.iter().map(listener).collect(),
             queue: self.queue(),
             notifiers: self.notifiers(),
-            reload: Some(Reload {
+            reload: Some(ReloadState {
                 successful: last.successful,
                 succeeded_at: last.succeeded_at,
             }),
-            targets: self.target.iter().filter_map(|t| target(&t.borrow())).collect(),
+            targets: self
+                .target
+                .iter()
+                .filter_map(|t| target(&t.borrow()))
+                .collect(),
         }
     }
 
@@ -117,6 +125,6 @@ fn target(target: &Target) -> Option<TargetUsage> {
         cpu_seconds: usage.cpu_seconds,
         memory_bytes: usage.memory_bytes,
         memory_peak_bytes: target.memory_peak_bytes,
-        threads: usage.threads.unwrap_or_default(),
+        threads: usage.threads,
     })
 }

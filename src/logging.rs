@@ -5,12 +5,15 @@ use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{Log, LogFormat};
 
 /// Starts logging as configured. To be called once; a second call changes nothing.
-pub fn start(config: &LogConfig) {
+pub fn start(config: &Log) {
     let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_target(false);
     // A second start, as in tests, finds the first one in place, which serves it as well.
     let _ = match config.format {
         LogFormat::Json => builder.json().try_init(),

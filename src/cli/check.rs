@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{FOUND, coloured, complain, say};
-use crate::config;
+use super::{FOUND, coloured, complain, configuration, say};
+use crate::config::check_rules;
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -17,9 +17,14 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
         let report = if self.rules.is_empty() {
-            config::check(&config::Source::find(config))
+            let file = configuration::file(config);
+            let Some(report) = configuration::examine(file.as_deref()) else {
+                say("no configuration file: the defaults hold, and they are good");
+                return ExitCode::SUCCESS;
+            };
+            report
         } else {
-            config::check_rules(&self.rules)
+            check_rules(&self.rules)
         };
         if report.is_good() {
             say(&report.render(coloured()));

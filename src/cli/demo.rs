@@ -8,9 +8,8 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{UNUSABLE, complain, say};
+use super::{UNUSABLE, complain, configuration, say};
 use crate::app::{App, StartError};
-use crate::config::{Config, Source};
 use crate::http::address::ListenAddress;
 use crate::logging;
 
@@ -78,10 +77,11 @@ impl Demo {
         let sink = sink::start(stop.clone()).map_err(|error| error.to_string())?;
         let files = Files::write(&self, &sink)
             .map_err(|error| format!("write the files of the demo: {error}"))?;
-        let source = Source::find(Some(files.0.join("opwatch.yaml")));
-        let config: Config = source.load()?;
+        let file = files.0.join("opwatch.yaml");
+        let (config, _) = configuration::load(Some(&file))?;
         logging::start(&config.log);
-        let app = App::build(config, source).map_err(|error| self.explain(&error))?;
+        let reload = move || configuration::load(Some(&file)).map(|(config, _)| config);
+        let app = App::build(config, reload).map_err(|error| self.explain(&error))?;
         let (public, ingest) = app.addresses();
         introduce(&public, &ingest);
         let quit = app.quit_token();

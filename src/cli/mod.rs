@@ -1,6 +1,7 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
 mod check;
+mod configuration;
 mod demo;
 mod serve;
 mod test;

@@ -3,27 +3,27 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{UNUSABLE, complain};
+use super::{UNUSABLE, complain, configuration};
 use crate::app::App;
-use crate::config::Source;
 use crate::logging;
 
-/// Serves with the configuration given, or with `opwatch.yaml` where there is one, or with defaults.
-pub(super) fn run(config: Option<PathBuf>) -> ExitCode {
-    let source = Source::find(config);
-    let config = match source.load() {
-        Ok(config) => config,
+/// Serves until a signal or `/-/quit` ends it.
+pub(super) fn run(named: Option<PathBuf>) -> ExitCode {
+    let file = configuration::file(named);
+    let (config, warnings) = match configuration::load(file.as_deref()) {
+        Ok(loaded) => loaded,
         Err(faults) => return complain(UNUSABLE, &faults),
     };
     logging::start(&config.log);
-    for warning in config.warnings() {
-        tracing::warn!("{warning}");
+    for warning in warnings {
+        tracing::warn!("{}", warning.brief());
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(UNUSABLE, &format!("start the runtime: {error}")),
     };
-    let outcome = runtime.block_on(async { App::build(config, source)?.run().await });
+    let reload = move || configuration::load(file.as_deref()).map(|(config, _)| config);
+    let outcome = runtime.block_on(async { App::build(config, reload)?.run().await });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(UNUSABLE, &error.to_string()),

@@ -37,6 +37,7 @@ mod deserializer;
 mod expand;
 mod fault;
 mod index;
+mod inside;
 mod node;
 mod place;
 mod source;

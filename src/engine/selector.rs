@@ -29,6 +29,11 @@ impl Matcher {
         &self.name
     }
 
+    /// The value that it asks for, where it compares with `=`.
+    pub fn equal_to(&self) -> Option<&str> {
+        matches!(self.test, Test::Equal).then_some(self.value.as_str())
+    }
+
     /// Whether `value` satisfies it.
     pub fn matches(&self, value: &str) -> bool {
         match &self.test {

@@ -5,11 +5,13 @@
 //! There is no HTTP/2, hence none of its floods.
 
 pub mod address;
+pub mod api;
 pub mod body;
 mod connection;
 pub mod encoding;
 pub mod limits;
 pub mod listener;
 pub mod respond;
+pub mod router;
 pub mod stream;
 mod watched;

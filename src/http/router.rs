@@ -48,10 +48,30 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
     ("/metrics", Method::GET, Endpoint::Metrics, false),
     ("/api/v1/rules", Method::GET, Endpoint::Rules, false),
     ("/api/v1/alerts", Method::GET, Endpoint::Alerts, false),
-    ("/api/v1/alerts/history", Method::GET, Endpoint::AlertHistory, false),
-    ("/api/v1/operations", Method::GET, Endpoint::Operations, false),
-    ("/api/v1/operations/{operation}", Method::GET, Endpoint::Operation, false),
-    ("/api/v1/status/runtime", Method::GET, Endpoint::Runtime, false),
+    (
+        "/api/v1/alerts/history",
+        Method::GET,
+        Endpoint::AlertHistory,
+        false,
+    ),
+    (
+        "/api/v1/operations",
+        Method::GET,
+        Endpoint::Operations,
+        false,
+    ),
+    (
+        "/api/v1/operations/{operation}",
+        Method::GET,
+        Endpoint::Operation,
+        false,
+    ),
+    (
+        "/api/v1/status/runtime",
+        Method::GET,
+        Endpoint::Runtime,
+        false,
+    ),
     ("/v1/operations", Method::POST, Endpoint::Ingest, true),
     ("/v1/operations/start", Method::POST, Endpoint::Start, true),
     ("/v1/operations/{id}/end", Method::POST, Endpoint::End, true),
@@ -175,7 +195,12 @@ mod tests {
 
     #[test]
     fn escapes_are_decoded_and_broken_ones_kept() {
-        for (text, expected) in [("a%20b", "a b"), ("100%", "100%"), ("%zz", "%zz"), ("%C3%A9", "é")] {
+        for (text, expected) in [
+            ("a%20b", "a b"),
+            ("100%", "100%"),
+            ("%zz", "%zz"),
+            ("%C3%A9", "é"),
+        ] {
             assert_eq!(decode(text), expected);
         }
     }

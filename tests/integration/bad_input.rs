@@ -29,15 +29,47 @@ fn bad_records_are_named_and_their_good_neighbours_kept() {
     let thousand: Vec<String> = (0..1_000).map(|n| format!(r#""l{n}":"v""#)).collect();
     let thousand = format!(r#"{{"operation":"a","labels":{{{}}}}}"#, thousand.join(","));
     let cases: &[(&str, &str, &str)] = &[
-        (r#"{"operation":"a","duration_seconds":NaN}"#, "duration_seconds", "NaN"),
-        (r#"{"operation":"a","duration_seconds":-1}"#, "duration_seconds", "-1 is not allowed; a finite number of at least 0 is"),
-        (r#"{"operation":"a","duration_seconds":1e999}"#, "duration_seconds", "number out of range"),
-        (r#"{"operation":"a","duration_second":1}"#, "duration_second", "did you mean `duration_seconds`?"),
-        (r#"{"operation":"a","timestamp":"2199-01-01T00:00:00Z"}"#, "timestamp", "at most 10 s is allowed"),
-        (r#"{"operation":"a","timestamp":86400}"#, "timestamp", "older than the retention of 720 h"),
-        (&thousand, "labels", "1000 labels given; at most 8 are allowed"),
+        (
+            r#"{"operation":"a","duration_seconds":NaN}"#,
+            "duration_seconds",
+            "NaN",
+        ),
+        (
+            r#"{"operation":"a","duration_seconds":-1}"#,
+            "duration_seconds",
+            "-1 is not allowed; a finite number of at least 0 is",
+        ),
+        (
+            r#"{"operation":"a","duration_seconds":1e999}"#,
+            "duration_seconds",
+            "number out of range",
+        ),
+        (
+            r#"{"operation":"a","duration_second":1}"#,
+            "duration_second",
+            "did you mean `duration_seconds`?",
+        ),
+        (
+            r#"{"operation":"a","timestamp":"2199-01-01T00:00:00Z"}"#,
+            "timestamp",
+            "at most 10 s is allowed",
+        ),
+        (
+            r#"{"operation":"a","timestamp":86400}"#,
+            "timestamp",
+            "older than the retention of 720 h",
+        ),
+        (
+            &thousand,
+            "labels",
+            "1000 labels given; at most 8 are allowed",
+        ),
         (r#"{"operation":""}"#, "operation", "1 to 200 characters"),
-        (r#"{"operation":"a","labels":{"cluster":"x"}}"#, "labels.cluster", "external labels"),
+        (
+            r#"{"operation":"a","labels":{"cluster":"x"}}"#,
+            "labels.cluster",
+            "external labels",
+        ),
     ];
     for (bad, field, reason) in cases {
         let (found, why) = rejection(&sidecar, bad);
@@ -62,14 +94,24 @@ fn a_request_that_cannot_be_read_is_answered_with_the_reason_and_never_with_500(
     let sidecar = Sidecar::start("", &[]);
     let post = |headers: &[(&str, &str)], body: &[u8]| {
         let reply = request(&sidecar.ingest, "POST", "/v1/operations", headers, body);
-        (reply.status, reply.json()["error"].as_str().unwrap_or_default().to_owned())
+        (
+            reply.status,
+            reply.json()["error"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
     };
     const JSON: (&str, &str) = ("Content-Type", "application/json");
     let check = |(status, error): (u16, String), expected: u16, contains: &str| {
         assert_eq!(status, expected, "{error}");
         assert!(error.contains(contains), "{error} / {contains}");
     };
-    check(post(&[JSON], b"hello"), 400, "not JSON: expected value at line 1 column 1");
+    check(
+        post(&[JSON], b"hello"),
+        400,
+        "not JSON: expected value at line 1 column 1",
+    );
     check(post(&[JSON], b""), 400, "empty");
     check(
         post(&[("Content-Type", "text/csv")], b"a,b"),
@@ -77,15 +119,27 @@ fn a_request_that_cannot_be_read_is_answered_with_the_reason_and_never_with_500(
         "\"text/csv\" is not supported; use application/json or application/x-ndjson",
     );
     check(post(&[JSON, ("Content-Encoding", "br")], b"x"), 415, "br");
-    check(post(&[JSON, ("Content-Encoding", "gzip")], b"x"), 400, "gzip");
-    check(post(&[JSON, ("Opwatch-Batch", "x")], b"{}"), 400, "CLIENT/SEQ");
+    check(
+        post(&[JSON, ("Content-Encoding", "gzip")], b"x"),
+        400,
+        "gzip",
+    );
+    check(
+        post(&[JSON, ("Opwatch-Batch", "x")], b"{}"),
+        400,
+        "CLIENT/SEQ",
+    );
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![b' '; 1 << 20];
     for _ in 0..100 {
         bomb.write_all(&zeros).unwrap();
     }
     let bomb = bomb.finish().unwrap();
-    check(post(&[JSON, ("Content-Encoding", "gzip")], &bomb), 413, "64 MiB");
+    check(
+        post(&[JSON, ("Content-Encoding", "gzip")], &bomb),
+        413,
+        "64 MiB",
+    );
     let large = vec![b' '; (8 << 20) + 1];
     check(post(&[JSON], &large), 413, "8 MiB");
     sidecar.measure(r#"{"operation":"still-here","duration_seconds":1}"#);
@@ -106,7 +160,10 @@ fn unknown_paths_and_methods_and_changes_on_the_public_listener_are_refused() {
         assert_eq!(reply.status, expected, "{method} {path}: {reply:?}");
     }
     let reply = request(&sidecar.ingest, "GET", "/v1/operations", &[], b"");
-    assert_eq!((reply.status, reply.header("allow")), (405, Some("POST".into())));
+    assert_eq!(
+        (reply.status, reply.header("allow")),
+        (405, Some("POST".into()))
+    );
 }
 
 #[test]
@@ -114,10 +171,16 @@ fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let folder = Folder::new();
-    folder.write("opwatch.yaml", &format!("listen: {{public: '{address}', ingest: '127.0.0.1:0'}}\n"));
+    folder.write(
+        "opwatch.yaml",
+        &format!("listen: {{public: '{address}', ingest: '127.0.0.1:0'}}\n"),
+    );
     let (code, _, errors) = run(&folder, &[]);
     assert_eq!(code, Some(2), "{errors}");
-    assert!(errors.contains(&address.to_string()) && errors.contains("in use"), "{errors}");
+    assert!(
+        errors.contains(&address.to_string()) && errors.contains("in use"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -136,18 +199,28 @@ receivers:
         let (code, output, errors) = run(&folder, arguments);
         let said = format!("{output}{errors}");
         assert!(matches!(code, Some(1 | 2)), "{said}");
-        assert!(said.contains("/nowhere/secret") && said.contains("auth_password_file"), "{said}");
+        assert!(
+            said.contains("/nowhere/secret") && said.contains("auth_password_file"),
+            "{said}"
+        );
     }
 }
 
 #[test]
 fn an_unknown_key_of_the_configuration_is_named_with_its_place_and_the_likely_one() {
     let folder = Folder::new();
-    folder.write("opwatch.yaml", "evaluation_intervall: 15s\nlog: {level: info}\n");
+    folder.write(
+        "opwatch.yaml",
+        "evaluation_intervall: 15s\nlog: {level: info}\n",
+    );
     let (code, output, errors) = run(&folder, &[]);
     let said = format!("{output}{errors}");
     assert_eq!(code, Some(2), "{said}");
-    for part in ["opwatch.yaml:1:1", "evaluation_intervall", "did you mean `evaluation_interval`"] {
+    for part in [
+        "opwatch.yaml:1:1",
+        "evaluation_intervall",
+        "did you mean `evaluation_interval`",
+    ] {
         assert!(said.contains(part), "{part} / {said}");
     }
 }
@@ -170,17 +243,33 @@ fn a_rule_file_with_ten_faults_gets_all_ten_reported_in_one_pass() {
 #[test]
 fn a_reload_with_a_fault_keeps_the_old_configuration_and_says_why() {
     let rules = "groups: [{name: g, rules: [{alert: Slow, threshold: {metric: duration, stat: max, window: 5 runs, above: 1s}}]}]\n";
-    let sidecar = Sidecar::start("rule_files: [rules.yaml]\nevaluation_interval: 1s\n", &[("rules.yaml", rules)]);
-    sidecar.folder.write("rules.yaml", &rules.replace("above: 1s", "above: 1MiB"));
+    let sidecar = Sidecar::start(
+        "rule_files: [rules.yaml]\nevaluation_interval: 1s\n",
+        &[("rules.yaml", rules)],
+    );
+    sidecar
+        .folder
+        .write("rules.yaml", &rules.replace("above: 1s", "above: 1MiB"));
     let reply = sidecar.post("/-/reload", "");
     assert_eq!(reply.status, 500);
     assert!(reply.text().contains("rules.yaml:1:"), "{}", reply.text());
-    assert_eq!(sidecar.metric("opwatch_config_last_reload_successful"), Some(0.0));
+    assert_eq!(
+        sidecar.metric("opwatch_config_last_reload_successful"),
+        Some(0.0)
+    );
     let groups = sidecar.data("/api/v1/rules");
     assert_eq!(groups["groups"][0]["rules"][0]["name"], Value::from("Slow"));
-    sidecar.folder.write("rules.yaml", &rules.replace("Slow", "Slower"));
+    sidecar
+        .folder
+        .write("rules.yaml", &rules.replace("Slow", "Slower"));
     assert_eq!(sidecar.post("/-/reload", "").status, 200);
-    assert_eq!(sidecar.metric("opwatch_config_last_reload_successful"), Some(1.0));
+    assert_eq!(
+        sidecar.metric("opwatch_config_last_reload_successful"),
+        Some(1.0)
+    );
     let groups = sidecar.data("/api/v1/rules");
-    assert_eq!(groups["groups"][0]["rules"][0]["name"], Value::from("Slower"));
+    assert_eq!(
+        groups["groups"][0]["rules"][0]["name"],
+        Value::from("Slower")
+    );
 }

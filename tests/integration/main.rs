@@ -6,8 +6,12 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::cast_precision_loss,
     reason = "a test that cannot go on says so by failing"
 )]
 
+mod bad_input;
 mod exposition;
 mod house;
+mod operations;
+mod sidecar;

@@ -26,7 +26,8 @@ fn case_37_a_record_comes_back_unchanged_whether_timed_here_or_there() {
     assert_eq!(*last, expected);
 
     let pid = sidecar.pid();
-    let body = format!(r#"{{"operation":"timed","algorithm":"svm","dataset_size":1000,"pid":{pid}}}"#);
+    let body =
+        format!(r#"{{"operation":"timed","algorithm":"svm","dataset_size":1000,"pid":{pid}}}"#);
     let started = sidecar.post("/v1/operations/start", &body).json();
     let id = started["operation_id"].as_str().unwrap();
     let ended = sidecar.post(&format!("/v1/operations/{id}/end"), r#"{"samples":1000}"#);
@@ -64,12 +65,21 @@ fn case_38_parallel_senders_lose_nothing() {
     assert_eq!(sidecar.metric(total), Some((SENDERS * EACH) as f64));
 
     let at = r#""timestamp":"#;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     let lines: String = (0..4_000)
         .map(|_| format!("{{\"operation\":\"millisecond\",\"duration_seconds\":0.01,{at}{now}}}\n"))
         .collect();
     let headers = [("Content-Type", "application/x-ndjson")];
-    let reply = request(&sidecar.ingest, "POST", "/v1/operations", &headers, lines.as_bytes());
+    let reply = request(
+        &sidecar.ingest,
+        "POST",
+        "/v1/operations",
+        &headers,
+        lines.as_bytes(),
+    );
     assert_eq!(reply.json()["accepted"], 4_000);
     let count = &sidecar.data("/api/v1/operations/millisecond")["operations"];
     assert_eq!(*count, json!(4_000));
@@ -87,12 +97,29 @@ fn case_39_failures_count_and_stay_out_of_latency() {
     records.extend(vec![failed; 4]);
     sidecar.measure(&Value::from(records).to_string());
     for (series, expected) in [
-        (r#"opwatch_operations_total{operation="op",outcome="failure"}"#, 4.0),
-        (r#"opwatch_operation_errors_total{operation="op",error_class="Timeout"}"#, 4.0),
-        (r#"opwatch_operation_duration_seconds_sum{operation="op",outcome="success"}"#, 6.0),
-        (r#"opwatch_operation_duration_seconds_sum{operation="op",outcome="failure"}"#, 360.0),
+        (
+            r#"opwatch_operations_total{operation="op",outcome="failure"}"#,
+            4.0,
+        ),
+        (
+            r#"opwatch_operation_errors_total{operation="op",error_class="Timeout"}"#,
+            4.0,
+        ),
+        (
+            r#"opwatch_operation_duration_seconds_sum{operation="op",outcome="success"}"#,
+            6.0,
+        ),
+        (
+            r#"opwatch_operation_duration_seconds_sum{operation="op",outcome="failure"}"#,
+            360.0,
+        ),
     ] {
-        assert_eq!(sidecar.metric(series), Some(expected), "{series}\n{}", sidecar.metrics());
+        assert_eq!(
+            sidecar.metric(series),
+            Some(expected),
+            "{series}\n{}",
+            sidecar.metrics()
+        );
     }
     let detail = sidecar.data("/api/v1/operations/op");
     assert_eq!(detail["metrics"]["duration"]["max"], json!(1.0));
@@ -107,7 +134,9 @@ fn case_39_failures_count_and_stay_out_of_latency() {
 #[test]
 fn case_40_an_operation_gives_its_own_last_measurement() {
     let sidecar = Sidecar::start("", &[]);
-    sidecar.measure(r#"[{"operation":"x","duration_seconds":1},{"operation":"y","duration_seconds":2}]"#);
+    sidecar.measure(
+        r#"[{"operation":"x","duration_seconds":1},{"operation":"y","duration_seconds":2}]"#,
+    );
     let last = |operation: &str| {
         let detail = sidecar.data(&format!("/api/v1/operations/{operation}"));
         detail["lastMeasurement"]["duration_seconds"].clone()
@@ -119,11 +148,18 @@ fn case_40_an_operation_gives_its_own_last_measurement() {
 #[test]
 fn a_repeated_batch_is_answered_as_the_first_and_counts_once() {
     let sidecar = Sidecar::start("", &[]);
-    let headers = [("Content-Type", "application/json"), ("Opwatch-Batch", "worker-1/7")];
-    let body = br#"[{"operation":"op","duration_seconds":1},{"operation":"op","duration_seconds":-1}]"#;
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Opwatch-Batch", "worker-1/7"),
+    ];
+    let body =
+        br#"[{"operation":"op","duration_seconds":1},{"operation":"op","duration_seconds":-1}]"#;
     let send = || request(&sidecar.ingest, "POST", "/v1/operations", &headers, body).json();
     let first = send();
-    assert_eq!((&first["accepted"], &first["rejected"][0]["index"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&first["accepted"], &first["rejected"][0]["index"]),
+        (&json!(1), &json!(1))
+    );
     assert_eq!(send(), first);
     let total = r#"opwatch_operations_total{operation="op",outcome="success"}"#;
     assert_eq!(sidecar.metric(total), Some(1.0));
@@ -146,7 +182,10 @@ fn pausing_stops_judging_and_status_says_so() {
     assert_eq!(sidecar.post("/-/resume", "").status, 200);
     crate::sidecar::wait_for("judging to go on", || {
         let alerts = sidecar.data("/api/v1/alerts");
-        alerts["alerts"].as_array().filter(|a| !a.is_empty()).map(|_| ())
+        alerts["alerts"]
+            .as_array()
+            .filter(|a| !a.is_empty())
+            .map(|_| ())
     });
 }
 

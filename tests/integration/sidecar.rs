@@ -64,13 +64,20 @@ impl Reply {
     pub fn header(&self, name: &str) -> Option<String> {
         self.headers.lines().find_map(|line| {
             let (n, value) = line.split_once(':')?;
-            n.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            n.eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_owned())
         })
     }
 }
 
 /// One request over HTTP/1.0, whose answer ends with its connection.
-pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub fn request(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n");
@@ -89,7 +96,12 @@ pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)]
     let end = answer
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
-        .unwrap_or_else(|| panic!("no answer to {method} {path}: {:?}", String::from_utf8_lossy(&answer)));
+        .unwrap_or_else(|| {
+            panic!(
+                "no answer to {method} {path}: {:?}",
+                String::from_utf8_lossy(&answer)
+            )
+        });
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Reply {
@@ -149,7 +161,9 @@ impl Sidecar {
         };
         let start = wait_for("opwatch to start", || {
             let log = sidecar.log.lock().unwrap();
-            log.lines().find(|line| line.contains(" ingest=")).map(str::to_owned)
+            log.lines()
+                .find(|line| line.contains(" ingest="))
+                .map(str::to_owned)
         });
         let value = |name: &str| {
             let from = start.split(name).nth(1).unwrap();
@@ -185,12 +199,20 @@ impl Sidecar {
     /// The value of a series, written as `name{label="value"}`, in the classic exposition.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let page = self.metrics();
-        let found = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let found = page
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         found.map(|value| value.parse().unwrap())
     }
 
     pub fn post(&self, path: &str, body: &str) -> Reply {
-        request(&self.ingest, "POST", path, &[("Content-Type", "application/json")], body.as_bytes())
+        request(
+            &self.ingest,
+            "POST",
+            path,
+            &[("Content-Type", "application/json")],
+            body.as_bytes(),
+        )
     }
 
     /// Posts measurements; panics unless all of them were accepted.

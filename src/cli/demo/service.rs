@@ -98,9 +98,13 @@ fn records(phase: Phase, chance: &mut Chance) -> String {
 }
 
 /// One request on a connection of its own, as a simple client makes it.
-async fn report(ingest: &ListenAddress, body: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn report(
+    ingest: &ListenAddress,
+    body: &str,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(ingest.to_string()).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let request = Request::post("/v1/operations")
         .header(HOST, ingest.to_string())

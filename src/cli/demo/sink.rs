@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::super::say;
 use crate::engine::series::Labels;
 use crate::http::address::{ListenAddress, ListenError};
+use crate::http::body;
 use crate::http::limits::Limits;
 use crate::http::listener::Listener;
-use crate::http::respond::{self, Body};
-use crate::http::{body, respond::text};
+use crate::http::respond::{Body, text};
 
 /// As much of a webhook's body as is shown.
 #[derive(Deserialize)]
@@ -50,9 +50,9 @@ async fn receive(request: Request<Incoming>) -> Response<Body> {
             for alert in message.alerts {
                 print(&alert);
             }
-            respond::text(StatusCode::OK, "")
+            text(StatusCode::OK, "")
         }
-        Err(error) => respond::text(StatusCode::BAD_REQUEST, error.to_string()),
+        Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
     }
 }
 
@@ -63,5 +63,8 @@ fn print(alert: &Alert) {
         .map(|(label, value)| (label.as_str(), value.as_str()))
         .collect();
     let summary = alert.annotations.get("summary").map_or("", String::as_str);
-    say(&format!("  webhook: {:<8} {name} {others}\n           {summary}", alert.status.to_uppercase()));
+    say(&format!(
+        "  webhook: {:<8} {name} {others}\n           {summary}",
+        alert.status.to_uppercase()
+    ));
 }

@@ -89,7 +89,10 @@ pub async fn start(services: &Services, request: Request<Incoming>) -> Response<
     };
     let now = services.clock.now();
     let started = {
-        let mut tracking = services.tracking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tracking = services
+            .tracking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         tracking.start(&body, services.target_pid, now)
     };
     match started {
@@ -107,7 +110,10 @@ pub async fn end(services: &Services, id: &str, request: Request<Incoming>) -> R
     };
     let now = services.clock.now();
     let ended = {
-        let mut tracking = services.tracking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tracking = services
+            .tracking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         tracking.end(id, &body, now)
     };
     let measurement = match ended {
@@ -116,7 +122,10 @@ pub async fn end(services: &Services, id: &str, request: Request<Incoming>) -> R
     };
     // The id is used up, so a full queue must not lose the measurement: it is tried until there is room.
     for _ in 0..100 {
-        let batch = Batch { origin: None, records: vec![Ok(measurement.clone())] };
+        let batch = Batch {
+            origin: None,
+            records: vec![Ok(measurement.clone())],
+        };
         match services.engine.ingest(batch).await {
             Ok(answer) => return answer_with(&answer),
             Err(Refused::QueueFull) => {

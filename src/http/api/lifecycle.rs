@@ -19,7 +19,8 @@ pub fn index(side: Side) -> Response<Body> {
 <li><a href=\"/api/v1/alerts/history\">/api/v1/alerts/history</a> past changes\
 <li><a href=\"/api/v1/status/runtime\">/api/v1/status/runtime</a> about this process\
 <li><a href=\"/-/healthy\">/-/healthy</a>, <a href=\"/-/ready\">/-/ready</a></ul>";
-    const INGEST: &str = "<p>POST measurements to /v1/operations; POST /-/reload, /-/pause, /-/resume, /-/quit.";
+    const INGEST: &str =
+        "<p>POST measurements to /v1/operations; POST /-/reload, /-/pause, /-/resume, /-/quit.";
     match side {
         Side::Public => respond::html(StatusCode::OK, PAGE),
         Side::Ingest => respond::html(StatusCode::OK, format!("{PAGE}{INGEST}")),
@@ -59,7 +60,11 @@ pub async fn runtime(services: &Services) -> Response<Body> {
         .read(move |engine, now| Runtime {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now.steady.as_secs_f64(),
-            judging: if engine.is_paused() { "paused" } else { "running" },
+            judging: if engine.is_paused() {
+                "paused"
+            } else {
+                "running"
+            },
             series: engine.store().len(),
             series_capacity: engine.store().settings().max_series,
             store_bytes: engine.store().heap_bytes(),
@@ -78,7 +83,10 @@ pub async fn runtime(services: &Services) -> Response<Body> {
 pub async fn reload(services: &Services) -> Response<Body> {
     let (reply, outcome) = oneshot::channel();
     if services.reload.send(reply).await.is_err() {
-        return respond::text(StatusCode::SERVICE_UNAVAILABLE, "opwatch is shutting down\n");
+        return respond::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "opwatch is shutting down\n",
+        );
     }
     match outcome.await {
         Ok(Ok(())) => respond::text(StatusCode::OK, "configuration reloaded\n"),
@@ -86,7 +94,10 @@ pub async fn reload(services: &Services) -> Response<Body> {
             let message = format!("configuration not reloaded, the old one stays:\n{faults}\n");
             respond::text(StatusCode::INTERNAL_SERVER_ERROR, message)
         }
-        Err(_) => respond::text(StatusCode::SERVICE_UNAVAILABLE, "opwatch is shutting down\n"),
+        Err(_) => respond::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "opwatch is shutting down\n",
+        ),
     }
 }
 

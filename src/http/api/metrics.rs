@@ -1,9 +1,7 @@
 //! `/metrics`.
 
-use std::sync::Arc;
-
 use hyper::Response;
-use hyper::header::{ACCEPT, HeaderMap};
+use hyper::header::HeaderMap;
 
 use super::{Services, unavailable};
 use crate::exposition::{self, Snapshot};
@@ -17,17 +15,15 @@ const CHUNKS: usize = 4;
 /// from a snapshot, so that neither the engine nor memory depends on how fast it is read.
 pub async fn metrics(services: &Services, headers: &HeaderMap) -> Response<Body> {
     let internals = (services.internals)();
-    let config = services.exposition;
     let snapshot = services
         .engine
-        .read(move |engine, now| Snapshot::take(engine, &config, internals, now))
+        .read(move |engine, now| Snapshot::take(engine, now, internals))
         .await;
     let snapshot = match snapshot {
-        Ok(snapshot) => Arc::new(snapshot),
+        Ok(snapshot) => snapshot,
         Err(refused) => return unavailable(refused),
     };
-    let accept = headers.get_all(ACCEPT).iter();
-    let format = exposition::negotiate(accept.filter_map(|value| value.to_str().ok()));
+    let format = exposition::negotiate(headers);
     let encoding = encoding::negotiate(headers);
     let (sender, body) = respond::channel(CHUNKS);
     let mut response = respond::respond(hyper::StatusCode::OK, format.content_type(), body);

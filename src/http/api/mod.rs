@@ -16,7 +16,7 @@ use super::limits::Limits;
 use super::respond::{self, Body, ErrorType};
 use crate::clock::Clock;
 use crate::driver::{EngineHandle, Refused};
-use crate::exposition::{ExpositionConfig, Internals};
+use crate::exposition::Internals;
 use crate::ingest::tracking::Tracking;
 
 /// A request to read the configuration again; answered with its faults, if any.
@@ -36,8 +36,6 @@ pub struct Services {
     pub target_pid: Option<u32>,
     /// Label names that the external labels have taken.
     pub taken_labels: watch::Receiver<Arc<Vec<String>>>,
-    /// How the exposition looks.
-    pub exposition: ExpositionConfig,
     /// Where reloads are asked for.
     pub reload: mpsc::Sender<Reload>,
     /// Ends the process when cancelled.

@@ -161,7 +161,10 @@ fn summarise(store: &Store, operation: &str, ids: &[SeriesId]) -> OperationSumma
 fn detail(engine: &Engine, operation: &str, now: Now) -> Option<OperationDetail> {
     let store = engine.store();
     let ids = by_operation(store).remove(operation)?;
-    let keys: Vec<&SeriesKey> = ids.iter().filter_map(|id| Some(&store.get(*id)?.key)).collect();
+    let keys: Vec<&SeriesKey> = ids
+        .iter()
+        .filter_map(|id| Some(&store.get(*id)?.key))
+        .collect();
     let last = ids
         .iter()
         .filter_map(|id| {

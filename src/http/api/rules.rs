@@ -194,9 +194,8 @@ pub async fn history(services: &Services, headers: &HeaderMap) -> Response<Body>
 }
 
 fn group_body(group: &GroupState, filter: &Filter) -> Group {
-    let wanted = |rule: &&RuleState| {
-        !filter.recording_only && Filter::takes(&filter.names, &rule.rule.name)
-    };
+    let wanted =
+        |rule: &&RuleState| !filter.recording_only && Filter::takes(&filter.names, &rule.rule.name);
     Group {
         name: group.name.clone(),
         file: group.file.clone(),
@@ -268,7 +267,9 @@ fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option
             AlertState::Firing { fired_at, .. } => Some(fired_at.to_string()),
             _ => None,
         },
-        kind: alert.level.map_or("no_data", |_| rule.rule.condition.alert_type()),
+        kind: alert
+            .level
+            .map_or("no_data", |_| rule.rule.condition.alert_type()),
         metric: need.metric.to_string(),
         stat: need.stat.to_string(),
         threshold: alert.level.map(|level| level.limit),
@@ -334,8 +335,12 @@ mod tests {
 
     #[test]
     fn filters_are_those_of_prometheus() {
-        let filter = Filter::parse("type=alert&rule_name[]=Slow+One&rule_group%5B%5D=g&x=1").unwrap();
-        assert_eq!((filter.names, filter.groups), (vec!["Slow One".into()], vec!["g".into()]));
+        let filter =
+            Filter::parse("type=alert&rule_name[]=Slow+One&rule_group%5B%5D=g&x=1").unwrap();
+        assert_eq!(
+            (filter.names, filter.groups),
+            (vec!["Slow One".into()], vec!["g".into()])
+        );
         assert!(Filter::parse("type=both").is_err());
     }
 }

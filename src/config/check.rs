@@ -1,0 +1,84 @@
+//! `opwatch check`: everything that is wrong with a configuration or with rule files.
+
+use std::path::{Path, PathBuf};
+
+use super::{Lookup, read};
+use crate::document::{render, sort};
+use crate::engine::rule::RuleGroup;
+use crate::rulefile::{Findings, Surroundings, load_all};
+
+/// What a check has found.
+#[derive(Debug)]
+pub struct Report {
+    /// Files looked at, that of the configuration included.
+    pub files: usize,
+    /// Groups that could be read.
+    pub groups: usize,
+    /// Rules that could be read.
+    pub rules: usize,
+    /// Faults and warnings of all files.
+    pub findings: Findings,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_good(&self) -> bool {
+        self.findings.faults.is_empty()
+    }
+
+    /// Faults with their lines, warnings, and a summary, for a terminal; with colours if wanted.
+    pub fn render(&self, colour: bool) -> String {
+        let mut parts = Vec::new();
+        if !self.is_good() {
+            parts.push(render(&self.findings.faults, colour));
+        }
+        let warnings = self.findings.warnings.iter();
+        parts.extend(warnings.map(|warning| format!("warning: {}", warning.0)));
+        let Self {
+            files,
+            groups,
+            rules,
+            findings,
+        } = self;
+        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        parts.push(format!(
+            "{}, {}, {}: {}, {}",
+            count(*files, "file"),
+            count(*groups, "group"),
+            count(*rules, "rule"),
+            count(findings.faults.len(), "fault"),
+            count(findings.warnings.len(), "warning")
+        ));
+        parts.join("\n\n")
+    }
+
+    fn new(files: usize, groups: &[RuleGroup], mut findings: Findings) -> Self {
+        sort(&mut findings.faults);
+        Self {
+            files,
+            groups: groups.len(),
+            rules: groups.iter().map(|group| group.rules.len()).sum(),
+            findings,
+        }
+    }
+}
+
+/// Checks a configuration and the rule files that it names.
+pub fn check(path: &Path, lookup: Lookup<'_>) -> Report {
+    let read = read::file(path, lookup);
+    let (files, groups) = match &read.config {
+        Some(config) => (config.rule_files.len(), config.groups.as_slice()),
+        None => (0, [].as_slice()),
+    };
+    Report::new(1 + files, groups, read.findings)
+}
+
+/// Checks rule files by themselves, with the defaults of an empty configuration.
+pub fn check_rules(paths: &[PathBuf]) -> Report {
+    let files: Vec<_> = paths
+        .iter()
+        .map(|path| (path.clone(), path.display().to_string()))
+        .collect();
+    let loaded = load_all(&files, Surroundings::default());
+    Report::new(files.len(), &loaded.groups, loaded.findings)
+}

@@ -1,0 +1,178 @@
+//! `opwatch.yaml` → [`Config`]: sections joined, defaults filled in, and everything checked in one pass.
+//!
+//! Every key has a default and an empty file is a working one. Relative paths are taken from the file's folder, `${NAME}`
+//! is replaced by an environment variable. The rule files that it names belong to it: what is wrong in any of them is
+//! told together with what is wrong here.
+
+mod check;
+mod memory;
+mod paths;
+mod read;
+mod route;
+mod sections;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use crate::rulefile::Warning;
+pub use check::{Report, check, check_rules};
+
+use crate::document::Fault;
+use crate::engine::Settings;
+use crate::engine::dispatch::Route;
+use crate::engine::rule::{External, RuleGroup};
+use crate::engine::series::Labels;
+use crate::engine::store::StoreSettings;
+use crate::notify::{NotifySettings, ReceiverConfig};
+
+/// Looks up an environment variable.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The whole configuration, ready to be used.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Address of this opwatch as others reach it, without a slash at its end. Default: host name and port of
+    /// `listen.public`.
+    pub external_url: String,
+    /// Folder for what is to outlive the process; `None` keeps everything in memory. Default `opwatch-data`.
+    pub data_dir: Option<PathBuf>,
+    /// The rule files found by the patterns of `rule_files`, in their order.
+    pub rule_files: Vec<PathBuf>,
+    /// The groups of all rule files.
+    pub groups: Vec<RuleGroup>,
+    /// Time between evaluations of groups that do not say. Default 15s.
+    pub evaluation_interval: Duration,
+    /// Labels added to alerts that leave, where the alert has none of that name.
+    pub external_labels: Labels,
+    /// What is logged.
+    pub log: Log,
+    /// The process whose CPU and memory are watched; none by default.
+    pub target: Option<Target>,
+    /// Bounds of the store, with the bucket bounds of `buckets`.
+    pub store: StoreSettings,
+    /// Bytes that the store may take on disk. Default 256MiB.
+    pub max_disk: u64,
+    /// Bounds of what clients may send.
+    pub limits: Limits,
+    /// Who can be told, and by which means.
+    pub notify: NotifySettings,
+    /// How often Alertmanagers are told again. Default 1m.
+    pub resend_delay: Duration,
+    /// Which of an instance's firing levels are told. Default `highest`.
+    pub send_levels: SendLevels,
+    /// Who hears of which alert; `None` when opwatch itself tells nobody.
+    pub route: Option<Route>,
+}
+
+/// Where to listen: `ADDRESS:PORT` or `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// For reading. Default `0.0.0.0:9776`.
+    pub public: String,
+    /// For everything that changes state. Default `127.0.0.1:9777`.
+    pub ingest: String,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A level, or levels by module with commas between: `info,opwatch::notify=debug`. Default `info`.
+    pub level: String,
+    /// How lines look. Default `text`.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The watched process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its number.
+    pub pid: u32,
+    /// Time between readings. Default 1s.
+    pub interval: Duration,
+}
+
+/// Bounds of what clients may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request body as sent. Default 8MiB.
+    pub body_bytes: usize,
+    /// Bytes of a request body after decompression. Default 64MiB.
+    pub decompressed_bytes: usize,
+    /// Connections open at once. Default 512.
+    pub connections: usize,
+    /// Batches that wait for the engine. Default 64.
+    pub queue: usize,
+}
+
+/// Which of an instance's firing levels are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendLevels {
+    /// The highest only.
+    #[default]
+    Highest,
+    /// Each, for users of an inhibit rule.
+    All,
+}
+
+impl Config {
+    /// Reads a configuration file and the rule files that it names.
+    ///
+    /// # Errors
+    /// Every fault of every file.
+    pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<(Self, Vec<Warning>), Vec<Fault>> {
+        Self::judge(read::file(path, lookup))
+    }
+
+    /// The configuration of an empty file: what holds when there is none.
+    ///
+    /// # Errors
+    /// None for an empty file; the type is that of [`Config::load`].
+    pub fn without_file() -> Result<(Self, Vec<Warning>), Vec<Fault>> {
+        let text = String::new();
+        Self::judge(read::text("opwatch.yaml", text, Path::new(""), &|_| None))
+    }
+
+    fn judge(read: read::Read) -> Result<(Self, Vec<Warning>), Vec<Fault>> {
+        match read.config {
+            Some(config) if read.findings.faults.is_empty() => Ok((config, read.findings.warnings)),
+            _ => Err(read.findings.faults),
+        }
+    }
+
+    /// What the engine needs of it.
+    pub fn engine_settings(&self) -> Settings {
+        let receivers = self.notify.receivers.iter();
+        Settings {
+            store: self.store.clone(),
+            groups: self.groups.clone(),
+            route: self.route.clone(),
+            receivers: receivers.map(ReceiverConfig::receiver).collect(),
+            external: External {
+                labels: self.external_labels.clone(),
+                url: self.external_url.clone(),
+            },
+            resend_delay: self.resend_delay,
+            send_levels: self.send_levels == SendLevels::All,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The keys of `opwatch.yaml`, as they are written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{LogFormat, SendLevels};
+use crate::document::units::{ByteSize, Period, Quantity};
+use crate::notify::ReceiverConfig;
+use crate::notify::alertmanager::AlertmanagerConfig;
+use crate::notify::email::SmtpConfig;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub listen: Listen,
+    pub external_url: Option<String>,
+    pub data_dir: Option<String>,
+    #[serde(default)]
+    pub rule_files: Vec<String>,
+    pub evaluation_interval: Option<Period>,
+    #[serde(default)]
+    pub external_labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub log: Log,
+    pub target: Option<Target>,
+    #[serde(default)]
+    pub store: Store,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub buckets: BTreeMap<String, Vec<Quantity>>,
+    #[serde(default)]
+    pub alertmanagers: Vec<AlertmanagerConfig>,
+    pub resend_delay: Option<Period>,
+    pub send_levels: Option<SendLevels>,
+    pub smtp: Option<SmtpConfig>,
+    pub route: Option<Route>,
+    #[serde(default)]
+    pub receivers: Vec<ReceiverConfig>,
+    // Of the design, but not available yet.
+    pub inhibit_rules: Option<IgnoredAny>,
+    pub time_intervals: Option<IgnoredAny>,
+    pub mute_time_intervals: Option<IgnoredAny>,
+    pub maintenance: Option<IgnoredAny>,
+    pub escalations: Option<IgnoredAny>,
+    pub actions: Option<IgnoredAny>,
+    pub digest: Option<IgnoredAny>,
+    pub mute: Option<IgnoredAny>,
+    pub tls: Option<IgnoredAny>,
+    pub web: Option<IgnoredAny>,
+    pub exposition: Option<IgnoredAny>,
+    pub guide_rules: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listen {
+    pub public: Option<String>,
+    pub ingest: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub level: Option<String>,
+    pub format: Option<LogFormat>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    pub process: Option<IgnoredAny>,
+    pub pid: Option<u32>,
+    pub name: Option<IgnoredAny>,
+    pub interval: Option<Period>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub max_memory: Option<ByteSize>,
+    pub max_history: Option<u32>,
+    pub max_series: Option<u32>,
+    pub series_ttl: Option<Period>,
+    pub retention: Option<Period>,
+    pub max_disk: Option<ByteSize>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub body: Option<ByteSize>,
+    pub decompressed: Option<ByteSize>,
+    pub connections: Option<u32>,
+    pub queue: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub receiver: Option<String>,
+    pub group_by: Option<Vec<String>>,
+    pub matchers: Option<Vec<String>>,
+    #[serde(rename = "match")]
+    pub equal: Option<IgnoredAny>,
+    pub match_re: Option<IgnoredAny>,
+    #[serde(rename = "continue")]
+    pub go_on: Option<bool>,
+    pub group_wait: Option<Period>,
+    pub group_interval: Option<Period>,
+    pub repeat_interval: Option<Period>,
+    pub mute_time_intervals: Option<IgnoredAny>,
+    pub active_time_intervals: Option<IgnoredAny>,
+    #[serde(default)]
+    pub routes: Vec<Route>,
+}

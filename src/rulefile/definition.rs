@@ -1,0 +1,60 @@
+//! What makes a rule the same rule, as a number.
+
+use std::fmt::Write;
+
+use crate::engine::condition::Condition;
+use crate::engine::rule::Rule;
+use crate::engine::series::Fnv1a;
+use crate::engine::window::Reach;
+
+/// A hash of everything that a rule's alerts depend on. Annotations are left out, so that a better wording keeps an
+/// alert's state; so is how things are written (`60s` or `1m`).
+pub(super) fn hash(rule: &Rule) -> u64 {
+    let mut hash = Fnv1a::new();
+    for part in parts(rule) {
+        hash.add(part.as_bytes());
+        // A byte that UTF-8 never has, so that parts cannot run into each other.
+        hash.add(&[0xff]);
+    }
+    hash.finish()
+}
+
+fn parts(rule: &Rule) -> Vec<String> {
+    let Condition::Threshold(threshold) = &rule.condition;
+    let hold = &rule.hold;
+    let mut parts = vec![
+        rule.name.clone(),
+        rule.select.to_string(),
+        rule.by.join(","),
+        format!("{:?}", rule.mode),
+        threshold.metric.to_string(),
+        threshold.stat.to_string(),
+        match threshold.reach {
+            Reach::Time(span) => format!("{}ms", span.as_millis()),
+            Reach::Runs(runs) => format!("{runs} runs"),
+        },
+        threshold.comparison.operator().to_owned(),
+        threshold.min_samples.to_string(),
+        hold.hold.as_millis().to_string(),
+        hold.for_samples
+            .map_or_else(String::new, |f| format!("{} of {}", f.breached, f.of)),
+        hold.keep_firing_for.as_millis().to_string(),
+        format!("{:?}", hold.no_data),
+        hold.stale_after.as_millis().to_string(),
+    ];
+    for level in &threshold.levels {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "{:?} {} {:?}",
+            level.severity, level.limit, level.recover
+        );
+        parts.push(text);
+    }
+    for label in &rule.labels {
+        parts.push(label.name.clone());
+        parts.push(label.template.source().to_owned());
+    }
+    parts
+}

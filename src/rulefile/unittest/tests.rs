@@ -1,0 +1,66 @@
+//! Rule tests that pass, fail and are refused, with exactly what is said of them.
+
+use super::*;
+use crate::document::render;
+
+fn data(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(folder)
+}
+
+fn run_one(name: &str) -> Report {
+    run(&[data("rules").join(name)])
+}
+
+/// What is said, without the folder that this crate happens to be in.
+fn said(report: &Report) -> String {
+    let faults: Vec<_> = report.faults().cloned().collect();
+    let text = format!("{report}\n\n{}\n", render(&faults, false));
+    text.replace(&format!("{}/", data("rules").display()), "")
+}
+
+#[track_caller]
+fn compare(name: &str) {
+    let said = said(&run_one(name));
+    let beside = data("rules").join(name).with_extension("txt");
+    if std::env::var_os("OPWATCH_TEST_BLESS").is_some() {
+        fs::write(&beside, &said).unwrap();
+    }
+    assert_eq!(said, fs::read_to_string(&beside).unwrap());
+}
+
+#[test]
+fn the_behaviour_cases_pass() {
+    let files = matching(&data("cases"), "case_??.yaml").unwrap();
+    assert!(files.len() >= 8);
+    let report = run(&files);
+    assert!(report.is_good(), "{}", said(&report));
+    assert_eq!(report.passed(), 9);
+}
+
+#[test]
+fn alerts_are_pending_firing_and_over_in_virtual_time() {
+    let report = run_one("unit.test.yaml");
+    assert!(report.is_good(), "{}", said(&report));
+    assert_eq!((report.passed(), report.failed()), (2, 0));
+}
+
+#[test]
+fn a_failing_test_says_what_was_expected_and_what_was_there() {
+    compare("failing.test.yaml");
+    assert_eq!(run_one("failing.test.yaml").failed(), 2);
+}
+
+#[test]
+fn everything_wrong_with_a_test_file_is_told_at_its_place() {
+    compare("faulty.test.yaml");
+    compare("names.test.yaml");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_fault() {
+    let report = run_one("missing.test.yaml");
+    assert!(!report.is_good());
+    assert!(said(&report).contains("cannot read the file: No such file"));
+}

@@ -1,0 +1,208 @@
+//! The keys of a rule file, as they are written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::document::units::{Period, Quantity};
+use crate::engine::metric::Worse;
+use crate::engine::rule::{Mode, NoData, Severity};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Group {
+    pub name: String,
+    pub interval: Option<Period>,
+    pub query_offset: Option<IgnoredAny>,
+    pub limit: Option<u32>,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule {
+    pub alert: Option<String>,
+    pub record: Option<IgnoredAny>,
+    pub select: Option<String>,
+    pub by: Option<Vec<String>>,
+    pub threshold: Option<Threshold>,
+    pub regression: Option<IgnoredAny>,
+    pub trend: Option<IgnoredAny>,
+    pub anomaly: Option<IgnoredAny>,
+    pub absence: Option<IgnoredAny>,
+    pub expr: Option<IgnoredAny>,
+    #[serde(rename = "for")]
+    pub hold: Option<Period>,
+    pub for_samples: Option<String>,
+    pub keep_firing_for: Option<Period>,
+    pub no_data: Option<WhenNoData>,
+    pub stale_after: Option<Period>,
+    pub on_error: Option<IgnoredAny>,
+    pub mode: Option<RuleMode>,
+    pub depends_on: Option<IgnoredAny>,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    pub actions: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Threshold {
+    pub metric: String,
+    pub stat: Option<String>,
+    pub window: String,
+    pub above: Option<Limits>,
+    pub below: Option<Limits>,
+    pub at_least: Option<Limits>,
+    pub at_most: Option<Limits>,
+    pub equals: Option<Limits>,
+    pub recover: Option<Quantity>,
+    pub min_samples: Option<u64>,
+    pub worse: Option<Direction>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WhenNoData {
+    Keep,
+    Resolve,
+    Alert,
+}
+
+impl From<WhenNoData> for NoData {
+    fn from(written: WhenNoData) -> Self {
+        match written {
+            WhenNoData::Keep => Self::Keep,
+            WhenNoData::Resolve => Self::Resolve,
+            WhenNoData::Alert => Self::Alert,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RuleMode {
+    Active,
+    Shadow,
+    Off,
+}
+
+impl From<RuleMode> for Mode {
+    fn from(written: RuleMode) -> Self {
+        match written {
+            RuleMode::Active => Self::Active,
+            RuleMode::Shadow => Self::Shadow,
+            RuleMode::Off => Self::Off,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Direction {
+    Up,
+    Down,
+}
+
+impl From<Direction> for Worse {
+    fn from(written: Direction) -> Self {
+        match written {
+            Direction::Up => Self::Up,
+            Direction::Down => Self::Down,
+        }
+    }
+}
+
+/// What a comparison is made with.
+pub(super) enum Limits {
+    /// One value.
+    One(Quantity),
+    /// A value for each severity, in the order of severities.
+    Levels(BTreeMap<Severity, Quantity>),
+    /// A share of a baseline.
+    Baseline,
+}
+
+/// A key of a mapping of limits.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LimitKey {
+    Low,
+    Medium,
+    High,
+    Critical,
+    Baseline,
+    Times,
+}
+
+impl<'de> Deserialize<'de> for Limits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LimitsVisitor)
+    }
+}
+
+struct LimitsVisitor;
+
+impl<'de> Visitor<'de> for LimitsVisitor {
+    type Value = Limits;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(
+            "a value such as 5s, 512MiB, 80% or 0.9, or one for each severity such as {medium: 5s, high: 10s}",
+        )
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Limits, E> {
+        text.parse().map(Limits::One).map_err(E::custom)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Limits, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Limits, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Limits, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Limits, A::Error> {
+        let mut levels = BTreeMap::new();
+        let mut baseline = false;
+        while let Some(key) = map.next_key()? {
+            let severity = match key {
+                LimitKey::Low => Severity::Low,
+                LimitKey::Medium => Severity::Medium,
+                LimitKey::High => Severity::High,
+                LimitKey::Critical => Severity::Critical,
+                LimitKey::Baseline | LimitKey::Times => {
+                    let IgnoredAny = map.next_value()?;
+                    baseline = true;
+                    continue;
+                }
+            };
+            levels.insert(severity, map.next_value()?);
+        }
+        Ok(if baseline {
+            Limits::Baseline
+        } else {
+            Limits::Levels(levels)
+        })
+    }
+}
