@@ -45,9 +45,12 @@ pub struct RefusedCounts {
     pub memory_full: AtomicU64,
 }
 
+/// Where the answer to a batch is waited for.
+type Reply = oneshot::Sender<Result<Arc<Answer>, Refused>>;
+
 struct Request {
     batch: Batch,
-    reply: oneshot::Sender<Result<Arc<Answer>, Refused>>,
+    reply: Reply,
 }
 
 type Read = Box<dyn FnOnce(&Engine, Now) + Send>;
@@ -62,7 +65,7 @@ enum Control {
 #[derive(Default)]
 struct Group {
     admitted: Vec<Admitted>,
-    replies: Vec<(oneshot::Sender<Result<Arc<Answer>, Refused>>, Arc<Answer>)>,
+    replies: Vec<(Reply, Arc<Answer>)>,
 }
 
 /// The way to the engine for everyone else.

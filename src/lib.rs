@@ -11,7 +11,7 @@
 //! | [`ingest`] | the ways in: JSON, start/end, the process sampler |
 //! | [`engine`] | pure: measurements, store, rules, alerts, templates, dispatch |
 //! | [`storage`] | what must survive is committed here before it counts |
-//! | [`exposition`], [`internals`] | `/metrics` in OpenMetrics and classic text |
+//! | [`exposition`] | `/metrics` in OpenMetrics and classic text |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
 //! | [`http`] | listeners with their limits, routes, and a file per API resource |
 //! | [`clock`], [`logging`] | the one reader of the system clock; the log |
@@ -49,7 +49,6 @@ pub mod engine;
 pub mod exposition;
 pub mod http;
 pub mod ingest;
-pub mod internals;
 pub mod logging;
 pub mod notify;
 pub mod rulefile;

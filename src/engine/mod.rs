@@ -14,13 +14,17 @@ pub mod metric;
 
 pub mod measurement;
 
+pub mod sample;
+
 pub mod stats;
 
 pub mod sketch;
 
-pub mod store;
+pub mod distribution;
 
 pub mod window;
+
+pub mod store;
 
 pub mod template;
 

@@ -11,6 +11,7 @@ mod connection;
 pub mod encoding;
 pub mod limits;
 pub mod listener;
+pub mod request;
 pub mod respond;
 pub mod router;
 pub mod stream;

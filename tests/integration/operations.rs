@@ -65,10 +65,7 @@ fn case_38_parallel_senders_lose_nothing() {
     assert_eq!(sidecar.metric(total), Some((SENDERS * EACH) as f64));
 
     let at = r#""timestamp":"#;
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
+    let now = opwatch::clock::Clock::start().now().wall.seconds();
     let lines: String = (0..4_000)
         .map(|_| format!("{{\"operation\":\"millisecond\",\"duration_seconds\":0.01,{at}{now}}}\n"))
         .collect();

@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::recent::Reading;
 use super::summary::Summary;
+use crate::engine::distribution::Distribution;
 use crate::engine::metric::Column;
+use crate::engine::sample::Sample;
 use crate::engine::sketch::{COARSE, FINE};
 use crate::engine::stats::Moments;
 use crate::engine::time::{Timestamp, millis};
-use crate::engine::window::Distribution;
 
 /// One resolution: buckets of `step`, kept for `reach`, then merged into the next.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +94,7 @@ fn slot(at: i64, step: i64) -> i64 {
 
 impl Buckets {
     /// Adds a value into the finest tier that its time has not left.
-    pub fn add(&mut self, column: Column, reading: Reading, frontiers: &Frontiers) {
+    pub fn add(&mut self, column: Column, reading: Sample, frontiers: &Frontiers) {
         let tiers = self.tiers.iter_mut().zip(TIERS).zip(frontiers.0);
         for ((buckets, tier), frontier) in tiers {
             if reading.at.millis() > frontier {
@@ -153,7 +153,7 @@ impl Buckets {
         start: Timestamp,
         end: Timestamp,
         moments: &mut Moments,
-        last: &mut Option<Reading>,
+        last: &mut Option<Sample>,
         mut wanted: Option<&mut Distribution>,
     ) {
         for (buckets, tier) in self.tiers.iter().zip(TIERS).rev() {
@@ -223,8 +223,8 @@ mod tests {
         Timestamp::from_millis(seconds * 1_000)
     }
 
-    fn reading(seconds: i64, value: f64) -> Reading {
-        Reading {
+    fn reading(seconds: i64, value: f64) -> Sample {
+        Sample {
             at: at(seconds),
             value,
             weight: 1.0,

@@ -12,16 +12,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::distribution::Distribution;
 use super::measurement::{Measurement, Outcome, count};
 use super::metric::{Column, Metric};
+use super::sample::Sample;
 use super::series::SeriesKey;
 use super::stats::Moments;
 use super::time::{Now, Timestamp};
-use super::window::{Distribution, Reach, Window};
+use super::window::{Reach, Window};
 pub use buckets::Frontiers;
 use buckets::effective_start;
 pub use placement::Overflow;
-pub use recent::Reading;
 pub use series::Series;
 pub use totals::{Grid, Grids, Histogram, Score, Totals};
 
@@ -202,7 +203,7 @@ impl Store {
                 .find_map(|(c, value)| (*c == wanted).then_some(*value))
         };
         for (column, value) in &row {
-            let reading = Reading {
+            let reading = Sample {
                 at,
                 value: *value,
                 weight: weight_of(*column).unwrap_or(1.0),
@@ -345,7 +346,7 @@ fn run_window<'a>(
     now: Timestamp,
 ) -> Window {
     let mut window = Window::default();
-    let mut readings: Vec<Reading> = Vec::new();
+    let mut readings: Vec<Sample> = Vec::new();
     let mut merged = 0;
     for series in series {
         window.arrivals += series.arrivals;

@@ -3,18 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::engine::metric::Column;
+use crate::engine::sample::Sample;
 use crate::engine::time::Timestamp;
-
-/// A value with its time and its weight in a mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reading {
-    /// When the operation ended.
-    pub at: Timestamp,
-    /// The value.
-    pub value: f64,
-    /// Its weight; 1 where nothing better is known.
-    pub weight: f64,
-}
 
 /// A ring of rows. A column exists once a value for it has come; where a row has none it holds NaN,
 /// which no measurement can.
@@ -73,7 +63,7 @@ impl Recent {
     }
 
     /// The values of a column, latest row first.
-    pub fn latest_first(&self, column: Column) -> impl Iterator<Item = Reading> {
+    pub fn latest_first(&self, column: Column) -> impl Iterator<Item = Sample> {
         let find = |wanted| {
             self.columns
                 .iter()
@@ -91,7 +81,7 @@ impl Recent {
                     .and_then(|weights| weights.get(row).copied())
                     .filter(|weight| !weight.is_nan())
                     .unwrap_or(1.0);
-                Some(Reading {
+                Some(Sample {
                     at: *self.times.get(row)?,
                     value,
                     weight,

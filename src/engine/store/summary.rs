@@ -1,10 +1,10 @@
 //! What is kept of all values that fell into one bucket of time.
 
-use super::recent::Reading;
+use crate::engine::distribution::Distribution;
 use crate::engine::metric::Column;
+use crate::engine::sample::Sample;
 use crate::engine::sketch::{Packed, Sketch};
 use crate::engine::stats::Moments;
-use crate::engine::window::Distribution;
 
 /// Scores are few and often equal, so their quantiles stay exact up to this many in a bucket.
 const EXACT_SCORES: usize = 32;
@@ -13,7 +13,7 @@ const EXACT_SCORES: usize = 32;
 #[derive(Clone, Debug)]
 pub enum Summary {
     /// One value.
-    One(Reading),
+    One(Sample),
     /// Several.
     Many(Box<Many>),
 }
@@ -22,7 +22,7 @@ pub enum Summary {
 #[derive(Clone, Debug)]
 pub struct Many {
     moments: Moments,
-    last: Reading,
+    last: Sample,
     bins: Bins,
 }
 
@@ -37,7 +37,7 @@ enum Bins {
 
 impl Summary {
     /// Adds a value of `column`.
-    pub fn add(&mut self, column: Column, reading: Reading) {
+    pub fn add(&mut self, column: Column, reading: Sample) {
         let many = self.many(column);
         many.moments.add(reading.value, reading.weight);
         if reading.at >= many.last.at {
@@ -108,7 +108,7 @@ impl Summary {
     pub fn gather(
         &self,
         moments: &mut Moments,
-        last: &mut Option<Reading>,
+        last: &mut Option<Sample>,
         wanted: Option<&mut Distribution>,
     ) {
         let latest = match self {

@@ -5,8 +5,8 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::{Services, unavailable};
+use crate::http::request::Side;
 use crate::http::respond::{self, Body};
-use crate::http::router::Side;
 
 /// What there is, for someone who opens the address in a browser.
 pub fn index(side: Side) -> Response<Body> {

@@ -13,8 +13,8 @@ use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
 use crate::engine::rule::Templated;
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
+use crate::http::request::decode;
 use crate::http::respond::{self, Body, ErrorType};
-use crate::http::router::decode;
 
 #[derive(Serialize)]
 struct Groups {

@@ -1,11 +1,10 @@
 //! What the exposition shows of everything but the engine, read where it is kept.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::app::locked;
 use crate::driver::EngineHandle;
 use crate::engine::time::Timestamp;
 use crate::exposition::{
@@ -15,6 +14,11 @@ use crate::exposition::{
 use crate::http::listener::ListenerStats;
 use crate::ingest::sampler::Target;
 use crate::notify::Notifiers;
+
+/// Locks even where a holder has panicked: what is kept behind these locks is whole at every moment.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How reading the configuration went.
 #[derive(Clone, Copy, Debug)]

@@ -1,27 +1,31 @@
 //! The one place that knows every part: build, run, drain.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod reload;
+pub mod vitals;
+
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::driver::{Driver, EngineHandle};
+use crate::driver::Driver;
 use crate::engine::Engine;
 use crate::exposition::Internals;
 use crate::http::address::{AddressError, ListenAddress, ListenError};
-use crate::http::api::{Reload, Services};
+use crate::http::api::Services;
 use crate::http::limits::Limits;
 use crate::http::listener::Listener;
-use crate::http::router::{Router, Side};
+use crate::http::request::Side;
+use crate::http::router::Router;
 use crate::ingest::sampler;
 use crate::ingest::tracking::Tracking;
-use crate::internals::{LastReload, Vitals};
-use crate::notify::{Notifiers, NotifySettings, SettingFault};
+use crate::notify::{Notifiers, SettingFault};
+use reload::Reloader;
+use vitals::{LastReload, Vitals, locked};
 
 /// How long requests in flight and undelivered notifications have at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
@@ -206,11 +210,6 @@ fn http_limits(config: &Config) -> Limits {
     }
 }
 
-/// Locks even where a holder has panicked: what is kept behind these locks is whole at every moment.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn announce(config: &Config, public: &Listener, ingest: &Listener) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -232,112 +231,4 @@ async fn look_at_open_operations(services: Arc<Services>, quit: CancellationToke
             _ = ticks.tick() => locked(&services.tracking).sample(),
         }
     }
-}
-
-/// Reads the configuration again when it is asked to.
-struct Reloader {
-    load_config: Box<LoadConfig>,
-    config: Config,
-    clock: Clock,
-    engine: EngineHandle,
-    taken: watch::Sender<Arc<Vec<String>>>,
-    vitals: Arc<Vitals>,
-    notify_settings: NotifySettings,
-    stop_notifiers: CancellationToken,
-}
-
-impl Reloader {
-    /// Serves signals and reload requests until it is time to end.
-    async fn serve(
-        &mut self,
-        mut requests: mpsc::Receiver<Reload>,
-        quit: &CancellationToken,
-    ) -> Result<(), StartError> {
-        let listen = |kind| {
-            signal(kind).map_err(|source| StartError::System {
-                attempted: "listen for signals",
-                source,
-            })
-        };
-        let mut hangup = listen(SignalKind::hangup())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        loop {
-            tokio::select! {
-                () = quit.cancelled() => break,
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => {
-                    // The outcome is logged; a signal has nobody to answer to.
-                    let _ = self.reload().await;
-                }
-                Some(reply) = requests.recv() => {
-                    let outcome = self.reload().await;
-                    let _ = reply.send(outcome);
-                }
-            }
-        }
-        quit.cancel();
-        Ok(())
-    }
-
-    /// Takes the new configuration whole, or with a fault anywhere nothing of it.
-    async fn reload(&mut self) -> Result<(), String> {
-        let outcome = self.try_reload().await;
-        let mut last = locked(&self.vitals.reload);
-        last.successful = outcome.is_ok();
-        match &outcome {
-            Ok(()) => {
-                last.succeeded_at = self.clock.now().wall;
-                tracing::info!("configuration reloaded");
-            }
-            Err(faults) => {
-                tracing::error!("configuration not reloaded, the old one stays:\n{faults}")
-            }
-        }
-        outcome
-    }
-
-    async fn try_reload(&mut self) -> Result<(), String> {
-        let config = (self.load_config)()?;
-        if config.listen != self.config.listen || config.limits != self.config.limits {
-            tracing::warn!("changes of `listen` and `limits` take effect at the next start");
-        }
-        let settings = config.notify.clone();
-        let before = locked(&self.vitals.notifiers).clone();
-        // As long as nothing about telling changes, what waits goes on waiting where it is.
-        let notifiers = if settings == self.notify_settings {
-            before.clone()
-        } else {
-            let started = Notifiers::start(&settings, self.clock, &self.stop_notifiers);
-            Arc::new(started.map_err(|faults| list(&faults))?)
-        };
-        self.engine
-            .reconfigure(config.engine_settings(), notifiers.clone())
-            .await
-            .map_err(|error| error.to_string())?;
-        self.taken.send_replace(taken_labels(&config));
-        if !Arc::ptr_eq(&before, &notifiers) {
-            *locked(&self.vitals.notifiers) = notifiers;
-            self.notify_settings = settings;
-            tokio::spawn(retire(before));
-        }
-        self.config = config;
-        Ok(())
-    }
-}
-
-/// Lets notifiers that have been replaced go on until they have delivered what waits, or its time is up.
-async fn retire(notifiers: Arc<Notifiers>) {
-    const LOOK_EVERY: Duration = Duration::from_secs(1);
-    const GIVE_UP_AFTER: u32 = 3_600;
-    for _ in 0..GIVE_UP_AFTER {
-        let stats = notifiers.stats();
-        let waiting = stats.integrations.iter().map(|i| i.queue_length);
-        if waiting.sum::<usize>() == 0 {
-            break;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    notifiers.drain(GRACE).await;
 }

@@ -1,0 +1,48 @@
+//! The values of a window, as far as quantiles need them.
+
+use super::sketch::{Packed, Sketch};
+use super::stats;
+
+/// Beyond this many values the exact ones go into the sketch.
+const EXACT: usize = 1_000;
+
+/// The values of a window as far as quantiles need them: exact while they are few.
+#[derive(Clone, Debug, Default)]
+pub struct Distribution {
+    exact: Vec<f64>,
+    sketch: Sketch,
+}
+
+impl Distribution {
+    /// Adds one value.
+    pub fn add(&mut self, value: f64) {
+        if self.exact.len() >= EXACT {
+            for value in self.exact.drain(..) {
+                self.sketch.add(value);
+            }
+        }
+        self.exact.push(value);
+    }
+
+    /// Adds all values of a sketch.
+    pub fn merge(&mut self, sketch: &Sketch) {
+        self.sketch.merge(sketch);
+    }
+
+    /// Adds all values of a packed sketch.
+    pub fn merge_packed(&mut self, packed: &Packed) {
+        self.sketch.merge_packed(packed);
+    }
+
+    /// The `q`-quantile: exact as long as no value came from a sketch.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        if self.sketch.count() == 0 {
+            let mut sorted = self.exact.clone();
+            sorted.sort_by(f64::total_cmp);
+            return stats::linear(&sorted, q);
+        }
+        let mut sketch = self.sketch.clone();
+        self.exact.iter().for_each(|value| sketch.add(*value));
+        sketch.quantile(q)
+    }
+}
