@@ -4,8 +4,10 @@ use std::fmt;
 
 use super::labels::Rendered;
 use super::page::Page;
-use super::{alerts, internals, operations};
+use super::snapshot::Labelled;
+use super::{alerts, internals, judging, operations, target};
 use crate::engine::store::Histogram;
+use crate::engine::time::Timestamp;
 
 /// A family of samples. This table is the only place that says what it is called and what is in it.
 #[derive(Debug)]
@@ -79,6 +81,13 @@ pub(super) enum Value<'a> {
     Number(f64),
     /// A histogram.
     Buckets(Buckets<'a>),
+}
+
+impl Value<'_> {
+    /// A point in time as seconds since 1970.
+    pub(super) fn unix_time(at: Timestamp) -> Self {
+        Self::Number(at.seconds())
+    }
 }
 
 /// A classic histogram.
@@ -196,11 +205,12 @@ impl Family {
 }
 
 /// Every family by subject, in the order of the page.
-pub fn sections() -> [(&'static str, &'static [Family]); 4] {
+pub fn sections() -> [(&'static str, &'static [Family]); 5] {
     [
         ("Operations", operations::FAMILIES),
         ("Rules and alerts", alerts::FAMILIES),
-        ("The watched process", internals::TARGET_FAMILIES),
+        ("The watched process", target::FAMILIES),
+        ("Judging and telling", judging::FAMILIES),
         ("opwatch itself", internals::FAMILIES),
     ]
 }
@@ -208,6 +218,20 @@ pub fn sections() -> [(&'static str, &'static [Family]); 4] {
 /// Every family, in the order of the page.
 pub(super) fn families() -> impl Iterator<Item = &'static Family> {
     sections().into_iter().flat_map(|(_, families)| families)
+}
+
+/// Hands on a value of each row that has one.
+pub(super) fn labelled<T>(
+    rows: &[Labelled<T>],
+    emit: &mut Emit<'_>,
+    value: impl Fn(&T) -> Option<Value<'static>>,
+) -> fmt::Result {
+    for row in rows {
+        if let Some(value) = value(&row.of) {
+            emit(Rendered::new(&row.labels), value)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,173 +1,17 @@
-//! Families of the watched process and of opwatch itself; the latter mirror those of Prometheus and vmalert.
+//! Families of opwatch itself: what it takes in, keeps and serves, and which build it is.
 
 use std::fmt;
 
-use super::family::{Buckets, Emit, Family, Value};
+use super::family::{Emit, Family, Value, labelled};
 use super::labels::{LabelText, Rendered};
 use super::page::Page;
-use super::snapshot::{GroupRow, Labelled, Snapshot};
-use super::usage::{ListenerUsage, NotifierUsage, TargetUsage};
-use crate::engine::time::Timestamp;
+use super::snapshot::Snapshot;
+use super::usage::ListenerUsage;
 
 const NONE: &str = "";
-const GROUP: &str = "`rule_group`";
 const LISTENER: &str = "`listener`";
-const NOTIFIER: &str = "`integration`, `receiver`";
-const PROCESS: &str = "`process`";
-
-pub(super) const TARGET_FAMILIES: &[Family] = &[
-    Family::counter(
-        "opwatch_target_cpu",
-        PROCESS,
-        "CPU time that the watched process has used.",
-        |page, emit| targets(page, emit, |target| Value::Number(target.cpu_seconds)),
-    )
-    .seconds(),
-    Family::gauge(
-        "opwatch_target_memory",
-        PROCESS,
-        "Resident memory of the watched process.",
-        |page, emit| targets(page, emit, |target| Value::Count(target.memory_bytes)),
-    )
-    .bytes(),
-    Family::gauge(
-        "opwatch_target_memory_peak",
-        PROCESS,
-        "Most resident memory of the watched process so far.",
-        |page, emit| targets(page, emit, |target| Value::Count(target.memory_peak_bytes)),
-    )
-    .bytes(),
-    Family::gauge(
-        "opwatch_target_threads",
-        PROCESS,
-        "Threads of the watched process.",
-        |page, emit| {
-            labelled(&page.snapshot.targets, emit, |target| {
-                target.threads.map(Value::Count)
-            })
-        },
-    ),
-];
 
 pub(super) const FAMILIES: &[Family] = &[
-    Family::counter(
-        "opwatch_rule_evaluations",
-        GROUP,
-        "Evaluations of rules.",
-        |page, emit| groups(page, emit, |group| Some(Value::Count(group.evaluations))),
-    ),
-    Family::counter(
-        "opwatch_rule_evaluation_failures",
-        GROUP,
-        "Evaluations of rules that failed.",
-        |page, emit| groups(page, emit, |group| Some(Value::Count(group.failures))),
-    ),
-    Family::gauge(
-        "opwatch_rule_last_evaluation_series",
-        "`alertname`, `rule_group`",
-        "Instances that a rule has found; with 0 its selector matches nothing.",
-        |page, emit| labelled(&page.snapshot.selections, emit, |n| Some(Value::Count(*n))),
-    ),
-    Family::gauge(
-        "opwatch_rule_group_last_duration",
-        GROUP,
-        "How long the last evaluation of a group took.",
-        |page, emit| {
-            groups(page, emit, |group| {
-                group.evaluated_at?;
-                Some(Value::Number(group.took.as_secs_f64()))
-            })
-        },
-    )
-    .seconds(),
-    Family::gauge(
-        "opwatch_rule_group_interval",
-        GROUP,
-        "Time between evaluations of a group.",
-        |page, emit| {
-            groups(page, emit, |group| {
-                Some(Value::Number(group.interval.as_secs_f64()))
-            })
-        },
-    )
-    .seconds(),
-    Family::counter(
-        "opwatch_rule_group_iterations",
-        GROUP,
-        "Evaluations of a group.",
-        |page, emit| groups(page, emit, |group| Some(Value::Count(group.iterations))),
-    ),
-    Family::counter(
-        "opwatch_rule_group_iterations_missed",
-        GROUP,
-        "Evaluations of a group that were left out because the one before took too long.",
-        |page, emit| groups(page, emit, |group| Some(Value::Count(group.missed))),
-    ),
-    Family::gauge(
-        "opwatch_rule_group_last_evaluation_timestamp",
-        GROUP,
-        "When a group was last evaluated, as Unix time.",
-        |page, emit| groups(page, emit, |group| group.evaluated_at.map(unix_time)),
-    )
-    .seconds(),
-    Family::gauge(
-        "opwatch_rule_group_rules",
-        GROUP,
-        "Rules in a group.",
-        |page, emit| groups(page, emit, |group| Some(Value::Count(group.rules as u64))),
-    ),
-    Family::gauge(
-        "opwatch_judging_paused",
-        NONE,
-        "1 while judging is paused, else 0.",
-        |page, emit| one(page, emit, |s| Value::Count(s.is_paused.into())),
-    ),
-    Family::counter(
-        "opwatch_notifications_sent",
-        NOTIFIER,
-        "Notifications that were delivered.",
-        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.sent)),
-    ),
-    Family::counter(
-        "opwatch_notifications_errors",
-        NOTIFIER,
-        "Attempts to deliver a notification that failed.",
-        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.errors)),
-    ),
-    Family::counter(
-        "opwatch_notifications_dropped",
-        NOTIFIER,
-        "Notifications that were given up.",
-        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.dropped)),
-    ),
-    Family::histogram(
-        "opwatch_notifications_latency",
-        NOTIFIER,
-        "How long attempts to deliver a notification took; without buckets, for the mean.",
-        |page, emit| {
-            notifiers(page, emit, |notifier| {
-                Value::Buckets(Buckets {
-                    grid: &[],
-                    counts: &[],
-                    count: notifier.attempts,
-                    sum: notifier.attempt_seconds,
-                })
-            })
-        },
-    )
-    .seconds(),
-    Family::gauge(
-        "opwatch_notifications_queue_length",
-        NOTIFIER,
-        "Notifications that wait for delivery.",
-        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.queue_length)),
-    ),
-    Family::gauge(
-        "opwatch_notifications_queue_capacity",
-        NOTIFIER,
-        "Notifications that may wait for delivery.",
-        |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.queue_capacity)),
-    ),
     Family::gauge(
         "opwatch_config_last_reload_successful",
         NONE,
@@ -184,7 +28,7 @@ pub(super) const FAMILIES: &[Family] = &[
         "When the configuration in use was read, as Unix time.",
         |page, emit| {
             maybe(page, emit, |s| {
-                Some(unix_time(s.internals.reload?.succeeded_at))
+                Some(Value::unix_time(s.internals.reload?.succeeded_at))
             })
         },
     )
@@ -390,14 +234,10 @@ pub(super) const FAMILIES: &[Family] = &[
         "opwatch_start_time",
         NONE,
         "When this process started, as Unix time.",
-        |page, emit| maybe(page, emit, |s| s.internals.started_at.map(unix_time)),
+        |page, emit| maybe(page, emit, |s| s.internals.started_at.map(Value::unix_time)),
     )
     .seconds(),
 ];
-
-fn unix_time(at: Timestamp) -> Value<'static> {
-    Value::Number(at.seconds())
-}
 
 fn one(page: &Page, emit: &mut Emit<'_>, value: fn(&Snapshot) -> Value<'static>) -> fmt::Result {
     emit(Rendered::NONE, value(&page.snapshot))
@@ -412,50 +252,6 @@ fn maybe(
         Some(value) => emit(Rendered::NONE, value),
         None => Ok(()),
     }
-}
-
-fn groups(
-    page: &Page,
-    emit: &mut Emit<'_>,
-    value: fn(&GroupRow) -> Option<Value<'static>>,
-) -> fmt::Result {
-    for group in &page.snapshot.groups {
-        if let Some(value) = value(group) {
-            emit(Rendered::new(&group.labels), value)?;
-        }
-    }
-    Ok(())
-}
-
-fn labelled<T>(
-    rows: &[Labelled<T>],
-    emit: &mut Emit<'_>,
-    value: impl Fn(&T) -> Option<Value<'static>>,
-) -> fmt::Result {
-    for row in rows {
-        if let Some(value) = value(&row.of) {
-            emit(Rendered::new(&row.labels), value)?;
-        }
-    }
-    Ok(())
-}
-
-fn targets(
-    page: &Page,
-    emit: &mut Emit<'_>,
-    value: fn(&TargetUsage) -> Value<'static>,
-) -> fmt::Result {
-    labelled(&page.snapshot.targets, emit, |target| Some(value(target)))
-}
-
-fn notifiers(
-    page: &Page,
-    emit: &mut Emit<'_>,
-    value: fn(&NotifierUsage) -> Value<'static>,
-) -> fmt::Result {
-    labelled(&page.snapshot.notifiers, emit, |notifier| {
-        Some(value(notifier))
-    })
 }
 
 fn listeners(page: &Page, emit: &mut Emit<'_>, value: fn(&ListenerUsage) -> u64) -> fmt::Result {

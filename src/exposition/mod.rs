@@ -6,6 +6,7 @@
 mod alerts;
 mod family;
 mod internals;
+mod judging;
 mod labels;
 mod negotiate;
 mod number;
@@ -13,6 +14,7 @@ mod openmetrics;
 mod operations;
 mod page;
 mod snapshot;
+mod target;
 mod text;
 mod usage;
 

@@ -102,8 +102,10 @@ impl EncodeLabelSet for Rendered<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         let mut label = encoder.encode_label();
         let mut name = label.encode_label_key()?;
-        for part in [self.base, self.comma(), self.extra] {
-            name.write_str(part)?;
+        name.write_str(self.base)?;
+        if !self.extra.is_empty() {
+            name.write_str(self.comma())?;
+            name.write_str(self.extra)?;
         }
         Ok(())
     }
@@ -129,25 +131,27 @@ enum Seen {
 
 impl Write for Canonical<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        match (self.seen, text) {
-            (Seen::Equals, bound) => {
-                self.seen = Seen::Other;
-                self.push_bound(bound);
-                return Ok(());
-            }
-            (Seen::Name, "=\"") => self.seen = Seen::Equals,
-            (_, "le") => self.seen = Seen::Name,
-            // An infinite gauge or sum.
-            (_, "inf") => {
-                self.piece.push_str("+Inf");
-                return Ok(());
-            }
-            (_, "-inf") => {
-                self.piece.push_str("-Inf");
-                return Ok(());
-            }
-            _ => self.seen = Seen::Other,
+        let seen = self.seen;
+        self.seen = Seen::Other;
+        if seen == Seen::Equals {
+            self.push_bound(text);
+            return Ok(());
         }
+        // A page is some hundred thousand pieces; most are told apart by their length.
+        let text = match text.len() {
+            2 if text == "le" => {
+                self.seen = Seen::Name;
+                text
+            }
+            2 if seen == Seen::Name && text == "=\"" => {
+                self.seen = Seen::Equals;
+                text
+            }
+            // An infinite gauge or sum.
+            3 if text == "inf" => "+Inf",
+            4 if text == "-inf" => "-Inf",
+            _ => text,
+        };
         self.piece.push_str(text);
         if self.piece.len() >= PIECE_BYTES {
             self.out.write_str(&self.piece)?;
@@ -155,18 +159,77 @@ impl Write for Canonical<'_> {
         }
         Ok(())
     }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        self.seen = Seen::Other;
+        self.piece.push(character);
+        Ok(())
+    }
 }
 
 impl Canonical<'_> {
     /// Bounds from 0.0001 to 999999 are canonical already; others have to be as `1e+06`.
     fn push_bound(&mut self, text: &str) {
-        let whole = text.find('.').unwrap_or(text.len());
-        let is_canonical = whole <= 6 && !text.contains('e') && !text.starts_with("0.0000");
-        match text.parse::<f64>() {
-            Ok(bound) if !is_canonical && bound.is_finite() => {
-                self.piece.push_str(&open_metrics_bound(bound));
+        let whole = text.bytes().position(|byte| byte == b'.');
+        let is_canonical = whole.is_some_and(|digits| digits <= 6)
+            && !text.contains('e')
+            && !text.starts_with("0.0000");
+        if !is_canonical
+            && let Ok(bound) = text.parse::<f64>()
+            && bound.is_finite()
+        {
+            self.piece.push_str(&open_metrics_bound(bound));
+        } else {
+            self.piece.push_str(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_crate_are_put_right_and_nothing_else() {
+        for (pieces, expected) in [
+            (
+                &["a{", "le", "=\"", "1000000.0", "\"", "} 1"][..],
+                r#"a{le="1e+06"} 1"#,
+            ),
+            (
+                &["a{", "le", "=\"", "0.005", "\"", "} 1"],
+                r#"a{le="0.005"} 1"#,
+            ),
+            (
+                &["a{", "le", "=\"", "2.5e-7", "\"", "} 1"],
+                r#"a{le="2.5e-07"} 1"#,
+            ),
+            (
+                &["a{", "le", "=\"", "+Inf", "\"", "} 1"],
+                r#"a{le="+Inf"} 1"#,
+            ),
+            (&["a", " ", "inf", "\n", "b", " ", "-inf"], "a +Inf\nb -Inf"),
+            (
+                &["a{", "x=\"inf\"", "} ", "1000000.0"],
+                "a{x=\"inf\"} 1000000.0",
+            ),
+            (
+                &["a{", "le", "x=\"", "1000000.0", "\"}"],
+                "a{lex=\"1000000.0\"}",
+            ),
+        ] {
+            let mut found = String::new();
+            let mut canonical = Canonical {
+                out: &mut found,
+                piece: String::new(),
+                seen: Seen::Other,
+            };
+            for piece in pieces {
+                canonical.write_str(piece).unwrap();
             }
-            _ => self.piece.push_str(text),
+            let Canonical { out, piece, .. } = canonical;
+            out.write_str(&piece).unwrap();
+            assert_eq!(found, expected);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 
 use super::family::{Buckets, Family, Value, families};
 use super::labels::Rendered;
-use super::number::{bound, push_value};
+use super::number::{bound, push_count, push_value};
 use super::page::Page;
 
 /// Once a piece is this long it is handed on.
@@ -71,15 +71,13 @@ impl Text<'_> {
         match value {
             Value::Count(count) => {
                 self.name(name, "", labels);
-                writeln!(self.piece, " {count}")?;
+                self.count(" ", count);
             }
             Value::Number(number) => {
                 self.name(name, "", labels);
-                self.piece.push(' ');
-                push_value(&mut self.piece, number);
-                self.piece.push('\n');
+                self.number(number);
             }
-            Value::Buckets(buckets) => self.histogram(name, labels, &buckets)?,
+            Value::Buckets(buckets) => self.histogram(name, labels, &buckets),
         }
         if self.piece.len() >= PIECE_BYTES {
             self.out.write_str(&self.piece)?;
@@ -88,12 +86,7 @@ impl Text<'_> {
         Ok(())
     }
 
-    fn histogram(
-        &mut self,
-        name: &str,
-        labels: Rendered<'_>,
-        buckets: &Buckets<'_>,
-    ) -> fmt::Result {
+    fn histogram(&mut self, name: &str, labels: Rendered<'_>, buckets: &Buckets<'_>) {
         self.prefix.clear();
         let comma = if labels.is_empty() { "" } else { "," };
         for part in [
@@ -113,16 +106,28 @@ impl Text<'_> {
             below += count;
             self.piece.push_str(&self.prefix);
             self.piece.push_str(text);
-            writeln!(self.piece, "\"}} {below}")?;
+            self.piece.push_str("\"} ");
+            push_count(&mut self.piece, below);
+            self.piece.push('\n');
         }
-        let count = buckets.count;
-        writeln!(self.piece, "{}+Inf\"}} {count}", self.prefix)?;
+        self.piece.push_str(&self.prefix);
+        self.count("+Inf\"} ", buckets.count);
         self.name(name, "_sum", labels);
-        self.piece.push(' ');
-        push_value(&mut self.piece, buckets.sum);
-        self.piece.push('\n');
+        self.number(buckets.sum);
         self.name(name, "_count", labels);
-        writeln!(self.piece, " {count}")
+        self.count(" ", buckets.count);
+    }
+
+    fn count(&mut self, before: &str, count: u64) {
+        self.piece.push_str(before);
+        push_count(&mut self.piece, count);
+        self.piece.push('\n');
+    }
+
+    fn number(&mut self, number: f64) {
+        self.piece.push(' ');
+        push_value(&mut self.piece, number);
+        self.piece.push('\n');
     }
 
     fn name(&mut self, name: &str, suffix: &str, labels: Rendered<'_>) {
