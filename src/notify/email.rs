@@ -42,6 +42,8 @@ pub struct SmtpConfig {
     pub auth_password_file: Option<PathBuf>,
     /// Refuse to send without TLS. Default true.
     pub require_tls: bool,
+    /// Begin TLS at once (true) or with STARTTLS (false). Default: at once on port 465 only.
+    pub force_implicit_tls: Option<bool>,
     /// Whom to trust.
     pub tls: TlsConfig,
 }
@@ -56,6 +58,7 @@ impl Default for SmtpConfig {
             auth_password: None,
             auth_password_file: None,
             require_tls: true,
+            force_implicit_tls: None,
             tls: TlsConfig::default(),
         }
     }
@@ -83,6 +86,8 @@ pub struct EmailConfig {
     pub auth_password_file: Option<PathBuf>,
     /// Refuse to send without TLS.
     pub require_tls: Option<bool>,
+    /// Begin TLS at once (true) or with STARTTLS (false).
+    pub force_implicit_tls: Option<bool>,
 }
 
 /// Mail addresses, parsed: `ml@example.org, On Call <oncall@example.org>`.
@@ -276,8 +281,11 @@ impl Email {
             .clone()
             .or_else(|| smtp.auth_username.clone());
         let require_tls = config.require_tls.unwrap_or(smtp.require_tls);
+        let implicit = config.force_implicit_tls.or(smtp.force_implicit_tls);
         let encryption = match &smarthost {
-            Some(server) if server.port == SUBMISSIONS_PORT => Encryption::Implicit,
+            Some(server) if implicit.unwrap_or(server.port == SUBMISSIONS_PORT) => {
+                Encryption::Implicit
+            }
             _ if require_tls => Encryption::StartTls,
             Some(server) if username.is_some() && !is_here(&server.host) => {
                 let at = if config.auth_username.is_some() {
@@ -427,6 +435,32 @@ mod tests {
         assert_eq!(made.password.as_ref().map(Secret::expose), Some("hunter2"));
         assert_eq!(made.to.len(), 2);
         assert!(!format!("{made:?}").contains("hunter2"), "{made:?}");
+    }
+
+    #[test]
+    fn encryption_begins_at_once_on_its_port_or_where_it_is_asked_for() {
+        for (smtp, expected) in [
+            ("smarthost: 'mail:465'", Encryption::Implicit),
+            ("smarthost: 'mail:587'", Encryption::StartTls),
+            (
+                "smarthost: 'mail:2465', force_implicit_tls: true",
+                Encryption::Implicit,
+            ),
+            (
+                "smarthost: 'mail:465', force_implicit_tls: false",
+                Encryption::StartTls,
+            ),
+            (
+                "smarthost: 'mail:465', require_tls: false",
+                Encryption::Implicit,
+            ),
+            ("smarthost: 'mail:25', require_tls: false", Encryption::None),
+        ] {
+            let made = email(&format!(
+                "{{smtp: {{from: a@example.org, {smtp}}}, email: {{to: b@example.org}}}}"
+            ));
+            assert_eq!(made.unwrap().encryption, expected, "{smtp}");
+        }
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl Webhook {
     /// Posts a notification once.
     ///
     /// # Errors
-    /// Transient where another attempt may help, see [`judge`].
+    /// Transient for no answer, 5xx, 408, 425 and 429; everything else but 2xx is permanent, redirects too.
     pub async fn deliver(&self, notification: &Notification) -> Result<(), NotifyError> {
         let endpoint = match (&self.config.url, &self.config.url_file) {
             (None, Some(path)) => {

@@ -12,6 +12,9 @@
 
 mod bad_input;
 mod exposition;
+mod faulty;
 mod house;
+mod notify;
 mod operations;
+mod peers;
 mod sidecar;
