@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{FOUND, complain, say};
+use super::{FOUND, coloured, complain, say};
 use crate::rulefile::unittest;
 
 /// Which tests to run.
@@ -18,10 +18,10 @@ impl Test {
     pub(super) fn run(self) -> ExitCode {
         let report = unittest::run(&self.files);
         if report.is_good() {
-            say(&report.to_string());
+            say(&report.render(coloured()));
             ExitCode::SUCCESS
         } else {
-            complain(FOUND, &report.to_string())
+            complain(FOUND, &report.render(coloured()))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Lookup, read};
-use crate::document::{render, sort};
+use crate::document::render;
 use crate::engine::rule::RuleGroup;
 use crate::rulefile::{Findings, Surroundings, load_all};
 
@@ -53,7 +53,7 @@ impl Report {
     }
 
     fn new(files: usize, groups: &[RuleGroup], mut findings: Findings) -> Self {
-        sort(&mut findings.faults);
+        findings.sort();
         Self {
             files,
             groups: groups.len(),

@@ -29,6 +29,7 @@ use crate::engine::dispatch::Route;
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
+use crate::exposition::ExpositionConfig;
 use crate::notify::{NotifySettings, ReceiverConfig};
 
 /// Looks up an environment variable.
@@ -62,6 +63,8 @@ pub struct Config {
     pub max_disk: u64,
     /// Bounds of what clients may send.
     pub limits: Limits,
+    /// What `/metrics` shows beside the usual.
+    pub exposition: ExpositionConfig,
     /// Who can be told, and by which means.
     pub notify: NotifySettings,
     /// How often Alertmanagers are told again. Default 1m.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::route::{self, Known};
 use super::{Config, Lookup, memory, paths, sections, wire};
 use crate::document::units::Period;
-use crate::document::{Document, Place, sort};
+use crate::document::{Document, Place};
 use crate::engine::dispatch::Route;
 use crate::engine::series::{Labels, is_label_name};
 use crate::notify::NotifySettings;
@@ -65,7 +65,7 @@ pub(super) fn text(name: &str, text: String, folder: &Path, lookup: Lookup<'_>) 
     let mut checker = Checker::new(&document, faults);
     let config = written.map(|written| join(written, folder, readable, &mut checker));
     let mut findings = checker.findings;
-    sort(&mut findings.faults);
+    findings.sort();
     Read { config, findings }
 }
 
@@ -107,7 +107,7 @@ fn join(
     // What could not be read would only be told a second time.
     if readable {
         for fault in notify.check() {
-            checker.fault(&fault.place, fault.message);
+            checker.fault(&fault.place, fault.to_string());
         }
     }
     Config {
@@ -124,6 +124,7 @@ fn join(
             checker,
         ),
         send_levels: written.send_levels.unwrap_or_default(),
+        exposition: written.exposition,
         groups: loaded.groups,
         listen,
         external_url,
@@ -148,7 +149,6 @@ fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
         ("mute", &written.mute),
         ("tls", &written.tls),
         ("web", &written.web),
-        ("exposition", &written.exposition),
         ("guide_rules", &written.guide_rules),
     ] {
         checker.refuse(value.as_ref(), &root, key);
@@ -193,13 +193,16 @@ fn route(written: &wire::File, checker: &mut Checker<'_>) -> Option<Route> {
         .map(|key| Place::root().key(key))
         .collect();
     let damaged = checker.damaged(&parts);
+    let mut distinct: Vec<&str> = names.iter().copied().filter(|n| !n.is_empty()).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
     let mut known = Known {
         incomplete: checker.is_damaged(&damaged, &place),
-        names,
+        names: distinct,
         used: BTreeSet::new(),
     };
     let Some(root) = &written.route else {
-        if !known.names.is_empty() && !checker.is_damaged(&damaged, &Place::root().key("route")) {
+        if !names.is_empty() && !checker.is_damaged(&damaged, &Place::root().key("route")) {
             checker.fault_at_key(
                 &place,
                 "there are receivers but no `route` that leads to them, allowed: such as route: {receiver: NAME}",
@@ -208,7 +211,7 @@ fn route(written: &wire::File, checker: &mut Checker<'_>) -> Option<Route> {
         return None;
     };
     let route = route::read(root, &mut known, &Place::root().key("route"), checker);
-    for (index, name) in known.names.iter().enumerate() {
+    for (index, name) in names.iter().enumerate() {
         if !known.used.contains(*name) && !name.is_empty() {
             checker.warn(
                 &place.index(index).key("name"),

@@ -10,6 +10,7 @@ use super::{Limits, Listen, Log, Target, wire};
 use crate::document::Place;
 use crate::document::units::{ByteSize, Period, Unit};
 use crate::engine::store::{Grids, StoreSettings};
+use crate::http::listener::ListenAddress;
 use crate::rulefile::Checker;
 
 /// The longest time that data are kept.
@@ -45,8 +46,8 @@ pub(super) fn listen(written: &wire::Listen, checker: &mut Checker<'_>) -> Liste
     let place = Place::root().key("listen");
     let mut read = |key: &str, written: &Option<String>, default: &str| {
         let text = written.as_deref().unwrap_or(default);
-        if let Err(message) = check_address(text) {
-            checker.fault(&place.key(key), message);
+        if let Err(error) = text.parse::<ListenAddress>() {
+            checker.fault(&place.key(key), error.to_string());
         }
         text.to_owned()
     };
@@ -63,20 +64,6 @@ pub(super) fn listen(written: &wire::Listen, checker: &mut Checker<'_>) -> Liste
         checker.fault(&place.key("ingest"), message);
     }
     listen
-}
-
-/// The one place that knows how an address to listen on is written.
-fn check_address(text: &str) -> Result<(), String> {
-    let good = match text.strip_prefix("unix:") {
-        Some(path) => !path.is_empty(),
-        None => text.parse::<SocketAddr>().is_ok(),
-    };
-    if good {
-        return Ok(());
-    }
-    Err(format!(
-        "invalid address {text:?}, allowed: an IP address with a port such as 0.0.0.0:9776 or [::1]:9777, or unix:PATH such as unix:/run/opwatch.sock"
-    ))
 }
 
 /// The address of this opwatch for others; made of the host name and the port of the public listener where none is given.

@@ -1,1 +1,246 @@
+//! Configurations good and bad, with exactly what is said of them.
 
+use super::*;
+use crate::document::render;
+use crate::engine::dispatch::{GroupBy, Integration, Timing};
+use std::fs;
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/config")
+        .join(name)
+}
+
+fn lookup(name: &str) -> Option<String> {
+    (name == "POD_NAME").then(|| "pod-1".to_owned())
+}
+
+fn load(name: &str) -> Result<(Config, Vec<Warning>), Vec<Fault>> {
+    Config::load(&data(name), &lookup)
+}
+
+/// What is said, without the folder that this crate happens to be in.
+fn portable(text: &str) -> String {
+    text.replace(&format!("{}/", data("").display()).replace("//", "/"), "")
+}
+
+#[test]
+fn an_empty_configuration_has_every_default() {
+    let (config, warnings) = Config::without_file().unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(config.listen.public, "0.0.0.0:9776");
+    assert_eq!(config.listen.ingest, "127.0.0.1:9777");
+    assert!(config.external_url.starts_with("http://") && config.external_url.ends_with(":9776"));
+    assert_eq!(config.data_dir, Some(PathBuf::from("opwatch-data")));
+    assert_eq!(config.evaluation_interval, Duration::from_secs(15));
+    assert_eq!(config.log.level, "info");
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.target, None);
+    assert!(config.store.max_memory <= 96 << 20);
+    assert_eq!(config.store.max_history, 1_000);
+    assert_eq!(config.store.max_series, 2_000);
+    assert_eq!(config.store.series_ttl, Duration::from_secs(3_600));
+    assert_eq!(config.store.retention, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.max_disk, 256 << 20);
+    let limits = Limits {
+        body_bytes: 8 << 20,
+        decompressed_bytes: 64 << 20,
+        connections: 512,
+        queue: 64,
+    };
+    assert_eq!(config.limits, limits);
+    assert_eq!(config.resend_delay, Duration::from_secs(60));
+    assert_eq!(config.send_levels, SendLevels::Highest);
+    let settings = config.engine_settings();
+    assert!(settings.groups.is_empty() && settings.route.is_none());
+    assert!(settings.receivers.is_empty() && !settings.send_levels);
+}
+
+#[test]
+fn every_key_has_its_effect() {
+    let (config, warnings) = load("full.good.yaml").unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(config.listen.ingest, "unix:/run/opwatch.sock");
+    assert_eq!(config.external_url, "https://opwatch.example.org/x");
+    assert_eq!(config.data_dir, None);
+    // Two patterns, but each file once.
+    let files: Vec<_> = config
+        .rule_files
+        .iter()
+        .map(|p| p.file_name().unwrap())
+        .collect();
+    assert_eq!(files, ["all_keys.good.yaml", "json.good.yaml"]);
+    assert_eq!(config.groups.len(), 3);
+    // A group without an interval takes the configured one.
+    assert_eq!(config.groups[1].interval, Duration::from_secs(30));
+    assert_eq!(
+        config.external_labels.to_string(),
+        r#"{cluster="eu-1", pod="pod-1"}"#
+    );
+    assert_eq!(config.log.format, LogFormat::Json);
+    let target = Target {
+        pid: 42,
+        interval: Duration::from_secs(2),
+    };
+    assert_eq!(config.target, Some(target));
+    assert_eq!(config.store.max_memory, 64 << 20);
+    assert_eq!(config.store.max_history, 500);
+    assert_eq!(config.store.max_series, 3_000);
+    assert_eq!(config.store.series_ttl, Duration::from_secs(7_200));
+    assert_eq!(
+        &*config.store.grids.by_operation["detect"],
+        [0.000_1, 0.005, 0.05, 1.0, 10.0]
+    );
+    assert_eq!(config.limits.queue, 4);
+    assert!(config.exposition.prometheus_alerts);
+    assert_eq!(config.notify.alertmanagers.len(), 1);
+    let settings = config.engine_settings();
+    assert!(settings.send_levels);
+    assert_eq!(settings.resend_delay, Duration::from_secs(120));
+    assert_eq!(settings.external.url, config.external_url);
+    assert_eq!(settings.receivers[0].name, "team");
+    let resolved = |send_resolved| Integration { send_resolved };
+    assert_eq!(
+        settings.receivers[1].integrations,
+        [resolved(true), resolved(false)]
+    );
+}
+
+#[test]
+fn routes_inherit_and_are_named_as_in_alertmanager() {
+    let (config, _) = load("full.good.yaml").unwrap();
+    let root = config.route.unwrap();
+    let hour = Duration::from_secs(3_600);
+    let timing = Timing {
+        repeat_interval: hour,
+        ..Timing::default()
+    };
+    assert_eq!((root.key.as_str(), root.receiver.as_str()), ("{}", "team"));
+    assert_eq!(root.timing, timing);
+    let pager = &root.routes[0];
+    // Sorted, as Alertmanager does.
+    assert_eq!(pager.key, r#"{}/{severity="critical",team="x"}"#);
+    assert_eq!(pager.receiver, "pager");
+    assert_eq!(pager.group_by, root.group_by);
+    assert_eq!(pager.timing.group_wait, Duration::ZERO);
+    assert_eq!(pager.timing.repeat_interval, hour);
+    assert!(pager.go_on);
+    let teams = &root.routes[1];
+    assert_eq!(
+        (teams.receiver.as_str(), &teams.group_by),
+        ("team", &GroupBy::All)
+    );
+    assert!(!teams.go_on);
+    let inner = &teams.routes[0];
+    assert_eq!(inner.key, r#"{}/{team=~"a|b"}/{a="b"}"#);
+    assert_eq!(inner.group_by, GroupBy::All);
+    assert_eq!(inner.timing.group_interval, Duration::from_secs(60));
+    assert!(inner.routes.is_empty());
+}
+
+#[test]
+fn bad_configurations_are_refused_with_all_their_faults_at_their_places() {
+    for name in ["unknown_key.bad.yaml", "values.bad.yaml", "routes.bad.yaml"] {
+        let faults = load(name).unwrap_err();
+        let said = portable(&render(&faults, false)) + "\n";
+        let beside = data(name).with_extension("txt");
+        if std::env::var_os("OPWATCH_TEST_BLESS").is_some() {
+            fs::write(&beside, &said).unwrap();
+        }
+        assert_eq!(said, fs::read_to_string(&beside).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning_at_its_place() {
+    let (config, warnings) = load("warnings.good.yaml").unwrap();
+    let said: Vec<_> = warnings
+        .iter()
+        .map(|warning| portable(&warning.brief()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "warnings.good.yaml:1:11: everything is kept in memory in this version, `data_dir` is not used yet; write `none` to say so",
+            "warnings.good.yaml:2:14: no file matches \"none/*.yaml\"",
+            "warnings.good.yaml:3:19: everything is kept in memory in this version, `max_disk` is not used yet",
+            "warnings.good.yaml:7:12: receiver \"other\" is not used by any route",
+        ]
+    );
+    // Relative to the file, not to where the process runs.
+    assert_eq!(config.data_dir, Some(data("data")));
+}
+
+#[test]
+fn the_configuration_of_the_example_loads() {
+    let path = data("../../../examples/isolation_forest/opwatch.yaml");
+    let (config, warnings) = Config::load(&path, &|_| None).unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(config.groups[0].rules.len(), 4);
+    assert_eq!(config.groups[0].interval, Duration::from_secs(1));
+}
+
+#[test]
+fn faults_of_rule_files_belong_to_the_configuration() {
+    let folder = std::env::temp_dir().join(format!("opwatch-config-{}", std::process::id()));
+    fs::create_dir_all(folder.join("rules")).unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    write(
+        "opwatch.yaml",
+        "rule_files: [rules/*.yaml]\nlog: {level: loud}\n",
+    );
+    write("rules/a.yaml", "groups: [{nmae: x}]");
+    write("rules/b.yaml", "groups: [{name: x, rules: [{alert: A}]}]");
+    let path = folder.join("opwatch.yaml");
+    let report = check(&path, &lookup);
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(!report.is_good());
+    let briefs: Vec<_> = report
+        .findings
+        .faults
+        .iter()
+        .map(|fault| fault.brief().replace(&format!("{}/", folder.display()), ""))
+        .collect();
+    let starts = [
+        "opwatch.yaml:2:14: invalid log level \"loud\"",
+        "rules/a.yaml:1:11: unknown field `nmae`, did you mean `name`?",
+        "rules/b.yaml:1:28: no condition given",
+    ];
+    assert_eq!(briefs.len(), starts.len(), "{briefs:?}");
+    for (brief, start) in briefs.iter().zip(starts) {
+        assert!(brief.starts_with(start), "{brief}");
+    }
+    let rendered = report.render(false);
+    assert!(
+        rendered.ends_with("3 files, 1 group, 0 rules: 3 faults, 0 warnings"),
+        "{rendered}"
+    );
+}
+
+#[test]
+fn rule_files_can_be_checked_by_themselves() {
+    let good = check_rules(&[
+        data("../rules/all_keys.good.yaml"),
+        data("../rules/misspelt.warn.yaml"),
+    ]);
+    assert!(good.is_good());
+    let rendered = good.render(false);
+    assert!(rendered.contains("did you mean `duration`?"), "{rendered}");
+    assert!(
+        rendered.ends_with("2 files, 3 groups, 9 rules: 0 faults, 2 warnings"),
+        "{rendered}"
+    );
+    let missing = check_rules(&[data("none.yaml")]);
+    assert!(missing.render(false).contains("cannot read the file"));
+}
+
+#[test]
+fn a_missing_configuration_is_a_fault() {
+    let faults = load("none.yaml").unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert!(
+        faults[0]
+            .brief()
+            .contains("cannot read the configuration: No such file")
+    );
+}

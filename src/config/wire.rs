@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::{LogFormat, SendLevels};
 use crate::document::units::{ByteSize, Period, Quantity};
+use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
 use crate::notify::alertmanager::AlertmanagerConfig;
 use crate::notify::email::SmtpConfig;
@@ -40,6 +41,8 @@ pub(super) struct File {
     pub route: Option<Route>,
     #[serde(default)]
     pub receivers: Vec<ReceiverConfig>,
+    #[serde(default)]
+    pub exposition: ExpositionConfig,
     // Of the design, but not available yet.
     pub inhibit_rules: Option<IgnoredAny>,
     pub time_intervals: Option<IgnoredAny>,
@@ -51,7 +54,6 @@ pub(super) struct File {
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,
     pub web: Option<IgnoredAny>,
-    pub exposition: Option<IgnoredAny>,
     pub guide_rules: Option<IgnoredAny>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::document::{Document, Fault, Place};
+use crate::document::{Document, Fault, Place, sort};
 
 /// Something that is allowed but probably not meant, at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,14 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// Sorts both by file and position, and drops repetitions.
+    pub fn sort(&mut self) {
+        sort(&mut self.faults);
+        let mut warnings: Vec<Fault> = self.warnings.drain(..).map(|warning| warning.0).collect();
+        sort(&mut warnings);
+        self.warnings = warnings.into_iter().map(Warning).collect();
+    }
+
     /// Adds those of another file.
     pub fn extend(&mut self, other: Self) {
         self.faults.extend(other.faults);
@@ -89,6 +97,11 @@ impl<'a> Checker<'a> {
     /// The line that a place stands in.
     pub(crate) fn line(&self, place: &Place) -> usize {
         self.document.fault(place, "").line
+    }
+
+    /// Whether all of the document could be read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.decoding.is_empty()
     }
 
     /// Which of `parts` lost something that could not be read, each part reaching from its place to the next one's:

@@ -75,7 +75,7 @@ pub fn load(file: &str, text: String, around: Surroundings) -> Loaded {
         groups(file, &written, around, &mut checker)
     });
     let mut findings = checker.findings;
-    crate::document::sort(&mut findings.faults);
+    findings.sort();
     Loaded { groups, findings }
 }
 

@@ -111,7 +111,8 @@ fn from_source(
         let place = place.key("quality").key(score);
         columns.extend(column(Field::Score, score, text, place, checker));
     }
-    if columns.is_empty() && checker.findings.faults.is_empty() {
+    let given = fields.iter().any(|(_, _, text)| text.is_some()) || !source.quality.is_empty();
+    if !given && checker.is_readable() {
         checker.fault(
             place,
             "measurements without values, allowed: at least one field such as duration_seconds or quality",

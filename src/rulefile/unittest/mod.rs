@@ -90,7 +90,7 @@ fn run_text(file: &str, text: String, folder: &Path) -> (usize, usize, Vec<Misma
         }
     }
     let mut findings = checker.findings;
-    crate::document::sort(&mut findings.faults);
+    findings.sort();
     (passed, failed, mismatches, findings)
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::document::Fault;
 use crate::document::units::Period;
+use crate::document::{Fault, render};
 use crate::engine::series::Labels;
 use crate::rulefile::{Findings, Warning};
 
@@ -28,6 +28,21 @@ impl Report {
     /// Whether every file could be read and every test passed.
     pub fn is_good(&self) -> bool {
         self.files.iter().all(FileReport::is_good)
+    }
+
+    /// Faults with their lines, the outcome of each file and the numbers, for a terminal; with colours if wanted.
+    pub fn render(&self, colour: bool) -> String {
+        let faults: Vec<Fault> = self.faults().cloned().collect();
+        let mut parts = Vec::new();
+        if !faults.is_empty() {
+            parts.push(render(&faults, colour));
+        }
+        parts.extend(
+            self.warnings()
+                .map(|warning| format!("warning: {}", warning.0)),
+        );
+        parts.push(self.to_string());
+        parts.join("\n\n")
     }
 
     /// All faults of all files.

@@ -1,7 +1,6 @@
 //! Rule tests that pass, fail and are refused, with exactly what is said of them.
 
 use super::*;
-use crate::document::render;
 
 fn data(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -15,8 +14,7 @@ fn run_one(name: &str) -> Report {
 
 /// What is said, without the folder that this crate happens to be in.
 fn said(report: &Report) -> String {
-    let faults: Vec<_> = report.faults().cloned().collect();
-    let text = format!("{report}\n\n{}\n", render(&faults, false));
+    let text = report.render(false) + "\n";
     text.replace(&format!("{}/", data("rules").display()), "")
 }
 
