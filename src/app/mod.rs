@@ -136,7 +136,7 @@ impl App {
         let (taken_sender, taken) = watch::channel(taken_labels(&config));
         let vitals = Arc::new(Vitals {
             started_at: clock.now().wall,
-            exposition: crate::exposition::ExpositionConfig::default(),
+            exposition: config.exposition,
             listeners: [("public", public.stats()), ("ingest", ingest.stats())],
             target: target.clone(),
             notifiers: Mutex::new(notifiers),
