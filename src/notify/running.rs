@@ -72,10 +72,7 @@ fn build(
             .map(|(number, config)| {
                 let place = place.key("email_configs").index(number);
                 let email = Email::new(&settings.smtp, config, url, &place);
-                (
-                    config.send_resolved,
-                    email.map(|email| Notifier::Email(Box::new(email))),
-                )
+                email.map(|email| Notifier::Email(Box::new(email)))
             });
         let webhooks = receiver
             .webhook_configs
@@ -84,20 +81,12 @@ fn build(
             .map(|(number, config)| {
                 let place = place.key("webhook_configs").index(number);
                 let webhook = Webhook::new(config, url, clock, &place);
-                (
-                    config.send_resolved,
-                    webhook.map(|webhook| Notifier::Webhook(Box::new(webhook))),
-                )
+                webhook.map(|webhook| Notifier::Webhook(Box::new(webhook)))
             });
-        for (integration, (send_resolved, made)) in mail.chain(webhooks).enumerate() {
+        for (integration, made) in mail.chain(webhooks).enumerate() {
             match made {
                 Ok(notifier) => {
-                    outboxes.push(Outbox::new(
-                        &receiver.name,
-                        integration,
-                        send_resolved,
-                        notifier,
-                    ));
+                    outboxes.push(Outbox::new(&receiver.name, integration, notifier));
                 }
                 Err(wrong) => faults.extend(wrong),
             }
@@ -194,8 +183,8 @@ impl Notifiers {
         }
     }
 
-    /// Takes the latest word on alerts, so that what ended before anyone could be told is told as ended, also by
-    /// integrations that do not hear of ends otherwise.
+    /// Takes the latest word on alerts, so that what ended before an integration could be told is told as both in one message,
+    /// also to those that do not hear of ends otherwise.
     pub fn announced(&self, alerts: &[Arc<Announced>]) {
         for alert in alerts.iter().filter(|alert| !alert.is_firing()) {
             for outbox in &self.outboxes {

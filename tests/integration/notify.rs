@@ -230,30 +230,35 @@ async fn one_receiver_does_not_delay_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_ended_while_the_receiver_was_down_is_told_once_as_both() {
-    let barrier = Arc::new(Barrier::new(2));
-    let server = Faulty::start(vec![unavailable(&barrier)]);
-    let notifiers = start(&format!(
-        "receivers: [{{name: team, webhook_configs: [{{url: 'http://{}/', send_resolved: false}}]}}]",
-        server.address()
-    ));
-    let firing = alert("detect");
-    notifiers.send(vec![notification("1", "team", vec![firing.clone()])]);
-    server.wait_requests(1);
-    notifiers.announced(&[Arc::new(ended(&firing))]);
-    barrier.wait();
-    let requests = server.wait_requests(2);
-    assert_eq!(requests[0].json["status"], "firing");
-    assert_eq!(requests[1].json["status"], "resolved");
-    assert_eq!(
-        requests[1].json["alerts"][0]["startsAt"],
-        requests[0].json["alerts"][0]["startsAt"]
-    );
-    assert_ne!(
-        requests[1].json["alerts"][0]["endsAt"],
-        requests[0].json["alerts"][0]["endsAt"]
-    );
-    notifiers.drain(Duration::from_secs(10)).await;
-    assert_eq!(server.requests().len(), 2);
+    for send_resolved in [true, false] {
+        let barrier = Arc::new(Barrier::new(2));
+        let server = Faulty::start(vec![unavailable(&barrier)]);
+        let notifiers = start(&format!(
+            "receivers: [{{name: team, webhook_configs: [{{url: 'http://{}/', send_resolved: {send_resolved}}}]}}]",
+            server.address()
+        ));
+        let firing = alert("detect");
+        notifiers.send(vec![notification("1", "team", vec![firing.clone()])]);
+        server.wait_requests(1);
+        let ended = ended(&firing);
+        notifiers.announced(&[Arc::new(ended.clone())]);
+        barrier.wait();
+        let requests = server.wait_requests(2);
+        let (first, second) = (&requests[0].json, &requests[1].json);
+        assert_eq!(
+            (&first["status"], &second["status"]),
+            (&json!("firing"), &json!("resolved"))
+        );
+        let (first, second) = (&first["alerts"][0], &second["alerts"][0]);
+        assert_eq!(second["startsAt"], first["startsAt"]);
+        assert_eq!(second["endsAt"], valid(&ended).1.to_string());
+        // The engine's own word of the end, where it gives one, is no news any more.
+        if send_resolved {
+            notifiers.send(vec![notification("2", "team", vec![ended])]);
+        }
+        notifiers.drain(Duration::from_secs(10)).await;
+        assert_eq!(server.requests().len(), 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

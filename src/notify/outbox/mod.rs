@@ -37,7 +37,6 @@ pub struct Deliveries {
 pub(super) struct Outbox {
     pub(super) receiver: String,
     pub(super) integration: usize,
-    send_resolved: bool,
     notifier: Notifier,
     state: Mutex<State>,
     wake: Notify,
@@ -59,16 +58,10 @@ pub(super) struct Ending {
 }
 
 impl Outbox {
-    pub(super) fn new(
-        receiver: &str,
-        integration: usize,
-        send_resolved: bool,
-        notifier: Notifier,
-    ) -> Self {
+    pub(super) fn new(receiver: &str, integration: usize, notifier: Notifier) -> Self {
         Self {
             receiver: receiver.to_owned(),
             integration,
-            send_resolved,
             notifier,
             state: Mutex::new(State {
                 queue: Queue::new(CAPACITY),
@@ -102,10 +95,7 @@ impl Outbox {
 
     /// Takes word that an alert has ended.
     pub(super) fn ended(&self, alert: &Arc<Announced>) {
-        // Others are told of every end in a notification of its own.
-        if !self.send_resolved {
-            self.lock().queue.ended(alert);
-        }
+        self.lock().queue.ended(alert);
     }
 
     /// Delivers until told to end.
@@ -157,7 +147,7 @@ impl Outbox {
         state.counts.attempt_seconds += now.steady.saturating_sub(begin.steady).as_secs_f64();
         let error = match result {
             Ok(()) => {
-                state.queue.delivered(notification, now);
+                state.queue.delivered();
                 state.counts.delivered += 1;
                 info!(
                     receiver = self.receiver,

@@ -11,6 +11,8 @@ use crate::engine::time::{Now, Timestamp};
 
 /// A notification is given up this long after its first attempt.
 const GIVE_UP: Duration = Duration::from_secs(3_600);
+/// So long is remembered that an end has been told.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The notifications of one integration that are not delivered yet.
 #[derive(Debug)]
@@ -18,8 +20,8 @@ pub(super) struct Queue {
     capacity: usize,
     waiting: VecDeque<Entry>,
     sending: Option<Entry>,
-    /// Ends that were told together with their beginning, so that they are not told again.
-    told_ends: HashMap<u64, Timestamp>,
+    /// Ends that are told together with their beginning, by group and alert, so that they are not told again.
+    told_ends: HashMap<(String, u64), Timestamp>,
     draining: bool,
 }
 
@@ -30,6 +32,8 @@ struct Entry {
     first_attempt: Option<Duration>,
     /// On the steady clock; `None` once a draining queue has tried it for the last time.
     due: Option<Duration>,
+    /// Ends of alerts that it tells together with their beginning.
+    ends: Vec<(u64, Timestamp)>,
 }
 
 /// What to do now.
@@ -75,13 +79,13 @@ impl Queue {
         mut notification: Notification,
         now: Now,
     ) -> Option<Arc<Notification>> {
-        notification.alerts.retain(|alert| {
-            let told = self.told_ends.get(&alert.fingerprint);
-            alert.ended.is_none_or(|(end, _)| told != Some(&end))
-        });
-        for alert in notification.alerts.iter().filter(|alert| alert.is_firing()) {
-            self.told_ends.remove(&alert.fingerprint);
-        }
+        let key = |alert: &Announced| (notification.group_key.clone(), alert.fingerprint);
+        let news = |alert: &Arc<Announced>| match alert.ended {
+            Some((end, _)) => self.told_ends.get(&key(alert)) != Some(&end),
+            None => true,
+        };
+        let alerts = notification.alerts.iter().filter(|alert| news(alert));
+        notification.alerts = alerts.cloned().collect();
         if notification.alerts.is_empty() {
             return None;
         }
@@ -92,38 +96,38 @@ impl Queue {
             entry.first_attempt = None;
             return None;
         }
-        let dropped = if self.len() >= self.capacity {
-            self.waiting.pop_front().map(|entry| entry.notification)
-        } else {
-            None
-        };
+        let full = self.len() >= self.capacity;
+        let dropped = full.then(|| self.waiting.pop_front()).flatten();
+        let dropped = dropped.map(|entry| entry.notification);
+        if let Some(dropped) = &dropped {
+            self.forget_ends(dropped);
+        }
         self.waiting.push_back(Entry {
             notification: Arc::new(notification),
             attempts: 0,
             first_attempt: None,
             due: Some(now.steady),
+            ends: Vec::new(),
         });
         dropped
     }
 
-    /// Takes word that an alert has ended: where it was never told as firing, it is now told as both.
+    /// Takes word that an alert has ended: where it was never told as firing, it is now told as both, once.
     ///
     /// Receivers with `send_resolved: false` hear of an end only in this way.
     pub(super) fn ended(&mut self, alert: &Arc<Announced>) {
+        let Some((end, _)) = alert.ended else { return };
         for entry in self.waiting.iter_mut().chain(&mut self.sending) {
             let held = |held: &Arc<Announced>| {
-                held.fingerprint == alert.fingerprint
-                    && held.is_firing()
-                    && held.starts_at <= alert.starts_at
+                let same = held.fingerprint == alert.fingerprint;
+                same && held.is_firing() && held.starts_at <= end
             };
             if !entry.notification.alerts.iter().any(held) {
                 continue;
             }
             let mut notification = Notification::clone(&entry.notification);
-            for place in &mut notification.alerts {
-                if held(place) {
-                    *place = alert.clone();
-                }
+            for place in notification.alerts.iter_mut().filter(|place| held(place)) {
+                *place = alert.clone();
             }
             // Firing ones first, as everywhere.
             notification.alerts.sort_by_key(|alert| !alert.is_firing());
@@ -132,6 +136,15 @@ impl Queue {
                 notification.id = derived_id(&notification.id, alert);
             }
             entry.notification = Arc::new(notification);
+            entry.ends.push((alert.fingerprint, end));
+        }
+    }
+
+    /// Makes ends that nobody gets to know news again.
+    fn forget_ends(&mut self, dead: &Notification) {
+        for alert in &dead.alerts {
+            let key = (dead.group_key.clone(), alert.fingerprint);
+            self.told_ends.remove(&key);
         }
     }
 
@@ -158,21 +171,19 @@ impl Queue {
         };
         entry.first_attempt.get_or_insert(now.steady);
         let notification = entry.notification.clone();
+        // The engine tells of an end within a few group intervals, which a day is long enough for.
+        self.told_ends.retain(|_, end| now.wall.since(*end) < DAY);
+        for (fingerprint, end) in &entry.ends {
+            let key = (notification.group_key.clone(), *fingerprint);
+            self.told_ends.insert(key, *end);
+        }
         self.sending = Some(entry);
         Step::Send(notification)
     }
 
-    /// Notes that `sent`, what [`Queue::next`] handed out, is delivered.
-    pub(super) fn delivered(&mut self, sent: &Notification, now: Now) {
+    /// Notes that what [`Queue::next`] handed out is delivered.
+    pub(super) fn delivered(&mut self) {
         self.sending = None;
-        let told = sent
-            .alerts
-            .iter()
-            .filter_map(|alert| Some((alert.fingerprint, alert.ended?.0)));
-        self.told_ends.extend(told);
-        // The engine tells of an end within a few group intervals; a day is long enough for every one of them.
-        let day = Duration::from_secs(86_400);
-        self.told_ends.retain(|_, end| now.wall.since(*end) < day);
     }
 
     /// Decides what becomes of what was sent, and returns it as it stands now.
@@ -187,6 +198,7 @@ impl Queue {
         entry.attempts = entry.attempts.saturating_add(1);
         let give_up_at = entry.first_attempt.unwrap_or(now.steady) + GIVE_UP;
         if !error.is_transient() || now.steady >= give_up_at {
+            self.forget_ends(&notification);
             return Some((notification, Fate::GivenUp));
         }
         let wait =
@@ -199,6 +211,7 @@ impl Queue {
         if let Some(newer) = self.waiting.iter_mut().find(same_group) {
             let news = Notification::clone(&newer.notification);
             newer.notification = Arc::new(join(&notification, news, now));
+            newer.ends.extend(entry.ends);
             if !self.draining {
                 newer.attempts = entry.attempts;
                 newer.due = entry.due;
