@@ -338,3 +338,98 @@ impl Driver {
         self.notifiers.alertmanagers(&effects.to_alertmanager);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::measurement::{Draft, Measurement};
+    use crate::engine::series::FieldFault;
+    use crate::engine::store::StoreSettings;
+    use crate::notify::NotifySettings;
+
+    fn driver(settings: Settings, queue: usize) -> (Driver, EngineHandle) {
+        let clock = Clock::start();
+        let shutdown = CancellationToken::new();
+        let notifiers = Notifiers::start(&NotifySettings::default(), clock, &shutdown).unwrap();
+        let engine = Engine::new(settings, clock.now());
+        Driver::new(engine, clock, Arc::new(notifiers), queue)
+    }
+
+    fn batch(operations: usize) -> Batch {
+        let record = |n: usize| -> Result<Measurement, FieldFault> {
+            Measurement::new(Draft {
+                operation: &format!("op{n}"),
+                duration_seconds: Some(1.0),
+                ..Draft::default()
+            })
+        };
+        Batch {
+            origin: None,
+            records: (0..operations).map(record).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_counts_and_takes_nothing() {
+        let (driver, handle) = driver(Settings::default(), 1);
+        let waiting = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.ingest(batch(1)).await }
+        });
+        while handle.queue().0 == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(handle.ingest(batch(1)).await, Err(Refused::QueueFull));
+        assert_eq!(handle.refused().queue_full.load(Ordering::Relaxed), 1);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(driver.run(stop.clone()));
+        assert_eq!(waiting.await.unwrap().unwrap().accepted, 1);
+        let taken = handle.read(|engine, _| engine.ingest_counts().accepted);
+        assert_eq!(taken.await, Ok(1));
+        stop.cancel();
+        running.await.unwrap();
+        assert_eq!(handle.ingest(batch(1)).await, Err(Refused::Stopping));
+    }
+
+    #[tokio::test]
+    async fn beyond_the_memory_cap_senders_are_told_to_come_back() {
+        let settings = Settings {
+            store: StoreSettings {
+                max_memory: 100_000,
+                ..StoreSettings::default()
+            },
+            ..Settings::default()
+        };
+        let (driver, handle) = driver(settings, 8);
+        let stop = CancellationToken::new();
+        tokio::spawn(driver.run(stop.clone()));
+        // Enough series to pass the cap, and enough measurements for the store to notice.
+        assert!(handle.ingest(batch(1_000)).await.is_ok());
+        for _ in 0..4 {
+            let _ = handle.ingest(batch(1_000)).await;
+        }
+        assert_eq!(handle.ingest(batch(1)).await, Err(Refused::MemoryFull));
+        assert!(handle.refused().memory_full.load(Ordering::Relaxed) > 0);
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_at_shutdown_is_still_taken_in_and_answered() {
+        let (driver, handle) = driver(Settings::default(), 8);
+        let waiting: Vec<_> = (0..8)
+            .map(|_| {
+                let handle = handle.clone();
+                tokio::spawn(async move { handle.ingest(batch(1)).await })
+            })
+            .collect();
+        while handle.queue().0 < 8 {
+            tokio::task::yield_now().await;
+        }
+        let stop = CancellationToken::new();
+        stop.cancel();
+        driver.run(stop).await;
+        for answer in waiting {
+            assert_eq!(answer.await.unwrap().unwrap().accepted, 1);
+        }
+    }
+}

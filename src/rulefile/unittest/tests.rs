@@ -31,10 +31,10 @@ fn compare(name: &str) {
 #[test]
 fn the_behaviour_cases_pass() {
     let files = matching(&data("cases"), "case_??.yaml").unwrap();
-    assert!(files.len() >= 8);
+    assert_eq!(files.len(), 10, "cases 1 to 10");
     let report = run(&files);
     assert!(report.is_good(), "{}", said(&report));
-    assert_eq!(report.passed(), 9);
+    assert_eq!(report.passed(), 11);
 }
 
 #[test]
