@@ -17,4 +17,5 @@ mod house;
 mod notify;
 mod operations;
 mod peers;
+mod readme;
 mod sidecar;

@@ -1,0 +1,28 @@
+//! What the README shows works as it stands there.
+
+use crate::sidecar::{Folder, run};
+
+#[test]
+fn the_examples_of_the_readme_are_good() {
+    let readme = include_str!("../../README.md");
+    let blocks: Vec<&str> = readme
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    let [config, rules, tests] = blocks[..] else {
+        panic!("{} YAML blocks in the README", blocks.len());
+    };
+    let folder = Folder::new();
+    let password = folder.write("password", "secret\n");
+    let config = config.replace("/run/secrets/smtp", password.to_str().unwrap());
+    folder.write("opwatch.yaml", &config);
+    folder.write("rules.yaml", rules);
+    folder.write("test.yaml", tests);
+    let (code, said, errors) = run(&folder, &["check"]);
+    assert_eq!(code, Some(0), "{said}{errors}");
+    assert!(said.contains("0 faults, 0 warnings"), "{said}");
+    let (code, said, errors) = run(&folder, &["test", "test.yaml"]);
+    assert_eq!(code, Some(0), "{said}{errors}");
+    assert!(said.contains("1 passed, 0 failed"), "{said}");
+}
