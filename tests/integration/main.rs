@@ -11,10 +11,12 @@
 )]
 
 mod bad_input;
+mod beside_prometheus;
 mod exposition;
 mod faulty;
 mod house;
 mod notify;
 mod operations;
+mod oracle;
 mod peers;
 mod sidecar;
