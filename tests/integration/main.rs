@@ -11,11 +11,13 @@
 )]
 
 mod bad_input;
+mod beside_prometheus;
 mod exposition;
 mod faulty;
 mod house;
 mod notify;
 mod operations;
+mod oracle;
 mod peers;
 mod readme;
 mod sidecar;

@@ -206,7 +206,8 @@ fn spawn(mut command: Command, folder: &Folder, name: &str) -> Option<Child> {
     }
 }
 
-fn missing<T>(name: &str, why: &str) -> Option<T> {
+/// Says that a peer is not there; fails where peers are required.
+pub fn missing<T>(name: &str, why: &str) -> Option<T> {
     let required = std::env::var("OPWATCH_TEST_PEERS").is_ok_and(|value| value == "required");
     assert!(!required, "{name} is required: {why}");
     println!("skipped, {name} is not there: {why}");
