@@ -34,10 +34,15 @@ impl Distribution {
         self.sketch.merge_packed(packed);
     }
 
+    /// All values, where none of them came from a sketch.
+    pub fn exact(&self) -> Option<&[f64]> {
+        (self.sketch.count() == 0).then_some(&self.exact)
+    }
+
     /// The `q`-quantile: exact as long as no value came from a sketch.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        if self.sketch.count() == 0 {
-            let mut sorted = self.exact.clone();
+        if let Some(values) = self.exact() {
+            let mut sorted = values.to_vec();
             sorted.sort_by(f64::total_cmp);
             return stats::linear(&sorted, q);
         }

@@ -6,7 +6,7 @@ use super::distribution::Distribution;
 use super::measurement::count;
 use super::metric::Stat;
 use super::sample::Sample;
-use super::stats::Moments;
+use super::stats::{self, Moments};
 
 /// How far back a window reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +55,11 @@ impl Window {
             Stat::Last => self.last.map(|reading| reading.value),
             Stat::Sum => Some(self.moments.sum()),
             Stat::Count => Some(count(self.count())),
-            Stat::StdDev => self.moments.std_dev(),
+            // Two passes over the values themselves, where they are at hand, are the more accurate way.
+            Stat::StdDev => match self.distribution.exact() {
+                Some(values) if !values.is_empty() => stats::std_dev(values),
+                _ => self.moments.std_dev(),
+            },
             Stat::PerSecond => {
                 let seconds = self.covered.as_secs_f64();
                 (seconds > 0.0).then(|| count(self.count()) / seconds)

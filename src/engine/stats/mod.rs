@@ -5,4 +5,4 @@ mod quantile;
 
 pub use moments::{Moments, Sum};
 pub(crate) use quantile::{between, ranks};
-pub use quantile::{linear, mean, std_dev};
+pub use quantile::{linear, std_dev};

@@ -1,4 +1,4 @@
-//! Exact statistics of a few values: quantiles by linear interpolation, mean, spread.
+//! Exact statistics of a few values: quantiles by linear interpolation, and spread.
 
 use statrs::statistics::Statistics;
 
@@ -36,11 +36,6 @@ pub(crate) fn between(low: f64, high: f64, fraction: f64) -> f64 {
     }
 }
 
-/// Mean of the values.
-pub fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.mean())
-}
-
 /// Sample standard deviation (n − 1) of the values; `None` under two.
 pub fn std_dev(values: &[f64]) -> Option<f64> {
     (values.len() > 1).then(|| values.std_dev())
@@ -71,9 +66,8 @@ mod tests {
     }
 
     #[test]
-    fn mean_and_spread_of_too_few_values_are_undefined() {
-        assert_eq!((mean(&[]), std_dev(&[1.0])), (None, None));
-        assert_eq!(mean(&[1.0, 2.0]), Some(1.5));
+    fn the_spread_of_too_few_values_is_undefined() {
+        assert_eq!((std_dev(&[]), std_dev(&[1.0])), (None, None));
         assert_eq!(std_dev(&[1.0, 3.0]), Some(2f64.sqrt()));
     }
 }
