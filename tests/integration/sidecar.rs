@@ -224,8 +224,10 @@ impl Sidecar {
 
     /// Ends it as an orchestrator would, and waits for it.
     pub fn terminate(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        // The shell's own `kill`: not every system has it as a program.
+        let command = format!("kill -TERM {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &command]).status();
+        assert!(sent.unwrap().success());
         self.child.wait().unwrap().code()
     }
 }
