@@ -363,6 +363,25 @@ fn a_reload_keeps_the_state_of_equal_rules_and_ends_the_alerts_of_others() {
 }
 
 #[test]
+fn a_hold_of_whole_intervals_does_not_depend_on_how_punctual_evaluations_are() {
+    let late = |seconds: u64, millis: u64| {
+        Now::invented(at(seconds).steady + Duration::from_millis(millis))
+    };
+    let mut rule = rule();
+    rule.hold.hold = Duration::from_secs(20);
+    let mut engine = engine(rule);
+    measure(&mut engine, "op", 15.0, at(0));
+    for (now, expected) in [
+        (late(0, 7), Some(alert::Change::Started)),
+        (late(10, 900), None),
+        (late(20, 1), Some(alert::Change::Fired)),
+    ] {
+        let effects = tick(&mut engine, now);
+        assert_eq!(effects.changes.first().map(|c| c.change), expected);
+    }
+}
+
+#[test]
 fn pausing_stops_judging_and_counts_for_no_clock() {
     let mut rule = rule();
     rule.hold.hold = Duration::from_secs(20);
