@@ -322,6 +322,12 @@ impl Engine {
 
     fn scope_of(&self, due: Due, now: Now) -> Option<Scope> {
         let group = self.groups.get(due.group)?;
+        // Alerts count time from one scheduled evaluation to the next: by the clock, an evaluation a
+        // millisecond less late than the one before would keep `for` waiting for a whole interval more.
+        let now = Now {
+            wall: now.wall,
+            steady: group.scheduled(now),
+        };
         Some(self.scope(now, group.interval))
     }
 

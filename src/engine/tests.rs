@@ -181,6 +181,38 @@ fn labels_are_rendered_once_and_annotations_at_every_evaluation() {
 }
 
 #[test]
+fn an_alert_is_shown_with_the_fingerprint_by_which_others_know_it() {
+    let mut engine = engine(rule());
+    let external = External {
+        labels: [("cluster", "eu"), ("team", "other")].into_iter().collect(),
+        ..External::default()
+    };
+    let groups = vec![RuleGroup {
+        file: "rules.yaml".into(),
+        name: "group".into(),
+        interval: Duration::from_secs(10),
+        limit: 0,
+        rules: vec![rule()],
+    }];
+    let settings = Settings {
+        groups,
+        external,
+        ..Settings::default()
+    };
+    engine.reconfigure(settings, at(0));
+    measure(&mut engine, "op", 15.0, at(0));
+    let effects = tick(&mut engine, at(0));
+    let announced = &effects.announced[0];
+    assert_eq!(
+        announced.labels.to_string(),
+        r#"{alertname="Slow", cluster="eu", operation="op", severity="medium", team="op-team"}"#
+    );
+    assert_eq!(announced.fingerprint, announced.labels.fingerprint());
+    let shown = engine.groups()[0].rules[0].alerts().next().unwrap();
+    assert_eq!(shown.fingerprint, announced.fingerprint);
+}
+
+#[test]
 fn case_6_a_thousand_offending_measurements_are_one_alert() {
     let mut engine = engine(rule());
     for second in 0..100 {
@@ -328,6 +360,25 @@ fn a_reload_keeps_the_state_of_equal_rules_and_ends_the_alerts_of_others() {
     assert_eq!(told(&effects), words(&[("medium", false)]));
     assert_eq!(effects.announced[0].ended.unwrap().1, EndReason::Gone);
     assert_eq!(alert(&engine), None);
+}
+
+#[test]
+fn a_hold_of_whole_intervals_does_not_depend_on_how_punctual_evaluations_are() {
+    let late = |seconds: u64, millis: u64| {
+        Now::invented(at(seconds).steady + Duration::from_millis(millis))
+    };
+    let mut rule = rule();
+    rule.hold.hold = Duration::from_secs(20);
+    let mut engine = engine(rule);
+    measure(&mut engine, "op", 15.0, at(0));
+    for (now, expected) in [
+        (late(0, 7), Some(alert::Change::Started)),
+        (late(10, 900), None),
+        (late(20, 1), Some(alert::Change::Fired)),
+    ] {
+        let effects = tick(&mut engine, now);
+        assert_eq!(effects.changes.first().map(|c| c.change), expected);
+    }
 }
 
 #[test]

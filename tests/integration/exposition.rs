@@ -410,7 +410,7 @@ fn check_golden(file: &str, found: &str) {
 }
 
 /// The samples of a page by name and labels, `le` as the number it is. A sample that occurs twice fails.
-fn samples(page: &str) -> BTreeMap<(String, BTreeMap<String, String>), f64> {
+pub fn samples(page: &str) -> BTreeMap<(String, BTreeMap<String, String>), f64> {
     let mut found = BTreeMap::new();
     for line in page.lines().filter(|line| !line.starts_with('#')) {
         let (identity, value) = line.rsplit_once(' ').unwrap();

@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod beside_prometheus;
+mod end_to_end;
 mod exposition;
 mod faulty;
 mod house;

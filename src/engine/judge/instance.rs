@@ -42,7 +42,7 @@ pub enum Told {
 pub struct Tracked {
     /// Its identity, rendered once: labels may not depend on the value.
     pub labels: Labels,
-    /// Alertmanager's fingerprint of the labels.
+    /// Alertmanager's fingerprint of the labels with the external ones, by which others know it.
     pub fingerprint: u64,
     /// The level it belongs to; `None` for the alert that says data is missing.
     pub level: Option<Level>,
@@ -81,7 +81,7 @@ impl Instance {
         let tracked = |level: Option<Level>| {
             let labels = alert_labels(rule, labels, level, external);
             Tracked {
-                fingerprint: labels.fingerprint(),
+                fingerprint: leaving(&labels, external).fingerprint(),
                 labels,
                 level,
                 state: AlertState::Inactive,
@@ -284,20 +284,14 @@ impl Tracked {
         ended: Option<(Timestamp, EndReason)>,
     ) -> Announced {
         let need = rule.condition.need();
-        let mut labels = self.labels.clone();
-        for (name, value) in external.labels.iter() {
-            if labels.get(name).is_empty() {
-                labels.set(name, value);
-            }
-        }
         let starts_at = match self.state {
             AlertState::Firing { fired_at, .. } | AlertState::Resolved { fired_at, .. } => fired_at,
             AlertState::Pending { active_at, .. } => active_at,
             AlertState::Inactive => ended.map_or_else(Timestamp::default, |(at, _)| at),
         };
         Announced {
-            fingerprint: labels.fingerprint(),
-            labels,
+            fingerprint: self.fingerprint,
+            labels: leaving(&self.labels, external),
             annotations: self.annotations.clone(),
             starts_at,
             ended,
@@ -378,6 +372,17 @@ fn alert_labels(
         }
     }
     labels.set("alertname", rule.name.as_str());
+    labels
+}
+
+/// The labels with which an alert leaves: the external ones are added where it has none of their name.
+fn leaving(labels: &Labels, external: &External) -> Labels {
+    let mut labels = labels.clone();
+    for (name, value) in external.labels.iter() {
+        if labels.get(name).is_empty() {
+            labels.set(name, value);
+        }
+    }
     labels
 }
 

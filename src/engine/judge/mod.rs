@@ -150,6 +150,11 @@ impl GroupState {
         }
     }
 
+    /// When the evaluation that has begun was due, on the steady clock.
+    pub fn scheduled(&self, now: Now) -> Duration {
+        self.due.saturating_sub(self.interval).min(now.steady)
+    }
+
     /// Moves the next evaluation past `now` without counting those between as missed.
     pub fn skip_to(&mut self, now: Now) {
         while self.due < now.steady {
