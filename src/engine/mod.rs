@@ -148,7 +148,7 @@ impl Engine {
         self.store.set_settings(settings.store);
         // What alerts share is part of their identity, so a change of it starts all of them anew.
         let same_identity = self.external.labels == settings.external.labels;
-        self.external = Arc::new(settings.external);
+        let external_before = std::mem::replace(&mut self.external, Arc::new(settings.external));
         self.resend_delay = settings.resend_delay;
         self.send_levels = settings.send_levels;
         let mut old = std::mem::take(&mut self.groups);
@@ -164,14 +164,16 @@ impl Engine {
         }
         let mut effects = Effects::default();
         for mut group in old {
-            let scope = self.scope(now, group.interval);
+            let scope = Scope {
+                // What ends was told with the labels of before, so its end is told with them as well.
+                external: external_before.clone(),
+                ..self.scope(now, group.interval)
+            };
             for rule in &mut group.rules {
                 rule.abandon(&scope, &mut effects);
             }
         }
-        for announced in &effects.announced {
-            self.dispatcher.update(announced, now);
-        }
+        self.note(&effects, now);
         self.dispatcher
             .replace(settings.route, settings.receivers, now);
         effects

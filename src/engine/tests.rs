@@ -60,17 +60,20 @@ fn rule() -> Rule {
     }
 }
 
-fn engine(rule: Rule) -> Engine {
-    let group = RuleGroup {
+fn group(rule: Rule) -> RuleGroup {
+    RuleGroup {
         file: "rules.yaml".into(),
         name: "group".into(),
         interval: Duration::from_secs(10),
         limit: 0,
         rules: vec![rule],
-    };
+    }
+}
+
+fn engine(rule: Rule) -> Engine {
     Engine::new(
         Settings {
-            groups: vec![group],
+            groups: vec![group(rule)],
             ..Settings::default()
         },
         at(0),
@@ -382,6 +385,46 @@ fn a_hold_of_whole_intervals_does_not_depend_on_how_punctual_evaluations_are() {
 }
 
 #[test]
+fn a_reload_that_changes_external_labels_ends_alerts_under_the_labels_they_were_told_with() {
+    let route = Route {
+        key: "{}".into(),
+        receiver: "team".into(),
+        group_by: dispatch::GroupBy::Labels(Vec::new()),
+        timing: dispatch::Timing::default(),
+        matchers: Selector::default(),
+        go_on: false,
+        routes: Vec::new(),
+    };
+    let settings = |cluster: &str| Settings {
+        groups: vec![group(rule())],
+        external: External {
+            labels: [("cluster", cluster)].into_iter().collect(),
+            url: String::new(),
+        },
+        route: Some(route.clone()),
+        receivers: vec![Receiver {
+            name: "team".into(),
+            integrations: vec![dispatch::Integration {
+                send_resolved: true,
+            }],
+        }],
+        ..Settings::default()
+    };
+    let mut engine = Engine::new(settings("a"), at(0));
+    measure(&mut engine, "op", 15.0, at(0));
+    let began = tick(&mut engine, at(0)).announced.remove(0);
+    assert_eq!(engine.flush(at(30)).len(), 1);
+    let effects = engine.reconfigure(settings("b"), at(40));
+    assert_eq!(effects.announced[0].labels, began.labels);
+    assert!(!effects.announced[0].is_firing());
+    let last = engine.history().next_back().unwrap();
+    assert_eq!(last.change, alert::Change::Resolved(EndReason::Gone));
+    let told = engine.flush(at(340));
+    assert_eq!(told[0].status(), "resolved");
+    assert_eq!(engine.next_due(), Some(at(40).steady));
+}
+
+#[test]
 fn pausing_stops_judging_and_counts_for_no_clock() {
     let mut rule = rule();
     rule.hold.hold = Duration::from_secs(20);
@@ -506,4 +549,22 @@ fn evaluations_come_once_an_interval_on_its_grid_and_missed_ones_are_counted() {
     assert_eq!(engine.due(at(45)).len(), 1);
     assert_eq!(engine.groups()[0].missed, 2);
     assert_eq!(engine.next_due(), Some(at(50).steady));
+}
+
+#[test]
+fn a_stop_of_years_costs_no_time_and_keeps_the_grid() {
+    let year = Duration::from_secs(365 * 24 * 3_600);
+    for interval in [Duration::from_millis(1), Duration::from_secs(10)] {
+        let mut engine = engine(rule());
+        engine.groups[0].interval = interval;
+        engine.due(at(0));
+        engine.due(at(year.as_secs()));
+        let group = &engine.groups()[0];
+        let due = group.due - at(0).steady;
+        assert!(due > year && due <= year + interval, "{due:?}");
+        assert_eq!(due.as_nanos() % interval.as_nanos(), 0);
+        engine.pause(at(year.as_secs()));
+        engine.resume(at(2 * year.as_secs()));
+        assert!(engine.groups()[0].due >= at(2 * year.as_secs()).steady);
+    }
 }

@@ -143,11 +143,9 @@ impl GroupState {
     pub fn begin(&mut self, now: Now) {
         self.evaluated_at = Some(now.wall);
         self.iterations += 1;
-        self.due += self.interval;
-        while self.due <= now.steady {
-            self.due += self.interval;
-            self.missed += 1;
-        }
+        let (missed, rest) = self.late(now);
+        self.missed += missed;
+        self.due = now.steady.saturating_sub(rest) + self.interval;
     }
 
     /// When the evaluation that has begun was due, on the steady clock.
@@ -157,9 +155,21 @@ impl GroupState {
 
     /// Moves the next evaluation past `now` without counting those between as missed.
     pub fn skip_to(&mut self, now: Now) {
-        while self.due < now.steady {
-            self.due += self.interval;
+        let (_, rest) = self.late(now);
+        if self.due < now.steady {
+            let last = now.steady.saturating_sub(rest);
+            self.due = last + if rest.is_zero() { rest } else { self.interval };
         }
+    }
+
+    /// How late `now` is for the next evaluation: whole intervals and the rest. Computed, not counted,
+    /// because after a long stop there may be very many.
+    fn late(&self, now: Now) -> (u64, Duration) {
+        let late = now.steady.saturating_sub(self.due).as_nanos();
+        let interval = self.interval.as_nanos().max(1);
+        let part = |nanos: u128| u64::try_from(nanos).unwrap_or(u64::MAX);
+        let rest = Duration::from_nanos(part(late % interval));
+        (part(late / interval), rest)
     }
 
     /// Takes over state from the group that this one replaces: of rules whose definition is the same.
