@@ -19,6 +19,8 @@ use crate::storage::Storage;
 
 /// Batches that may be committed together.
 const MAX_GROUP: usize = 64;
+/// Time moves on in the store at least this often, also where nothing is due for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Readers that may wait at once.
 const READ_LANE: usize = 256;
 
@@ -216,23 +218,32 @@ impl Driver {
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
             let due = self.engine.next_due();
-            let wait = due.map_or(Duration::from_secs(1), |due| self.clock.until(due));
+            let wait = due.map_or(LONGEST_WAIT, |due| self.clock.until(due).min(LONGEST_WAIT));
+            // A timer is never ready at once, so that without this a flood elsewhere would starve it.
+            let due = async {
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+            };
+            // Not biased: of all that is ready any may be next, so nothing can starve the others.
             tokio::select! {
-                biased;
                 () = shutdown.cancelled() => break,
                 Some(control) = self.controls.recv() => self.control(control),
                 Some(read) = self.reads.recv() => read(&self.engine, self.clock.now()),
                 group = self.storage.committed() => self.apply(group),
-                () = tokio::time::sleep(wait) => self.tick().await,
+                () = due => self.tick().await,
                 Some(request) = self.requests.recv(), if self.has_room() => self.gather(request),
             }
         }
         self.requests.close();
-        while let Some(request) = self.requests.recv().await {
-            self.gather(request);
+        loop {
             while self.storage.is_busy() {
                 let group = self.storage.committed().await;
                 self.apply(group);
+            }
+            match self.requests.recv().await {
+                Some(request) => self.gather(request),
+                None => return,
             }
         }
     }
@@ -299,8 +310,8 @@ impl Driver {
         let _ = done.send(());
     }
 
-    /// Judges every rule that is due, then tells who is to be told. Between two rules, readers and
-    /// commits have their turn, so that a long round of judging delays nobody.
+    /// Judges every rule that is due, then tells who is to be told. Between two rules, readers,
+    /// measurements and commits have their turn, so that a long round of judging delays nobody.
     async fn tick(&mut self) {
         let now = self.clock.now();
         for due in self.engine.due(now) {
@@ -310,8 +321,16 @@ impl Driver {
             let took = self.clock.now().steady.saturating_sub(begun);
             self.engine.note_duration(due, took);
             self.pass_on(&effects);
-            while let Ok(read) = self.reads.try_recv() {
-                read(&self.engine, self.clock.now());
+            // No more than wait now: those that come meanwhile have their turn after the next rule.
+            for _ in 0..self.reads.len() {
+                if let Ok(read) = self.reads.try_recv() {
+                    read(&self.engine, self.clock.now());
+                }
+            }
+            if self.has_room()
+                && let Ok(request) = self.requests.try_recv()
+            {
+                self.gather(request);
             }
             if self.storage.is_busy() {
                 let group = self.storage.committed().await;
@@ -343,6 +362,7 @@ impl Driver {
 mod tests {
     use super::*;
     use crate::engine::measurement::{Draft, Measurement};
+    use crate::engine::rule::RuleGroup;
     use crate::engine::series::FieldFault;
     use crate::engine::store::StoreSettings;
     use crate::notify::NotifySettings;
@@ -431,5 +451,60 @@ mod tests {
         for answer in waiting {
             assert_eq!(answer.await.unwrap().unwrap().accepted, 1);
         }
+    }
+
+    /// A group without rules that is judged every millisecond.
+    fn judging_often() -> Settings {
+        let group = RuleGroup {
+            file: "rules.yaml".into(),
+            name: "group".into(),
+            interval: Duration::from_millis(1),
+            limit: 0,
+            rules: Vec::new(),
+        };
+        Settings {
+            groups: vec![group],
+            ..Settings::default()
+        }
+    }
+
+    /// A read that comes again until the group has been judged a few times.
+    fn again(reads: mpsc::Sender<Read>, done: oneshot::Sender<()>) -> Read {
+        Box::new(move |engine, _| {
+            if engine.groups()[0].iterations < 3 {
+                let next = again(reads.clone(), done);
+                assert!(reads.try_send(next).is_ok());
+            } else {
+                done.send(()).unwrap();
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn readers_that_never_end_do_not_keep_rules_from_being_judged() {
+        let shutdown = CancellationToken::new();
+        let (driver, handle) = driver(judging_often(), 4);
+        let (done, judged) = oneshot::channel();
+        let first = again(handle.reads.clone(), done);
+        assert!(handle.reads.try_send(first).is_ok());
+        let running = tokio::spawn(driver.run(shutdown.clone()));
+        let judged = tokio::time::timeout(Duration::from_secs(60), judged).await;
+        shutdown.cancel();
+        assert!(judged.is_ok());
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_being_committed_at_the_end_is_applied_and_answered() {
+        let shutdown = CancellationToken::new();
+        let (mut driver, _handle) = driver(judging_often(), 4);
+        let (reply, answer) = oneshot::channel();
+        driver.gather(Request {
+            batch: batch(1),
+            reply,
+        });
+        shutdown.cancel();
+        driver.run(shutdown).await;
+        assert_eq!(answer.await.unwrap().unwrap().accepted, 1);
     }
 }

@@ -44,6 +44,9 @@ pub enum StartError {
     /// A receiver cannot work as it is configured.
     #[error("cannot tell anyone: {}", list(.0))]
     Notifiers(Vec<SettingFault>),
+    /// The task that everything depends on has failed.
+    #[error("the engine's task failed: {0}")]
+    Engine(#[from] tokio::task::JoinError),
     /// The operating system refused something basic.
     #[error("{attempted}: {source}")]
     System {
@@ -128,7 +131,13 @@ impl App {
         let stop_driver = CancellationToken::new();
         let (driver, engine) = Driver::new(engine, clock, notifiers.clone(), config.limits.queue);
         let tasks = TaskTracker::new();
-        let driving = tokio::spawn(driver.run(stop_driver.clone()));
+        // Without its engine opwatch could only refuse everything: then it ends, so that it is started anew.
+        let without_engine = quit.clone().drop_guard();
+        let stop = stop_driver.clone();
+        let driving = tokio::spawn(async move {
+            let _end_all = without_engine;
+            driver.run(stop).await;
+        });
         let target = config
             .target
             .map(|target| sampler::watch(target.pid, target.interval, quit.clone()));
@@ -184,14 +193,12 @@ impl App {
         tasks.close();
         tasks.wait().await;
         stop_driver.cancel();
-        if let Err(error) = driving.await {
-            tracing::error!(%error, "the engine's task failed");
-        }
+        let driven = driving.await;
         let last = locked(&vitals.notifiers).clone();
         last.drain(GRACE).await;
         stop_notifiers.cancel();
         tracing::info!("stopped");
-        Ok(())
+        driven.map_err(StartError::from)
     }
 }
 

@@ -121,6 +121,14 @@ impl AlertState {
         matches!(self, Self::Pending { .. })
     }
 
+    /// When it began to fire, once it has.
+    pub fn fired_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Firing { fired_at, .. } | Self::Resolved { fired_at, .. } => Some(*fired_at),
+            Self::Inactive | Self::Pending { .. } => None,
+        }
+    }
+
     /// When its condition was first breached, while pending or firing.
     pub fn active_at(&self) -> Option<Timestamp> {
         match self {

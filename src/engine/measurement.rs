@@ -158,8 +158,12 @@ impl Measurement {
                 ),
             ));
         }
-        for (name, value) in &draft.quality {
+        for (index, (name, value)) in draft.quality.iter().enumerate() {
             check_score(name, *value)?;
+            // A row has one value a column; a second one would shift the column against its times.
+            if draft.quality.iter().take(index).any(|(n, _)| n == name) {
+                return Err(FieldFault::new(format!("quality.{name}"), "is given twice"));
+            }
         }
         let id_chars = draft.id.chars().count();
         if id_chars > MAX_ID_CHARS {
@@ -202,15 +206,17 @@ impl Measurement {
         })
     }
 
-    /// Samples per second, where both are known and the duration is not zero.
+    /// Samples per second, where both are known, the duration is not zero and the result is finite.
     pub fn throughput(&self) -> Option<f64> {
         let (samples, seconds) = (self.samples?, self.duration_seconds?);
-        (seconds > 0.0).then(|| count(samples) / seconds)
+        (seconds > 0.0)
+            .then(|| count(samples) / seconds)
+            .filter(|throughput| throughput.is_finite())
     }
 
-    /// CPU seconds the operation used, where its mean CPU and duration are known.
+    /// CPU seconds the operation used, where its mean CPU and duration are known and the result is finite.
     pub fn cpu_seconds(&self) -> Option<f64> {
-        Some(self.cpu_cores? * self.duration_seconds?)
+        Some(self.cpu_cores? * self.duration_seconds?).filter(|seconds| seconds.is_finite())
     }
 }
 
@@ -296,6 +302,33 @@ mod tests {
         assert_eq!(with("duration", 0.5).unwrap_err().field, "quality.duration");
         assert_eq!(with("f1", f64::NAN).unwrap_err().field, "quality.f1");
         assert_eq!(with("f-1", 0.5).unwrap_err().field, "quality");
+        let twice = Measurement::new(Draft {
+            quality: vec![("f1", 0.5), ("r2", 0.1), ("f1", 0.6)],
+            ..draft()
+        })
+        .unwrap_err();
+        assert_eq!(
+            (&*twice.field, &*twice.reason),
+            ("quality.f1", "is given twice")
+        );
+    }
+
+    #[test]
+    fn what_is_computed_from_extreme_numbers_is_finite_or_absent() {
+        let extreme = Measurement::new(Draft {
+            samples: Some(1),
+            duration_seconds: Some(5e-324),
+            ..draft()
+        })
+        .unwrap();
+        assert_eq!(extreme.throughput(), None);
+        let extreme = Measurement::new(Draft {
+            cpu_cores: Some(1e300),
+            duration_seconds: Some(1e300),
+            ..draft()
+        })
+        .unwrap();
+        assert_eq!(extreme.cpu_seconds(), None);
     }
 
     #[test]

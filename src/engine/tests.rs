@@ -568,3 +568,75 @@ fn a_stop_of_years_costs_no_time_and_keeps_the_grid() {
         assert!(engine.groups()[0].due >= at(2 * year.as_secs()).steady);
     }
 }
+
+#[test]
+fn an_end_is_told_again_with_its_own_times_and_no_longer_once_the_alert_is_active_again() {
+    let mut rule = rule();
+    rule.hold.hold = Duration::from_secs(100);
+    let mut engine = engine(rule);
+    let mut told = Vec::new();
+    for (seconds, value) in (0..500).step_by(10).map(|seconds| {
+        let value = if (200..300).contains(&seconds) {
+            5.0
+        } else {
+            15.0
+        };
+        (seconds, value)
+    }) {
+        measure(&mut engine, "op", value, at(seconds));
+        for (alert, end) in tick(&mut engine, at(seconds)).to_alertmanager {
+            assert!(alert.starts_at <= end, "{alert:?}");
+            told.push((seconds, alert.is_firing()));
+        }
+    }
+    let expected = [(100, true), (170, true), (200, false), (270, false)];
+    assert_eq!(told.get(..4), Some(&expected[..]));
+    assert_eq!(told.get(4), Some(&(400, true)));
+}
+
+#[test]
+fn a_level_that_was_taken_over_is_told_as_ended_with_the_times_of_that_end() {
+    let mut engine = engine(rule());
+    let values = [15.0, 25.0, 5.0, 25.0].into_iter().chain([25.0; 20]);
+    for (seconds, value) in (0..).step_by(10).zip(values) {
+        measure(&mut engine, "op", value, at(seconds));
+        for (alert, end) in tick(&mut engine, at(seconds)).to_alertmanager {
+            assert!(alert.starts_at <= end, "at {seconds}: {alert:?}");
+        }
+    }
+}
+
+#[test]
+fn missing_data_is_told_also_where_the_rule_counts_samples() {
+    let mut rule = rule();
+    rule.hold.no_data = NoData::Alert;
+    rule.hold.for_samples = Some(rule::ForSamples { breached: 3, of: 5 });
+    let Condition::Threshold(threshold) = &mut rule.condition;
+    threshold.reach = Reach::Time(Duration::from_secs(60));
+    let mut engine = engine(rule);
+    measure(&mut engine, "op", 1.0, at(0));
+    assert_eq!(told(&tick(&mut engine, at(0))), words(&[]));
+    assert_eq!(told(&tick(&mut engine, at(100))), words(&[("low", true)]));
+}
+
+#[test]
+fn an_instance_that_comes_back_is_told_as_one_alert() {
+    let mut engine = engine(rule());
+    measure(&mut engine, "op", 15.0, at(0));
+    tick(&mut engine, at(0));
+    let retention = engine.store.settings().retention.as_secs();
+    let later = retention + 100;
+    let effects = tick(&mut engine, at(later));
+    assert_eq!(told(&effects), words(&[("medium", false)]));
+    measure(&mut engine, "op", 15.0, at(later + 10));
+    let mut said = Vec::new();
+    for seconds in (10..300).step_by(10) {
+        let effects = tick(&mut engine, at(later + seconds));
+        said.extend(effects.to_alertmanager.iter().map(|(a, _)| a.is_firing()));
+    }
+    assert!(
+        said.len() > 3 && said.iter().all(|firing| *firing),
+        "{said:?}"
+    );
+    assert!(engine.groups()[0].rules[0].departed.is_empty());
+}

@@ -28,7 +28,7 @@ pub struct Window {
     pub distribution: Distribution,
     /// The stretch of time the values really cover.
     pub covered: Duration,
-    /// How many values the series have ever taken; it grows when the window gains data.
+    /// How many values the series have ever taken in this column; it grows when the window gains data.
     pub arrivals: u64,
 }
 

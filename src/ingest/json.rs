@@ -4,7 +4,9 @@
 //! neighbours go on. Only a body that is no JSON at all is refused whole.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de;
 use serde_json::value::RawValue;
 
 use super::wire::Record;
@@ -42,10 +44,20 @@ impl Form {
     }
 }
 
-/// The body is no JSON at all: where and why.
+/// Most records in one body, so that a small one cannot take much memory by what is made of it.
+pub const MAX_RECORDS: usize = 100_000;
+
+/// Why nothing of a body is taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body is not JSON: {0}")]
-pub struct NotJson(String);
+pub enum Unreadable {
+    /// It is no JSON at all: where and why.
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+    /// It has too many records.
+    #[error("the body has {0} records; at most {MAX_RECORDS} are allowed, send smaller batches")]
+    TooMany(usize),
+}
+use Unreadable::NotJson;
 
 /// The records of a body, each checked on its own.
 pub type Records = Vec<Result<Measurement, FieldFault>>;
@@ -53,8 +65,8 @@ pub type Records = Vec<Result<Measurement, FieldFault>>;
 /// Reads a body. Label names in `taken` (the keys of the external labels) are refused like reserved ones.
 ///
 /// # Errors
-/// The first fault of a body that is no JSON at all.
-pub fn read(body: &[u8], form: Form, taken: &[String]) -> Result<Records, NotJson> {
+/// The first fault of a body that is no JSON at all, or that it has more than [`MAX_RECORDS`] records.
+pub fn read(body: &[u8], form: Form, taken: &[String]) -> Result<Records, Unreadable> {
     let text = std::str::from_utf8(body)
         .map_err(|error| NotJson(format!("not UTF-8 from byte {}", error.valid_up_to() + 1)))?;
     if text.trim().is_empty() {
@@ -63,26 +75,31 @@ pub fn read(body: &[u8], form: Form, taken: &[String]) -> Result<Records, NotJso
     match form {
         Form::Lines => read_lines(text, taken),
         Form::Json => match read_document(text, taken) {
-            Ok(records) => Ok(records),
             // Numbers that JSON does not have spoil the whole document for a parser, but only the
             // records that hold them for us.
-            Err(fault) => match quote_non_finite(text) {
+            Err(NotJson(fault)) => match quote_non_finite(text) {
                 Cow::Owned(mended) => read_document(&mended, taken),
-                Cow::Borrowed(_) if text.trim_end().contains('\n') => {
-                    read_lines(text, taken).map_err(|_| fault)
-                }
-                Cow::Borrowed(_) => Err(fault),
+                Cow::Borrowed(_) if text.trim_end().contains('\n') => read_lines(text, taken)
+                    .map_err(|lines| match lines {
+                        NotJson(_) => NotJson(fault),
+                        too_many => too_many,
+                    }),
+                Cow::Borrowed(_) => Err(NotJson(fault)),
             },
+            done => done,
         },
     }
 }
 
-fn read_document(text: &str, taken: &[String]) -> Result<Records, NotJson> {
+fn read_document(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
     let not_json = |error: serde_json::Error| NotJson(error.to_string());
     if text.trim_start().starts_with('[') {
-        let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(not_json)?;
-        return Ok(elements
-            .iter()
+        let elements: Elements<'_> = serde_json::from_str(text).map_err(not_json)?;
+        let count = elements.kept.len() + elements.left_out;
+        if elements.left_out > 0 {
+            return Err(Unreadable::TooMany(count));
+        }
+        return Ok((elements.kept.iter())
             .map(|raw| read_record(raw.get(), taken))
             .collect());
     }
@@ -90,7 +107,11 @@ fn read_document(text: &str, taken: &[String]) -> Result<Records, NotJson> {
     Ok(vec![read_record(raw.get(), taken)])
 }
 
-fn read_lines(text: &str, taken: &[String]) -> Result<Records, NotJson> {
+fn read_lines(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
+    let count = text.lines().filter(|line| !line.trim().is_empty()).count();
+    if count > MAX_RECORDS {
+        return Err(Unreadable::TooMany(count));
+    }
     let mut any_json = false;
     let mut first_fault = None;
     let records = text
@@ -115,6 +136,38 @@ fn read_lines(text: &str, taken: &[String]) -> Result<Records, NotJson> {
     match first_fault {
         Some(fault) if !any_json => Err(NotJson(fault)),
         _ => Ok(records),
+    }
+}
+
+/// The elements of an array as they stand, as many as may be; the others are counted.
+struct Elements<'a> {
+    kept: Vec<&'a RawValue>,
+    left_out: usize,
+}
+
+impl<'de> de::Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ElementsVisitor;
+        impl<'de> de::Visitor<'de> for ElementsVisitor {
+            type Value = Elements<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let (mut kept, mut left_out) = (Vec::new(), 0);
+                while kept.len() < MAX_RECORDS {
+                    match seq.next_element()? {
+                        Some(element) => kept.push(element),
+                        None => return Ok(Elements { kept, left_out }),
+                    }
+                }
+                while seq.next_element::<de::IgnoredAny>()?.is_some() {
+                    left_out += 1;
+                }
+                Ok(Elements { kept, left_out })
+            }
+        }
+        deserializer.deserialize_seq(ElementsVisitor)
     }
 }
 
@@ -344,6 +397,24 @@ mod tests {
         let error = read(b"x\ny\n", Form::Lines, &[]).unwrap_err().to_string();
         assert!(error.contains("line 1: expected value"), "{error}");
         assert!(read(b"\xff", Form::Json, &[]).is_err());
+    }
+
+    #[test]
+    fn a_body_of_too_many_records_is_refused_whole_with_their_number() {
+        for count in [MAX_RECORDS, MAX_RECORDS + 1] {
+            let array = format!("[{}]", vec!["1"; count].join(","));
+            let lines = "1\n".repeat(count);
+            for (body, form) in [
+                (&array, Form::Json),
+                (&lines, Form::Lines),
+                (&lines, Form::Json),
+            ] {
+                match read(body.as_bytes(), form, &[]) {
+                    Ok(records) => assert_eq!(records.len(), MAX_RECORDS),
+                    Err(error) => assert_eq!(error, Unreadable::TooMany(MAX_RECORDS + 1)),
+                }
+            }
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub struct Usage {
     pub threads: Option<u64>,
 }
 
+/// Processes that a reader may remember; it never hears of most of their ends.
+const MAX_KNOWN: usize = 1_024;
+
 /// Reads single processes.
 #[derive(Debug)]
 pub struct Sampler {
@@ -39,6 +42,9 @@ impl Default for Sampler {
 impl Sampler {
     /// What the process uses now; `None` when there is no such process or it may not be read.
     pub fn read(&mut self, pid: u32) -> Option<Usage> {
+        if self.known() > MAX_KNOWN {
+            *self = Self::default();
+        }
         let system = self.system.as_mut()?;
         let id = Pid::from_u32(pid);
         let kind = ProcessRefreshKind::nothing()
@@ -58,6 +64,15 @@ impl Sampler {
             memory_bytes: process.memory(),
             threads: threads(pid),
         })
+    }
+}
+
+impl Sampler {
+    /// Processes remembered. Nothing depends on them: what is read is counted since a process began.
+    fn known(&self) -> usize {
+        self.system
+            .as_ref()
+            .map_or(0, |system| system.processes().len())
     }
 }
 

@@ -75,6 +75,15 @@ struct Open {
     peak: f64,
 }
 
+/// An operation that has ended.
+#[derive(Debug)]
+pub struct Closed {
+    /// What was measured.
+    pub measurement: Measurement,
+    id: String,
+    open: Open,
+}
+
 /// Operations that have started and not ended.
 #[derive(Debug, Default)]
 pub struct Tracking {
@@ -135,7 +144,7 @@ impl Tracking {
     ///
     /// # Errors
     /// A bad body or field, or an id that is not open; the operation stays open then.
-    pub fn end(&mut self, id: &str, body: &[u8], now: Now) -> Result<Measurement, TrackingError> {
+    pub fn end(&mut self, id: &str, body: &[u8], now: Now) -> Result<Closed, TrackingError> {
         let end: End<'_> = if body.is_empty() {
             End::default()
         } else {
@@ -178,8 +187,20 @@ impl Tracking {
             trace_id: open.template.trace_id.clone(),
             ..checked
         };
-        self.open.remove(id);
-        Ok(measurement)
+        let (id, open) = self
+            .open
+            .remove_entry(id)
+            .ok_or_else(|| TrackingError::Unknown(id.to_owned()))?;
+        Ok(Closed {
+            measurement,
+            id,
+            open,
+        })
+    }
+
+    /// Opens an operation again whose measurement could not be taken in, so that it can be ended later.
+    pub fn reopen(&mut self, closed: Closed) {
+        self.open.insert(closed.id, closed.open);
     }
 
     /// Looks at the memory of every process with an open operation, so that peaks between start and
@@ -231,7 +252,8 @@ mod tests {
         let id = tracking.start(body.as_bytes(), None, at(0)).unwrap();
         let m = tracking
             .end(&id, br#"{"samples":1000,"quality":{"f1":0.9}}"#, at(5))
-            .unwrap();
+            .unwrap()
+            .measurement;
         assert_eq!(
             (m.key.operation(), m.key.algorithm(), m.key.get("zone")),
             ("train", "svm", "a")
@@ -259,6 +281,18 @@ mod tests {
         );
         assert!(tracking.end(&id, b"", at(2)).is_ok());
         assert_eq!(tracking.open_count(), 0);
+    }
+
+    #[test]
+    fn an_operation_whose_measurement_was_refused_can_be_ended_again() {
+        let mut tracking = Tracking::default();
+        let id = tracking
+            .start(br#"{"operation":"train"}"#, None, at(0))
+            .unwrap();
+        let closed = tracking.end(&id, b"", at(1)).unwrap();
+        tracking.reopen(closed);
+        let again = tracking.end(&id, b"", at(2)).unwrap();
+        assert_eq!(again.measurement.duration_seconds, Some(2.0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::engine::alert::{self, AlertState, Change, EndReason, RESOLVED_RETENTI
 use crate::engine::condition::{Level, Standing, Verdict};
 use crate::engine::dispatch::Announced;
 use crate::engine::measurement::count;
-use crate::engine::rule::{External, NoData, Rule, Severity};
+use crate::engine::rule::{External, Hold, NoData, Rule, Severity};
 use crate::engine::series::Labels;
 use crate::engine::store::SeriesId;
 use crate::engine::template::{Scope as Bindings, Value};
@@ -28,6 +28,8 @@ pub enum Told {
     Firing,
     /// That it has ended.
     Ended {
+        /// When it began to fire.
+        starts_at: Timestamp,
         /// When it ended for them: also when a higher level took over.
         at: Timestamp,
         /// The same on the steady clock.
@@ -121,7 +123,7 @@ impl Instance {
             if let Some(level) = tracked.level {
                 let firing = tracked.state.is_firing();
                 let verdict = rule.condition.judge(&level, window, firing, gained);
-                tracked.take(rule, verdict, &self.labels, scope, effects);
+                tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
             }
         }
         if let Some(missing) = &mut self.missing {
@@ -136,12 +138,19 @@ impl Instance {
                 n: window.count(),
                 gained,
             };
-            missing.take(rule, verdict, &self.labels, scope, effects);
+            // Missing data never gains any, so it cannot be counted by evaluations that did.
+            let hold = Hold {
+                for_samples: None,
+                ..rule.hold.clone()
+            };
+            missing.take(rule, &hold, verdict, &self.labels, scope, effects);
         }
     }
 
     /// Ends every alert, because the series are gone.
     pub(super) fn depart(&mut self, scope: &Scope, effects: &mut Effects) {
+        // Series that come back count from the start.
+        self.arrivals = 0;
         for tracked in self.levels.iter_mut().chain(&mut self.missing) {
             let (state, change) = alert::abandon(tracked.state, scope.now);
             tracked.enter(state, change, scope, effects);
@@ -179,12 +188,13 @@ impl Tracked {
     fn take(
         &mut self,
         rule: &Rule,
+        hold: &Hold,
         verdict: Verdict,
         labels: &Labels,
         scope: &Scope,
         effects: &mut Effects,
     ) {
-        let (state, change) = alert::advance(self.state, &verdict, &rule.hold, scope.now);
+        let (state, change) = alert::advance(self.state, &verdict, hold, scope.now);
         self.verdict = Some(verdict);
         self.value = verdict.value.or(self.value);
         self.enter(state, change, scope, effects);
@@ -237,13 +247,17 @@ impl Tracked {
                     _ => (now.wall, EndReason::Recovered),
                 };
                 Told::Ended {
+                    // Kept, because by the time it is told again the alert may have begun anew.
+                    starts_at: self.state.fired_at().unwrap_or(at).min(at),
                     at,
                     since: now.steady,
                     reason,
                 }
             }
+            // Once it is active again, or after a while, its end is no longer told, as in Prometheus.
             (false, Told::Ended { since, .. })
-                if now.steady.saturating_sub(since) > RESOLVED_RETENTION =>
+                if self.state.is_pending()
+                    || now.steady.saturating_sub(since) > RESOLVED_RETENTION =>
             {
                 Told::Nothing
             }
@@ -262,17 +276,24 @@ impl Tracked {
         }
         let valid_until = now.wall.after(scope.resend_delay.max(scope.interval) * 4);
         if told {
-            let announced = Arc::new(self.announced(rule, &scope.external, None));
+            let starts_at = self.state.fired_at().unwrap_or(now.wall);
+            let announced = Arc::new(self.announced(rule, &scope.external, starts_at, None));
             if send {
                 effects
                     .to_alertmanager
                     .push((announced.clone(), valid_until));
             }
             effects.announced.push(announced);
-        } else if let Told::Ended { at, reason, .. } = self.told
+        } else if let Told::Ended {
+            starts_at,
+            at,
+            reason,
+            ..
+        } = self.told
             && send
         {
-            let announced = self.announced(rule, &scope.external, Some((at, reason)));
+            let end = Some((at, reason));
+            let announced = self.announced(rule, &scope.external, starts_at, end);
             ended.push((Arc::new(announced), news));
         }
     }
@@ -281,14 +302,10 @@ impl Tracked {
         &self,
         rule: &Rule,
         external: &External,
+        starts_at: Timestamp,
         ended: Option<(Timestamp, EndReason)>,
     ) -> Announced {
         let need = rule.condition.need();
-        let starts_at = match self.state {
-            AlertState::Firing { fired_at, .. } | AlertState::Resolved { fired_at, .. } => fired_at,
-            AlertState::Pending { active_at, .. } => active_at,
-            AlertState::Inactive => ended.map_or_else(Timestamp::default, |(at, _)| at),
-        };
         Announced {
             fingerprint: self.fingerprint,
             labels: leaving(&self.labels, external),

@@ -265,9 +265,16 @@ impl RuleState {
             }
         }
         for (labels, series) in selected {
+            let departed = &mut self.departed;
             self.instances
                 .entry(labels)
-                .or_insert_with_key(|labels| Instance::new(&rule, labels, &scope.external))
+                .or_insert_with_key(|labels| {
+                    // One that comes back goes on where it was, so that its end is not told beside it.
+                    match departed.iter().position(|gone| gone.labels == *labels) {
+                        Some(place) => departed.swap_remove(place),
+                        None => Instance::new(&rule, labels, &scope.external),
+                    }
+                })
                 .series = series;
         }
         self.selection = Some(store.generation());
@@ -288,6 +295,7 @@ impl RuleState {
             self.fail(format!(
                 "two instances give the same alert labels {labels}; add labels to `by`"
             ));
+            self.forget_departed(scope);
             return;
         }
         for (labels, window) in answer {
@@ -315,6 +323,11 @@ impl RuleState {
                 instance.announce(&rule, scope, effects);
             }
         }
+        self.forget_departed(scope);
+    }
+
+    /// Forgets departed instances of whose alerts nothing is left to tell.
+    fn forget_departed(&mut self, scope: &Scope) {
         self.departed.retain(|instance| {
             instance.tracked().any(|alert| match alert.told {
                 Told::Nothing => false,

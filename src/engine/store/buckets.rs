@@ -52,7 +52,9 @@ const TIERS: [Tier; 4] = [
 ];
 
 /// The times up to which each tier has been rolled into the next; the last is the end of retention.
-/// They only move forward, so that a record always finds the one tier that still takes it.
+///
+/// They follow the clock, also back: after a clock that ran ahead has been set right, records of the true
+/// time must be taken again. A record always finds one tier that takes it, and a window looks at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Frontiers([i64; 4]);
 
@@ -70,7 +72,7 @@ impl Frontiers {
         for (index, (frontier, tier)) in self.0.iter_mut().zip(TIERS).enumerate() {
             let next_step = TIERS.get(index + 1).map_or(tier.step, |next| next.step);
             let left = now.millis().saturating_sub(tier.reach).max(kept_from);
-            *frontier = (*frontier).max(left.div_euclid(next_step).saturating_mul(next_step));
+            *frontier = left.div_euclid(next_step).saturating_mul(next_step);
         }
         self.0 != before
     }
@@ -85,6 +87,7 @@ impl Frontiers {
 #[derive(Clone, Debug, Default)]
 pub struct Buckets {
     tiers: [VecDeque<(i64, Summary)>; 4],
+    arrivals: u64,
 }
 
 /// The number of the bucket of `step` milliseconds that holds `at`.
@@ -104,9 +107,15 @@ impl Buckets {
                     column,
                     Summary::One(reading),
                 );
+                self.arrivals += 1;
                 return;
             }
         }
+    }
+
+    /// How many values were ever added.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
     }
 
     /// Merges what has passed a frontier into the next tier and drops what has passed the last one.
@@ -279,6 +288,27 @@ mod tests {
         frontiers.advance(at(end), Duration::from_secs(24 * 3600));
         buckets.roll_up(Column::Duration, &frontiers);
         assert_eq!(gather(&buckets, 0, end).0, 24 * 60);
+    }
+
+    #[test]
+    fn a_clock_that_ran_ahead_and_was_set_right_leaves_no_hole() {
+        let (mut buckets, mut frontiers) = (Buckets::default(), Frontiers::default());
+        let day = Duration::from_secs(24 * 3600);
+        let add = |buckets: &mut Buckets, frontiers: &Frontiers, seconds| {
+            buckets.add(Column::Duration, reading(seconds, 1.0), frontiers);
+        };
+        frontiers.advance(at(1_000_000), day);
+        add(&mut buckets, &frontiers, 999_999);
+        frontiers.advance(at(1_010_000), day);
+        buckets.roll_up(Column::Duration, &frontiers);
+        frontiers.advance(at(9_000_000_000), day);
+        frontiers.advance(at(1_000_010), day);
+        assert!(frontiers.keeps(at(1_000_005)));
+        add(&mut buckets, &frontiers, 1_000_005);
+        assert_eq!(gather(&buckets, 999_900, 1_000_010).0, 2);
+        frontiers.advance(at(1_010_000), day);
+        buckets.roll_up(Column::Duration, &frontiers);
+        assert_eq!(gather(&buckets, 999_000, 1_010_000).0, 2);
     }
 
     #[test]

@@ -183,9 +183,16 @@ impl Store {
 
     /// Takes an admitted measurement that ended `at` into series `id`. A `late` one (over an hour old)
     /// counts in totals and buckets but is no recent run.
-    pub fn record(&mut self, id: SeriesId, m: Measurement, at: Timestamp, late: bool, now: Now) {
+    pub fn record(
+        &mut self,
+        id: SeriesId,
+        mut m: Measurement,
+        at: Timestamp,
+        late: bool,
+        now: Now,
+    ) {
         let mut row: Vec<(Column, f64)> = Vec::with_capacity(8 + m.quality.len());
-        self.columns_of(&m, &mut row);
+        self.columns_of(&mut m, &mut row);
         let frontiers = self.frontiers;
         let Some(series) = self
             .series
@@ -195,7 +202,6 @@ impl Store {
             return;
         };
         series.in_flight = series.in_flight.saturating_sub(1);
-        series.arrivals += 1;
         series.touched = now.steady;
         let weight_of = |column: Column| {
             let wanted = column.weights()?;
@@ -213,15 +219,15 @@ impl Store {
         if !late {
             series.recent.push(at, &row, series.history);
         }
-        Arc::make_mut(&mut series.totals).record(m, at, &self.settings.grids);
+        Arc::make_mut(&mut series.totals).record(m, at, now.wall, &self.settings.grids);
         self.since_sweep += 1;
         if self.since_sweep >= SWEEP_EVERY {
             self.bound_memory();
         }
     }
 
-    /// The values of a measurement by column.
-    fn columns_of(&mut self, m: &Measurement, row: &mut Vec<(Column, f64)>) {
+    /// The values of a measurement by column; scores that have none leave the measurement.
+    fn columns_of(&mut self, m: &mut Measurement, row: &mut Vec<(Column, f64)>) {
         let failed = m.outcome == Outcome::Failure;
         let succeeded = |value: Option<f64>| value.filter(|_| !failed);
         row.extend(
@@ -248,12 +254,14 @@ impl Store {
         if let Some(samples) = m.quality_samples {
             row.push((Column::ScoreSamples, count(samples)));
         }
-        for (name, value) in &m.quality {
-            match self.score_column(name) {
+        m.quality.retain(|(name, value)| {
+            let column = self.score_column(name);
+            match column {
                 Some(column) => row.push((column, *value)),
                 None => self.losses.scores += 1,
             }
-        }
+            column.is_some()
+        });
     }
 
     fn score_column(&mut self, name: &str) -> Option<Column> {
@@ -323,8 +331,8 @@ impl Store {
             ..Window::default()
         };
         for series in series {
-            window.arrivals += series.arrivals;
             if let Some((_, buckets)) = series.columns.iter().find(|(c, _)| *c == column) {
+                window.arrivals += buckets.arrivals();
                 let wanted = with_quantiles.then_some(&mut window.distribution);
                 buckets.gather(start, now, &mut window.moments, &mut window.last, wanted);
             }
@@ -349,7 +357,8 @@ fn run_window<'a>(
     let mut readings: Vec<Sample> = Vec::new();
     let mut merged = 0;
     for series in series {
-        window.arrivals += series.arrivals;
+        let buckets = series.columns.iter().find(|(c, _)| *c == column);
+        window.arrivals += buckets.map_or(0, |(_, buckets)| buckets.arrivals());
         readings.extend(series.recent.latest_first(column).take(runs));
         merged += 1;
     }
@@ -365,7 +374,8 @@ fn run_window<'a>(
         distribution.add(reading.value);
     }
     let oldest = readings.iter().map(|reading| reading.at).min();
-    window.last = readings.iter().copied().max_by_key(|reading| reading.at);
+    // The last of equal times, and records of one batch often share theirs, is the one that came last.
+    window.last = readings.iter().rev().copied().max_by_key(|r| r.at);
     window.covered = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
     window.moments = moments;
     window.distribution = distribution;

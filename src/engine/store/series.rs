@@ -21,7 +21,6 @@ pub struct Series {
     pub(super) columns: Vec<(Column, Buckets)>,
     /// Rows that `recent` may hold; lower than the setting once memory was short.
     pub(super) history: usize,
-    pub(super) arrivals: u64,
     /// Admitted measurements that have not been applied yet.
     pub(super) in_flight: u32,
     /// When the last measurement was applied, on the steady clock.
@@ -39,7 +38,6 @@ impl Series {
             recent: Recent::default(),
             columns: Vec::new(),
             history,
-            arrivals: 0,
             in_flight: 0,
             touched: now.steady,
         }

@@ -189,3 +189,53 @@ fn a_series_is_forgotten_after_the_retention() {
     assert!(store.is_empty());
     assert!(!store.keeps(Timestamp::default().after(NOW)));
 }
+
+#[test]
+fn the_last_of_values_with_one_time_is_the_one_that_came_last() {
+    let mut store = Store::new(StoreSettings::default());
+    let now = Now::invented(NOW);
+    for seconds in [1.0, 2.0, 3.0] {
+        put(&mut store, lasting("op", seconds), now);
+    }
+    for reach in [Reach::Time(Duration::from_secs(60)), Reach::Runs(3)] {
+        let window = store.window(&ids(&store), Column::Duration, reach, false, now.wall);
+        assert_eq!(window.stat(Stat::Last), Some(3.0), "{reach:?}");
+    }
+}
+
+#[test]
+fn a_window_gains_only_by_values_of_its_own_column() {
+    let mut store = Store::new(StoreSettings::default());
+    let now = Now::invented(NOW);
+    let scored = Draft {
+        quality: vec![("f1", 0.5)],
+        ..lasting("op", 1.0)
+    };
+    put(&mut store, scored, now);
+    put(&mut store, lasting("op", 1.0), now);
+    for reach in [Reach::Time(Duration::from_secs(60)), Reach::Runs(3)] {
+        let arrivals = |metric: &str| {
+            let column = store.column(&Metric::named(metric)).unwrap();
+            let window = store.window(&ids(&store), column, reach, false, now.wall);
+            window.arrivals
+        };
+        assert_eq!((arrivals("f1"), arrivals("duration")), (1, 2), "{reach:?}");
+    }
+}
+
+#[test]
+fn scores_beyond_the_cap_on_names_are_kept_nowhere_and_counted() {
+    let mut store = Store::new(StoreSettings::default());
+    let now = Now::invented(NOW);
+    let names: Vec<String> = (0..MAX_SCORE_NAMES + 20).map(|n| format!("s{n}")).collect();
+    for name in &names {
+        let draft = Draft {
+            quality: vec![(name, 0.5)],
+            ..lasting("op", 1.0)
+        };
+        put(&mut store, draft, now);
+    }
+    let (_, series) = store.series().next().unwrap();
+    assert_eq!(series.totals.scores.len(), MAX_SCORE_NAMES);
+    assert_eq!(store.losses.scores, 20);
+}

@@ -1,6 +1,7 @@
 //! What the exposition shows of a series: counters, histograms and gauges since the series began.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::measurement::{Measurement, Outcome};
 use crate::engine::stats::Sum;
@@ -11,6 +12,8 @@ pub type Grid = Arc<[f64]>;
 
 /// Error classes kept apart per series; further ones count as `other`.
 const MAX_ERROR_CLASSES: usize = 32;
+/// What lies further ahead of the clock than this, was measured before the clock was set back.
+const AHEAD: Duration = Duration::from_secs(60);
 /// Where further error classes are counted.
 const OTHER_CLASS: &str = "other";
 
@@ -169,8 +172,8 @@ impl Totals {
         }
     }
 
-    /// Counts a measurement that ended `at`.
-    pub fn record(&mut self, m: Measurement, at: Timestamp, grids: &Grids) {
+    /// Counts a measurement that ended `at` and is taken in `now`.
+    pub fn record(&mut self, m: Measurement, at: Timestamp, now: Timestamp, grids: &Grids) {
         let failed = m.outcome == Outcome::Failure;
         if m.is_operation {
             if failed {
@@ -181,8 +184,10 @@ impl Totals {
             }
         }
         // A gauge shows the latest state, so a late record must not set it back.
-        let latest = at >= self.last_at;
-        self.last_at = self.last_at.max(at);
+        let latest = replaces(at, self.last_at, now);
+        if latest {
+            self.last_at = at;
+        }
         if let Some(seconds) = m.duration_seconds {
             let [successful, unsuccessful] = &mut self.durations;
             let durations = if failed { unsuccessful } else { successful };
@@ -226,7 +231,7 @@ impl Totals {
             self.cpu_seconds.get_or_insert_default().add(seconds);
         }
         if !failed {
-            self.record_scores(&m, at);
+            self.record_scores(&m, at, now);
         }
         if latest {
             match &mut self.last {
@@ -252,7 +257,7 @@ impl Totals {
         }
     }
 
-    fn record_scores(&mut self, m: &Measurement, at: Timestamp) {
+    fn record_scores(&mut self, m: &Measurement, at: Timestamp, now: Timestamp) {
         for (name, value) in &m.quality {
             let score = Score {
                 name: name.clone(),
@@ -263,7 +268,7 @@ impl Totals {
             match self.scores.binary_search_by(|s| s.name.cmp(name)) {
                 Ok(found) => {
                     if let Some(existing) = self.scores.get_mut(found)
-                        && at >= existing.at
+                        && replaces(at, existing.at, now)
                     {
                         *existing = score;
                     }
@@ -296,6 +301,11 @@ impl Totals {
     }
 }
 
+/// Whether a reading of `at` takes the place of an earlier one in a gauge.
+fn replaces(at: Timestamp, earlier: Timestamp, now: Timestamp) -> bool {
+    at >= earlier || earlier > now.after(AHEAD)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,7 +317,8 @@ mod tests {
             ..draft
         })
         .unwrap();
-        totals.record(measurement, Timestamp::from_millis(at), &Grids::default());
+        let at = Timestamp::from_millis(at);
+        totals.record(measurement, at, at, &Grids::default());
     }
 
     #[test]
@@ -345,6 +356,22 @@ mod tests {
         assert_eq!(totals.memory_bytes, Some(200.0));
         assert_eq!(totals.scores[0].value, 0.2);
         assert_eq!(totals.last_at, Timestamp::from_millis(2_000));
+    }
+
+    #[test]
+    fn gauges_go_on_after_the_clock_was_set_back() {
+        let mut totals = Totals::default();
+        for (at, seconds) in [(9_000_000, 1.0), (1_000, 2.0)] {
+            let draft = Draft {
+                duration_seconds: Some(seconds),
+                quality: vec![("f1", seconds)],
+                ..Draft::default()
+            };
+            record(&mut totals, at, draft);
+        }
+        assert_eq!(totals.last_duration, Some(2.0));
+        assert_eq!(totals.scores[0].value, 2.0);
+        assert_eq!(totals.last_at, Timestamp::from_millis(1_000));
     }
 
     #[test]

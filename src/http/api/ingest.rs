@@ -12,7 +12,7 @@ use crate::driver::Refused;
 use crate::engine::admission::{Answer, Batch, Origin};
 use crate::http::body;
 use crate::http::respond::{self, Body};
-use crate::ingest::json::{self, CONTENT_TYPES, Form};
+use crate::ingest::json::{self, CONTENT_TYPES, Form, Unreadable};
 use crate::ingest::tracking::TrackingError;
 
 /// Bodies above this size are read on a thread of their own, so that small ones are not held up.
@@ -67,7 +67,11 @@ pub async fn operations(services: &Services, request: Request<Incoming>) -> Resp
     let records = match records {
         Ok(records) => records,
         Err(fault) => {
-            return respond::ingest_error(StatusCode::BAD_REQUEST, &fault.to_string());
+            let status = match fault {
+                Unreadable::NotJson(_) => StatusCode::BAD_REQUEST,
+                Unreadable::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            };
+            return respond::ingest_error(status, &fault.to_string());
         }
     };
     match services.engine.ingest(Batch { origin, records }).await {
@@ -116,11 +120,13 @@ pub async fn end(services: &Services, id: &str, request: Request<Incoming>) -> R
             .unwrap_or_else(PoisonError::into_inner);
         tracking.end(id, &body, now)
     };
-    let measurement = match ended {
-        Ok(measurement) => measurement,
+    let closed = match ended {
+        Ok(closed) => closed,
         Err(error) => return refuse(&error),
     };
-    // The id is used up, so a full queue must not lose the measurement: it is tried until there is room.
+    let measurement = &closed.measurement;
+    let mut refused = Refused::QueueFull;
+    // Tried for a while, because a client that times its operations here has nothing to send again.
     for _ in 0..100 {
         let batch = Batch {
             origin: None,
@@ -131,10 +137,19 @@ pub async fn end(services: &Services, id: &str, request: Request<Incoming>) -> R
             Err(Refused::QueueFull) => {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
-            Err(refused) => return come_back(refused),
+            Err(other) => {
+                refused = other;
+                break;
+            }
         }
     }
-    come_back(Refused::QueueFull)
+    // Open again, so that the client can come back as it is told to.
+    services
+        .tracking
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .reopen(closed);
+    come_back(refused)
 }
 
 fn refuse(error: &TrackingError) -> Response<Body> {
