@@ -22,8 +22,12 @@ fn scrape(criterion: &mut Criterion) {
     let snapshot = take();
     let mut group = criterion.benchmark_group("scrape");
     group.bench_function("snapshot", |bencher| bencher.iter(|| black_box(take())));
-    for (name, format) in [("text", Format::Text), ("openmetrics", Format::OpenMetrics)] {
-        let mut page = String::new();
+    for (name, format) in [
+        ("text", Format::Text),
+        ("openmetrics", Format::OpenMetrics),
+        ("protobuf", Format::Protobuf),
+    ] {
+        let mut page = Vec::new();
         let written = exposition::write(format, &snapshot, &mut page);
         assert!(written.is_ok());
         group.throughput(Throughput::Bytes(page.len() as u64));

@@ -9,9 +9,13 @@ use std::sync::LazyLock;
 use super::stats;
 
 /// The scale of fine buckets: relative error at most 1.1 %.
-pub const FINE: u8 = 5;
+pub const FINE: i8 = 5;
 /// The scale of coarse tiers: relative error at most 4.4 %.
-pub const COARSE: u8 = 3;
+pub const COARSE: i8 = 3;
+
+/// The lowest scale that Prometheus knows: a bucket spans sixteen binary orders, so that every float lies in
+/// one of 131 buckets.
+pub const LOWEST: i8 = -4;
 
 /// Larger than any bucket index of a float at scale 5 (1 074 binary orders × 32), so that one signed
 /// number orders negative values, zero and positive values as the values themselves.
@@ -20,7 +24,7 @@ const OFFSET: i32 = 40_000;
 /// A sparse histogram of any finite values, sorted by value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sketch {
-    scale: u8,
+    scale: i8,
     bins: Vec<(i32, u64)>,
 }
 
@@ -84,7 +88,7 @@ impl Sketch {
     }
 
     /// Lowers the resolution to `scale`; a scale that is not lower changes nothing.
-    pub fn coarsen(&mut self, scale: u8) {
+    pub fn coarsen(&mut self, scale: i8) {
         if scale >= self.scale {
             return;
         }
@@ -100,8 +104,26 @@ impl Sketch {
         self.bins.iter().map(|(_, n)| n).sum()
     }
 
+    /// Number of buckets that hold anything.
+    pub fn buckets(&self) -> usize {
+        self.bins.len()
+    }
+
+    /// Number of values that are zero.
+    pub fn zeros(&self) -> u64 {
+        let place = self.bins.binary_search_by_key(&0, |(key, _)| *key);
+        let bin = place.ok().and_then(|place| self.bins.get(place));
+        bin.map_or(0, |(_, n)| *n)
+    }
+
+    /// Index and count of the buckets that hold positive values, ascending.
+    pub fn positive(&self) -> impl Iterator<Item = (i32, u64)> {
+        let positive = self.bins.iter().filter(|(key, _)| *key > 0);
+        positive.map(|(key, n)| (key - OFFSET, *n))
+    }
+
     /// The resolution.
-    pub fn scale(&self) -> u8 {
+    pub fn scale(&self) -> i8 {
         self.scale
     }
 
@@ -131,7 +153,7 @@ impl Sketch {
     /// bucket and its count. A bucket takes two bytes in the common case.
     pub fn pack(&self) -> Packed {
         let mut bytes = Vec::with_capacity(1 + self.bins.len() * 2 + 4);
-        bytes.push(self.scale);
+        bytes.push(self.scale.cast_unsigned());
         let mut previous = 0i64;
         for (key, n) in &self.bins {
             put(&mut bytes, zigzag(i64::from(*key) - previous));
@@ -164,8 +186,8 @@ impl Sketch {
 pub struct Packed(Box<[u8]>);
 
 impl Packed {
-    fn scale(&self) -> u8 {
-        self.0.first().copied().unwrap_or(FINE)
+    fn scale(&self) -> i8 {
+        self.0.first().map_or(FINE, |scale| scale.cast_signed())
     }
 
     fn bins(&self) -> impl Iterator<Item = (i32, u64)> {
@@ -238,13 +260,13 @@ fn key_of(value: f64) -> i32 {
     }
 }
 
-fn at_scale(key: i32, scale: u8) -> i32 {
+fn at_scale(key: i32, scale: i8) -> i32 {
     rescale(key, FINE, scale)
 }
 
 /// The bucket that holds bucket `key` at a lower scale: the index divided by 2^(difference), upwards,
 /// because a bucket is named by its upper bound.
-fn rescale(key: i32, from: u8, to: u8) -> i32 {
+fn rescale(key: i32, from: i8, to: i8) -> i32 {
     if key == 0 || to >= from {
         return key;
     }
@@ -255,11 +277,11 @@ fn rescale(key: i32, from: u8, to: u8) -> i32 {
 }
 
 /// The value whose distance to either bound of the bucket is the same share of that bound.
-fn estimate(key: i32, scale: u8) -> f64 {
+fn estimate(key: i32, scale: i8) -> f64 {
     if key == 0 {
         return 0.0;
     }
-    let per_octave = f64::from(1u32 << scale);
+    let per_octave = f64::from(scale).exp2();
     let upper = (f64::from(key.abs() - OFFSET) / per_octave).exp2();
     let growth = (1.0 / per_octave).exp2();
     // Divided first: doubling the topmost bound would overflow.

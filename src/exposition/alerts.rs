@@ -1,6 +1,6 @@
 //! Families of rules and alerts.
 
-use std::fmt;
+use std::io;
 
 use super::family::{Emit, Family, Value};
 use super::labels::Rendered;
@@ -70,7 +70,7 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
 ];
 
-fn rules(page: &Page, emit: &mut Emit<'_>, value: fn(&RuleRow) -> Option<f64>) -> fmt::Result {
+fn rules(page: &Page, emit: &mut Emit<'_>, value: fn(&RuleRow) -> Option<f64>) -> io::Result<()> {
     for rule in &page.snapshot.rules {
         if let Some(value) = value(rule) {
             emit(Rendered::new(&rule.labels), Value::Number(value))?;
@@ -79,7 +79,7 @@ fn rules(page: &Page, emit: &mut Emit<'_>, value: fn(&RuleRow) -> Option<f64>) -
     Ok(())
 }
 
-fn alerts(page: &Page, emit: &mut Emit<'_>) -> fmt::Result {
+fn alerts(page: &Page, emit: &mut Emit<'_>) -> io::Result<()> {
     for alert in &page.snapshot.alerts {
         let state = match alert.firing {
             true => r#"alertstate="firing""#,

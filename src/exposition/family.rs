@@ -1,12 +1,13 @@
 //! The families of the page: their names, types, units, help, and where their samples come from.
 
-use std::fmt;
+use std::io;
 
 use super::labels::Rendered;
 use super::page::Page;
 use super::snapshot::Labelled;
 use super::{alerts, internals, judging, operations, target};
-use crate::engine::store::Histogram;
+use crate::engine::sketch::Sketch;
+use crate::engine::store::{Exemplar, Histogram};
 use crate::engine::time::Timestamp;
 
 /// A family of samples. This table is the only place that says what it is called and what is in it.
@@ -26,10 +27,10 @@ pub struct Family {
 }
 
 /// Hands every sample of a family to the encoder, sorted by labels.
-type Samples = fn(&Page, &mut Emit<'_>) -> fmt::Result;
+type Samples = fn(&Page, &mut Emit<'_>) -> io::Result<()>;
 
 /// Takes one sample.
-pub(super) type Emit<'a> = dyn FnMut(Rendered<'_>, Value<'_>) -> fmt::Result + 'a;
+pub(super) type Emit<'a> = dyn FnMut(Rendered<'_>, Value<'_>) -> io::Result<()> + 'a;
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +91,10 @@ impl Value<'_> {
     }
 }
 
-/// A classic histogram.
+/// A histogram.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Buckets<'a> {
-    /// Upper bounds, ascending, without +Inf.
+    /// Upper bounds of the classic form, ascending, without +Inf.
     pub(super) grid: &'a [f64],
     /// Values per bucket, not cumulative.
     pub(super) counts: &'a [u64],
@@ -101,6 +102,10 @@ pub(super) struct Buckets<'a> {
     pub(super) count: u64,
     /// Their sum.
     pub(super) sum: f64,
+    /// The native form, where there is one.
+    pub(super) native: Option<&'a Sketch>,
+    /// An exemplar for each classic bucket that has one, that of +Inf last; may be empty.
+    pub(super) exemplars: &'a [Option<Exemplar>],
 }
 
 impl<'a> From<&'a Histogram> for Buckets<'a> {
@@ -110,15 +115,26 @@ impl<'a> From<&'a Histogram> for Buckets<'a> {
             counts: histogram.counts(),
             count: histogram.count(),
             sum: histogram.sum(),
+            native: Some(histogram.native()),
+            exemplars: histogram.exemplars(),
         }
     }
 }
 
-impl Buckets<'_> {
-    /// Bounds and counts, without bounds that would be a second +Inf.
+impl<'a> Buckets<'a> {
+    /// Bound and count of each finite bucket, cumulative.
     pub(super) fn finite(&self) -> impl Iterator<Item = (f64, u64)> {
         let pairs = self.grid.iter().copied().zip(self.counts.iter().copied());
-        pairs.filter(|(bound, _)| bound.is_finite())
+        let finite = pairs.filter(|(bound, _)| bound.is_finite());
+        finite.scan(0, |below, (bound, count)| {
+            *below += count;
+            Some((bound, *below))
+        })
+    }
+
+    /// The exemplar of a bucket by its place among the finite ones, or one past them for +Inf.
+    pub(super) fn exemplar(&self, bucket: usize) -> Option<&'a Exemplar> {
+        self.exemplars.get(bucket)?.as_ref()
     }
 }
 
@@ -177,18 +193,18 @@ impl Family {
         }
     }
 
-    /// Its name without unit and suffix.
-    pub(super) fn base(&self) -> &'static str {
-        self.base
+    /// Its name with its unit, but without `_total`: what OpenMetrics calls the family.
+    pub(super) fn stem(&self) -> String {
+        let unit = self.unit.map(Unit::as_str);
+        unit.map_or_else(
+            || self.base.to_owned(),
+            |unit| format!("{}_{unit}", self.base),
+        )
     }
 
     /// Its name as Prometheus and its users know it: with unit, and `_total` for a counter.
     pub fn name(&self) -> String {
-        let mut name = self.base.to_owned();
-        if let Some(unit) = self.unit {
-            name.push('_');
-            name.push_str(unit.as_str());
-        }
+        let mut name = self.stem();
         if self.kind == Kind::Counter {
             name.push_str("_total");
         }
@@ -196,7 +212,7 @@ impl Family {
     }
 
     /// Hands every sample to `emit`, in the order of the page. A number that is not one says nothing and is left out.
-    pub(super) fn samples(&self, page: &Page, emit: &mut Emit<'_>) -> fmt::Result {
+    pub(super) fn samples(&self, page: &Page, emit: &mut Emit<'_>) -> io::Result<()> {
         (self.samples)(page, &mut |labels, value| match value {
             Value::Number(number) if number.is_nan() => Ok(()),
             value => emit(labels, value),
@@ -225,7 +241,7 @@ pub(super) fn labelled<T>(
     rows: &[Labelled<T>],
     emit: &mut Emit<'_>,
     value: impl Fn(&T) -> Option<Value<'static>>,
-) -> fmt::Result {
+) -> io::Result<()> {
     for row in rows {
         if let Some(value) = value(&row.of) {
             emit(Rendered::new(&row.labels), value)?;

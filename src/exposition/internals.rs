@@ -1,6 +1,6 @@
 //! Families of opwatch itself: what it takes in, keeps and serves, and which build it is.
 
-use std::fmt;
+use std::io;
 
 use super::family::{Emit, Family, Value, labelled};
 use super::labels::{LabelText, Rendered};
@@ -239,7 +239,7 @@ pub(super) const FAMILIES: &[Family] = &[
     .seconds(),
 ];
 
-fn one(page: &Page, emit: &mut Emit<'_>, value: fn(&Snapshot) -> Value<'static>) -> fmt::Result {
+fn one(page: &Page, emit: &mut Emit<'_>, value: fn(&Snapshot) -> Value<'static>) -> io::Result<()> {
     emit(Rendered::NONE, value(&page.snapshot))
 }
 
@@ -247,14 +247,14 @@ fn maybe(
     page: &Page,
     emit: &mut Emit<'_>,
     value: fn(&Snapshot) -> Option<Value<'static>>,
-) -> fmt::Result {
+) -> io::Result<()> {
     match value(&page.snapshot) {
         Some(value) => emit(Rendered::NONE, value),
         None => Ok(()),
     }
 }
 
-fn listeners(page: &Page, emit: &mut Emit<'_>, value: fn(&ListenerUsage) -> u64) -> fmt::Result {
+fn listeners(page: &Page, emit: &mut Emit<'_>, value: fn(&ListenerUsage) -> u64) -> io::Result<()> {
     labelled(&page.snapshot.listeners, emit, |listener| {
         Some(Value::Count(value(listener)))
     })

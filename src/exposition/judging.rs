@@ -1,6 +1,6 @@
 //! Families of how rules are judged and others are told; they mirror those of Prometheus and vmalert.
 
-use std::fmt;
+use std::io;
 
 use super::family::{Buckets, Emit, Family, Value, labelled};
 use super::labels::Rendered;
@@ -113,6 +113,8 @@ pub(super) const FAMILIES: &[Family] = &[
                     counts: &[],
                     count: notifier.attempts,
                     sum: notifier.attempt_seconds,
+                    native: None,
+                    exemplars: &[],
                 })
             })
         },
@@ -136,7 +138,7 @@ fn groups(
     page: &Page,
     emit: &mut Emit<'_>,
     value: fn(&GroupRow) -> Option<Value<'static>>,
-) -> fmt::Result {
+) -> io::Result<()> {
     for group in &page.snapshot.groups {
         if let Some(value) = value(group) {
             emit(Rendered::new(&group.labels), value)?;
@@ -149,7 +151,7 @@ fn notifiers(
     page: &Page,
     emit: &mut Emit<'_>,
     value: fn(&NotifierUsage) -> Value<'static>,
-) -> fmt::Result {
+) -> io::Result<()> {
     labelled(&page.snapshot.notifiers, emit, |notifier| {
         Some(value(notifier))
     })

@@ -1,5 +1,9 @@
 //! Labels as they stand on a page; both text formats spell them alike.
 
+use std::borrow::Cow;
+
+use crate::engine::time::Timestamp;
+
 /// Label pairs, rendered once and used for every line of a series: `name="value",…`, without braces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LabelText(String);
@@ -58,6 +62,8 @@ pub(super) struct Rendered<'a> {
     pub(super) base: &'a str,
     /// Rendered further labels; may be empty.
     pub(super) extra: &'a str,
+    /// When a counter or histogram of these labels began; that of the process where nothing better is known.
+    pub(super) since: Option<Timestamp>,
 }
 
 impl<'a> Rendered<'a> {
@@ -65,14 +71,28 @@ impl<'a> Rendered<'a> {
     pub(super) const NONE: Rendered<'static> = Rendered {
         base: "",
         extra: "",
+        since: None,
     };
 
     pub(super) fn new(base: &'a str) -> Self {
-        Self { base, extra: "" }
+        Self { base, ..Self::NONE }
     }
 
     pub(super) fn with(base: &'a str, extra: &'a str) -> Self {
-        Self { base, extra }
+        Self::new(base).and(extra)
+    }
+
+    /// The same with further labels.
+    pub(super) fn and(self, extra: &'a str) -> Self {
+        Self { extra, ..self }
+    }
+
+    /// The same of a series that began then.
+    pub(super) fn since(self, since: Timestamp) -> Self {
+        Self {
+            since: Some(since),
+            ..self
+        }
     }
 
     pub(super) fn is_empty(self) -> bool {
@@ -87,6 +107,46 @@ impl<'a> Rendered<'a> {
             ","
         }
     }
+
+    /// Names and values again, for a format that is no text. Read back from the text, because the text
+    /// formats are what nearly all scrapers take, and so they pay for no second form.
+    pub(super) fn pairs(self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
+        pairs(self.base).chain(pairs(self.extra))
+    }
+}
+
+fn pairs(mut text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    std::iter::from_fn(move || {
+        let (name, rest) = text.split_once("=\"")?;
+        let (value, rest) = rest.split_at_checked(closing_quote(rest)?)?;
+        text = rest.trim_start_matches(['"', ',']);
+        Some((name, unescape(value)))
+    })
+}
+
+/// The place of the first quote that is not escaped.
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
+}
+
+fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut characters = text.chars();
+    let mut plain = String::with_capacity(text.len());
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => plain.extend(characters.next().map(|c| if c == 'n' { '\n' } else { c })),
+            other => plain.push(other),
+        }
+    }
+    Cow::Owned(plain)
 }
 
 #[cfg(test)]
@@ -107,5 +167,28 @@ mod tests {
         ] {
             assert_eq!(LabelText::of(pairs).as_str(), expected);
         }
+    }
+
+    #[test]
+    fn labels_are_read_back_as_they_were() {
+        let values = [
+            "1",
+            r#"say "hi" \o/"#,
+            "two\nlines",
+            "größe→∞",
+            r"\n",
+            "a,b=\"c\"",
+            "\\\\",
+        ];
+        let base: Vec<_> = values.iter().map(|value| ("a", *value)).collect();
+        let text = LabelText::of(base.clone());
+        let extra = LabelText::of([("z", "\"")]);
+        let found: Vec<_> = Rendered::with(text.as_str(), extra.as_str())
+            .pairs()
+            .collect();
+        let expected = base.into_iter().chain([("z", "\"")]);
+        let expected: Vec<_> = expected.map(|(n, v)| (n, Cow::from(v))).collect();
+        assert_eq!(found, expected);
+        assert_eq!(Rendered::NONE.pairs().count(), 0);
     }
 }

@@ -10,21 +10,22 @@ mod judging;
 mod labels;
 mod negotiate;
 mod number;
-mod openmetrics;
 mod operations;
 mod page;
+mod protobuf;
 mod snapshot;
 mod target;
 mod text;
 mod usage;
 
-use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 pub use family::{Family, Kind, Unit, sections};
 pub use negotiate::{Format, negotiate};
 use page::Page;
 pub use snapshot::Snapshot;
+use text::Dialect;
 pub use usage::{
     Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState, TargetUsage,
 };
@@ -42,10 +43,11 @@ pub struct ExpositionConfig {
 /// # Errors
 ///
 /// Only what `out` returns.
-pub fn write(format: Format, snapshot: &Arc<Snapshot>, out: &mut dyn fmt::Write) -> fmt::Result {
+pub fn write(format: Format, snapshot: &Arc<Snapshot>, out: &mut dyn io::Write) -> io::Result<()> {
     let page = Page::new(Arc::clone(snapshot));
     match format {
-        Format::Text => text::write(&page, out),
-        Format::OpenMetrics => openmetrics::write(page, out),
+        Format::Text => text::write(Dialect::Classic, &page, out),
+        Format::OpenMetrics => text::write(Dialect::OpenMetrics, &page, out),
+        Format::Protobuf => protobuf::write(&page, out),
     }
 }

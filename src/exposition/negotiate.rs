@@ -9,6 +9,8 @@ pub enum Format {
     Text,
     /// OpenMetrics 1.0 text.
     OpenMetrics,
+    /// Prometheus' protobuf, the only one with native histograms.
+    Protobuf,
 }
 
 impl Format {
@@ -17,25 +19,34 @@ impl Format {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
         }
     }
 }
 
 /// The format for a request with these headers.
 ///
-/// OpenMetrics is chosen only when it is named, with at least the weight of the classic text. Everything else gets the
-/// classic text, also a scraper that names nothing known: that is what Prometheus falls back to. Elements with
-/// a malformed weight count for nothing.
+/// Protobuf and OpenMetrics are chosen only when they are named, the one with the greater weight, with at least that of
+/// the classic text. Everything else gets the classic text, also a scraper that names nothing known: that is what
+/// Prometheus falls back to. Elements with a malformed weight count for nothing.
 pub fn negotiate(request: &HeaderMap) -> Format {
-    let mut open_metrics: f64 = 0.0;
+    let mut protobuf = 0.0_f64;
+    let mut open_metrics = 0.0_f64;
     // By specificity: `text/plain`, `text/*`, `*/*`.
     let mut text: [Option<f64>; 3] = [None; 3];
     let values = request.get_all(ACCEPT).iter();
     let elements = values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','));
-    for (media, version, weight) in elements.filter_map(element) {
-        let place = match (media.as_str(), version) {
+    for element in elements.filter_map(Element::read) {
+        let weight = element.weight;
+        let place = match (element.media.as_str(), element.version) {
+            ("application/vnd.google.protobuf", _) if element.is_delimited_families() => {
+                protobuf = protobuf.max(weight);
+                continue;
+            }
             ("application/openmetrics-text", None | Some("1.0.0")) => {
                 open_metrics = open_metrics.max(weight);
                 continue;
@@ -48,35 +59,58 @@ pub fn negotiate(request: &HeaderMap) -> Format {
         *place = Some(place.map_or(weight, |before| before.max(weight)));
     }
     let text = text.into_iter().flatten().next().unwrap_or_default();
-    if open_metrics > 0.0 && open_metrics >= text {
-        Format::OpenMetrics
-    } else {
-        Format::Text
-    }
+    let named = [
+        (protobuf, Format::Protobuf),
+        (open_metrics, Format::OpenMetrics),
+    ];
+    let wanted = named
+        .into_iter()
+        .filter(|(weight, _)| *weight > 0.0 && *weight >= text);
+    wanted
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map_or(Format::Text, |(_, format)| format)
 }
 
-/// Media type in lower case, `version` parameter and weight of one element.
-fn element(text: &str) -> Option<(String, Option<&str>, f64)> {
-    let mut parts = text.split(';').map(str::trim);
-    let media = parts.next()?.to_ascii_lowercase();
-    let mut version = None;
-    let mut weight = 1.0;
-    for parameter in parts.filter(|parameter| !parameter.is_empty()) {
-        let (name, value) = parameter.split_once('=')?;
-        let value = value.trim().trim_matches('"');
-        match name.trim().to_ascii_lowercase().as_str() {
-            "version" => version = Some(value),
-            "q" => {
-                weight = value.parse().ok()?;
-                if !(0.0..=1.0).contains(&weight) {
-                    return None;
-                }
+/// One element of an `Accept` header.
+struct Element<'a> {
+    /// In lower case.
+    media: String,
+    version: Option<&'a str>,
+    proto: Option<&'a str>,
+    encoding: Option<&'a str>,
+    weight: f64,
+}
+
+impl<'a> Element<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let mut element = Self {
+            media: parts.next()?.to_ascii_lowercase(),
+            version: None,
+            proto: None,
+            encoding: None,
+            weight: 1.0,
+        };
+        for parameter in parts.filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=')?;
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "version" => element.version = Some(value),
+                "proto" => element.proto = Some(value),
+                "encoding" => element.encoding = Some(value),
+                "q" => element.weight = value.parse().ok()?,
+                // `charset` and `escaping` do not matter: our names are plain ASCII.
+                _ => {}
             }
-            // `charset` and `escaping` do not matter: our names are plain ASCII.
-            _ => {}
         }
+        (0.0..=1.0).contains(&element.weight).then_some(element)
     }
-    Some((media, version, weight))
+
+    /// Whether it names the messages that we write; there are others under the same media type.
+    fn is_delimited_families(&self) -> bool {
+        self.proto == Some("io.prometheus.client.MetricFamily")
+            && matches!(self.encoding, None | Some("delimited"))
+    }
 }
 
 #[cfg(test)]
@@ -84,18 +118,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_metrics_only_for_those_who_prefer_it() {
+    fn each_format_only_for_those_who_prefer_it() {
         let prometheus_2_42 = "application/openmetrics-text;version=1.0.0,\
             application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
             application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
             text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        let with_protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+        let with_native_histograms = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
             encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5";
+        let families =
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding";
+        for accept in [
+            &[with_native_histograms][..],
+            &[&format!("{families}=delimited")],
+            &[&format!("{families}=\"delimited\";q=0.5"), "*/*;q=0.5"],
+            &[
+                "application/openmetrics-text;q=0.9",
+                &format!("{families}=delimited;q=0.9"),
+            ],
+        ] {
+            check(accept, Format::Protobuf);
+        }
         for accept in [
             &[prometheus_2_42][..],
             &[prometheus_3],
-            &[with_protobuf],
+            &[
+                "application/openmetrics-text",
+                &format!("{families}=delimited;q=0.9"),
+            ],
             &["application/openmetrics-text"],
             &["application/openmetrics-text; version=1.0.0; charset=utf-8"],
             &["Application/OpenMetrics-Text ; Version=\"1.0.0\" ; Q=0.3"],
@@ -121,9 +171,9 @@ mod tests {
             &["application/openmetrics-text;q=nan"],
             &["application/openmetrics-text;q"],
             &["text/plain;q=0"],
-            &[
-                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
-            ],
+            &[&format!("{families}=text")],
+            &[&format!("{families}=delimited;q=0.4"), "text/plain"],
+            &["application/vnd.google.protobuf;proto=some.Other;encoding=delimited"],
         ] {
             check(accept, Format::Text);
         }

@@ -1,9 +1,9 @@
 //! Families of the measured operations.
 
-use std::fmt;
+use std::io;
 
 use super::family::{Buckets, Emit, Family, Value};
-use super::labels::{LabelText, Rendered};
+use super::labels::LabelText;
 use super::page::Page;
 use crate::engine::measurement::Outcome;
 use crate::engine::store::{Histogram, Score, Totals};
@@ -25,14 +25,8 @@ pub(super) const FAMILIES: &[Family] = &[
             // Both outcomes of every operation, so that a ratio is defined before the first failure.
             let measured = |t: &Totals| t.successes > 0 || t.failures > 0;
             for (labels, totals) in page.series().filter(|(_, totals)| measured(totals)) {
-                emit(
-                    Rendered::with(labels, FAILURE),
-                    Value::Count(totals.failures),
-                )?;
-                emit(
-                    Rendered::with(labels, SUCCESS),
-                    Value::Count(totals.successes),
-                )?;
+                emit(labels.and(FAILURE), Value::Count(totals.failures))?;
+                emit(labels.and(SUCCESS), Value::Count(totals.successes))?;
             }
             Ok(())
         },
@@ -46,7 +40,7 @@ pub(super) const FAMILIES: &[Family] = &[
                 for (outcome, extra) in [(Outcome::Failure, FAILURE), (Outcome::Success, SUCCESS)] {
                     if let Some(durations) = totals.durations(outcome) {
                         let buckets = Value::Buckets(Buckets::from(durations));
-                        emit(Rendered::with(labels, extra), buckets)?;
+                        emit(labels.and(extra), buckets)?;
                     }
                 }
             }
@@ -110,7 +104,7 @@ pub(super) const FAMILIES: &[Family] = &[
             let measured = |totals: &Totals| totals.last_at != Timestamp::default();
             for (labels, totals) in page.all_series().filter(|(_, totals)| measured(totals)) {
                 let seconds = Value::Number(totals.last_at.seconds());
-                emit(Rendered::new(labels), seconds)?;
+                emit(labels, seconds)?;
             }
             Ok(())
         },
@@ -162,7 +156,7 @@ pub(super) const FAMILIES: &[Family] = &[
                 classes.sort_unstable();
                 for (class, count) in classes {
                     let class = LabelText::of([("error_class", &**class)]);
-                    emit(Rendered::with(labels, class.as_str()), Value::Count(*count))?;
+                    emit(labels.and(class.as_str()), Value::Count(*count))?;
                 }
             }
             Ok(())
@@ -174,16 +168,16 @@ fn values<'p>(
     page: &'p Page,
     emit: &mut Emit<'_>,
     value: impl Fn(&'p Totals) -> Option<Value<'p>>,
-) -> fmt::Result {
+) -> io::Result<()> {
     for (labels, totals) in page.series() {
         if let Some(value) = value(totals) {
-            emit(Rendered::new(labels), value)?;
+            emit(labels, value)?;
         }
     }
     Ok(())
 }
 
-fn gauges(page: &Page, emit: &mut Emit<'_>, value: fn(&Totals) -> Option<f64>) -> fmt::Result {
+fn gauges(page: &Page, emit: &mut Emit<'_>, value: fn(&Totals) -> Option<f64>) -> io::Result<()> {
     values(page, emit, |totals| value(totals).map(Value::Number))
 }
 
@@ -191,7 +185,7 @@ fn histograms(
     page: &Page,
     emit: &mut Emit<'_>,
     histogram: fn(&Totals) -> Option<&Histogram>,
-) -> fmt::Result {
+) -> io::Result<()> {
     values(page, emit, |totals| {
         histogram(totals).map(|histogram| Value::Buckets(Buckets::from(histogram)))
     })
@@ -201,12 +195,12 @@ fn scores(
     page: &Page,
     emit: &mut Emit<'_>,
     value: fn(&Score) -> Option<Value<'static>>,
-) -> fmt::Result {
+) -> io::Result<()> {
     for (labels, totals) in page.all_series() {
         for score in &totals.scores {
             if let Some(value) = value(score) {
                 let name = LabelText::of([("score", &*score.name)]);
-                emit(Rendered::with(labels, name.as_str()), value)?;
+                emit(labels.and(name.as_str()), value)?;
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::labels::LabelText;
+use super::labels::{LabelText, Rendered};
 use super::snapshot::{SeriesRow, Snapshot};
 use crate::engine::store::Totals;
+use crate::engine::time::Timestamp;
 
 /// A snapshot with the labels of its series rendered: every line of a series repeats them.
 #[derive(Debug)]
@@ -24,15 +25,23 @@ impl Page {
     }
 
     /// Labels and totals of every series, those that have left the page for being idle included.
-    pub(super) fn all_series(&self) -> impl Iterator<Item = (&str, &Totals)> {
-        let rows = self.labels.iter().zip(&self.snapshot.series);
-        rows.map(|(labels, row)| (&**labels, &*row.totals))
+    pub(super) fn all_series(&self) -> impl Iterator<Item = (Rendered<'_>, &Totals)> {
+        self.rows().map(|(labels, row)| (labels, &*row.totals))
     }
 
     /// Labels and totals of every series that is not idle.
-    pub(super) fn series(&self) -> impl Iterator<Item = (&str, &Totals)> {
+    pub(super) fn series(&self) -> impl Iterator<Item = (Rendered<'_>, &Totals)> {
+        let rows = self.rows().filter(|(_, row)| !row.idle);
+        rows.map(|(labels, row)| (labels, &*row.totals))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (Rendered<'_>, &SeriesRow)> {
         let rows = self.labels.iter().zip(&self.snapshot.series);
-        rows.filter(|(_, row)| !row.idle)
-            .map(|(labels, row)| (&**labels, &*row.totals))
+        rows.map(|(labels, row)| (Rendered::new(labels).since(row.totals.created), row))
+    }
+
+    /// When counters began of which nothing better is known.
+    pub(super) fn began(&self) -> Option<Timestamp> {
+        self.snapshot.internals.started_at
     }
 }

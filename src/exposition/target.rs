@@ -1,6 +1,6 @@
 //! Families of the watched process.
 
-use std::fmt;
+use std::io;
 
 use super::family::{Emit, Family, Value, labelled};
 use super::page::Page;
@@ -46,6 +46,6 @@ fn targets(
     page: &Page,
     emit: &mut Emit<'_>,
     value: fn(&TargetUsage) -> Value<'static>,
-) -> fmt::Result {
+) -> io::Result<()> {
     labelled(&page.snapshot.targets, emit, |target| Some(value(target)))
 }

@@ -1,4 +1,6 @@
-//! The metrics page as scrapers get it, whole and in both formats, and as Prometheus' own readers see it.
+//! The metrics page as scrapers get it, whole and in every format, and as Prometheus' own readers see it.
+
+mod protobuf;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -49,20 +51,78 @@ fn the_page_is_as_the_golden_files_say() {
 }
 
 #[test]
-fn both_formats_say_the_same() {
+fn all_three_formats_say_the_same() {
     let (snapshot, _) = page();
     let classic = samples(&written(Format::Text, &snapshot));
-    let open_metrics = samples(&written(Format::OpenMetrics, &snapshot));
     assert!(classic.len() > 250, "only {} samples", classic.len());
+    // Only OpenMetrics has creation times as samples and exemplars beside them.
+    let open_metrics = written(Format::OpenMetrics, &snapshot);
+    let plain = open_metrics
+        .lines()
+        .map(|line| line.split(" # {").next().unwrap());
+    let mut open_metrics = samples(&plain.collect::<Vec<_>>().join("\n"));
+    let created = open_metrics.extract_if(.., |(name, _), _| name.ends_with("_created"));
+    let created: BTreeMap<_, _> = created.collect();
     assert_eq!(classic, open_metrics);
+    let page = protobuf::read(&bytes(Format::Protobuf, &snapshot));
+    assert_eq!(page.samples, classic);
+    assert_eq!(page.created, created);
+    let begun = |name: &str| name.ends_with("_total") || name.ends_with("_count");
+    let counters = classic.keys().filter(|(name, _)| begun(name)).count();
+    assert_eq!(created.len(), counters);
+}
+
+#[test]
+fn native_histograms_count_what_the_classic_ones_do() {
+    let (snapshot, _) = page();
+    let page = protobuf::read(&bytes(Format::Protobuf, &snapshot));
+    assert!(page.native.len() >= 8, "{}", page.native.len());
+    for ((name, labels), native) in &page.native {
+        let count = page.samples[&(format!("{name}_count"), labels.clone())];
+        let counted: u64 = native.buckets.values().sum();
+        assert_eq!((native.zeros + counted) as f64, count, "{name} {labels:?}");
+    }
+    let durations = page.native.iter().find(|((name, labels), _)| {
+        name == "opwatch_operation_duration_seconds"
+            && labels.get("algorithm").is_some_and(|a| a == "iforest")
+            && labels["outcome"] == "success"
+    });
+    let (_, durations) = durations.unwrap();
+    // 0.25 s and 40 s, 32 buckets an octave: whole powers of two are upper bounds.
+    let expected = BTreeMap::from([(-64, 1), (171, 1)]);
+    assert_eq!((durations.schema, &durations.buckets), (5, &expected));
+}
+
+#[test]
+fn exemplars_stand_at_their_buckets_in_open_metrics_and_protobuf() {
+    let (snapshot, _) = page();
+    let text = written(Format::OpenMetrics, &snapshot);
+    let found: Vec<_> = text.lines().filter(|line| line.contains(" # {")).collect();
+    assert_eq!(
+        found,
+        [
+            r#"opwatch_operation_duration_seconds_bucket{operation="detect",algorithm="iforest",outcome="success",le="60.0"} 2 # {trace_id="0af7651916cd43dd8448eb211c80319c"} 40 1769860800"#
+        ]
+    );
+    let page = protobuf::read(&bytes(Format::Protobuf, &snapshot));
+    let expected = (
+        "0af7651916cd43dd8448eb211c80319c".to_owned(),
+        40.0,
+        NOON.as_secs(),
+    );
+    assert_eq!(page.exemplars, [(60.0, expected)]);
+    assert!(!written(Format::Text, &snapshot).contains("trace_id"));
 }
 
 #[test]
 fn the_page_comes_in_pieces() {
     struct Pieces(Vec<usize>);
-    impl std::fmt::Write for Pieces {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.push(text.len());
+    impl std::io::Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.push(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
     }
@@ -77,12 +137,12 @@ fn the_page_comes_in_pieces() {
         put(&mut engine, draft, Now::invented(NOON));
     }
     let snapshot = Snapshot::take(&engine, Now::invented(NOON), Internals::default());
-    for format in [Format::Text, Format::OpenMetrics] {
+    for format in [Format::Text, Format::OpenMetrics, Format::Protobuf] {
         let mut pieces = Pieces(Vec::new());
         exposition::write(format, &snapshot, &mut pieces).unwrap();
-        let whole = written(format, &snapshot).len();
+        let whole = bytes(format, &snapshot).len();
         assert_eq!(pieces.0.iter().sum::<usize>(), whole);
-        assert!(pieces.0.len() > 10, "{:?}", pieces.0);
+        assert!(pieces.0.len() > 3, "{:?}", pieces.0);
         assert!(
             pieces.0.iter().all(|piece| *piece < 32 << 10),
             "{:?}",
@@ -129,7 +189,7 @@ fn prometheus_readers_take_both_formats_and_find_the_same_in_them() {
         &written(Format::Text, &snapshot),
     );
     let open_metrics = run(
-        Command::new(&python).arg(check),
+        Command::new(&python).args([check, "--no-created"]),
         &written(Format::OpenMetrics, &snapshot),
     );
     assert_eq!(classic, open_metrics);
@@ -182,8 +242,16 @@ fn page() -> (Arc<Snapshot>, usize) {
             ..detect()
         };
         // The id is used up by the first one, so the second is a duplicate; the third has none.
-        let id = if seconds > 2.0 { "" } else { whole.id };
-        put(&mut engine, Draft { id, ..whole }, noon);
+        let (id, trace_id) = match seconds > 2.0 {
+            true => ("", "0af7651916cd43dd8448eb211c80319c"),
+            false => (whole.id, ""),
+        };
+        let draft = Draft {
+            id,
+            trace_id,
+            ..whole
+        };
+        put(&mut engine, draft, noon);
     }
     for error_class in ["Timeout", "", "Timeout"] {
         let failed = Draft {
@@ -388,7 +456,11 @@ fn internals() -> Internals {
 }
 
 fn written(format: Format, snapshot: &Arc<Snapshot>) -> String {
-    let mut page = String::new();
+    String::from_utf8(bytes(format, snapshot)).unwrap()
+}
+
+fn bytes(format: Format, snapshot: &Arc<Snapshot>) -> Vec<u8> {
+    let mut page = Vec::new();
     exposition::write(format, snapshot, &mut page).unwrap();
     page
 }
@@ -421,7 +493,9 @@ pub fn samples(page: &str) -> BTreeMap<(String, BTreeMap<String, String>), f64> 
             let end = closing_quote(text);
             let value = match label {
                 "le" => text[..end].parse::<f64>().unwrap().to_string(),
-                _ => text[..end].to_owned(),
+                _ => (text[..end].replace(r"\n", "\n"))
+                    .replace("\\\"", "\"")
+                    .replace(r"\\", "\\"),
             };
             assert!(labels.insert(label.to_owned(), value).is_none(), "{line}");
             rest = text[end + 1..].trim_start_matches(',');

@@ -19,7 +19,7 @@ use crate::engine::time::{Timestamp, millis};
 struct Tier {
     step: i64,
     reach: i64,
-    scale: u8,
+    scale: i8,
 }
 
 const SECOND: i64 = 1_000;

@@ -1,6 +1,7 @@
 //! Everything measured, bounded: per series the last runs, buckets by time, and totals.
 
 mod buckets;
+mod histogram;
 mod placement;
 mod pressure;
 mod recent;
@@ -22,9 +23,10 @@ use super::time::{Now, Timestamp};
 use super::window::{Reach, Window};
 pub use buckets::Frontiers;
 use buckets::effective_start;
+pub use histogram::{Exemplar, Grid, Grids, Histogram};
 pub use placement::Overflow;
 pub use series::Series;
-pub use totals::{Grid, Grids, Histogram, Score, Totals};
+pub use totals::{Score, Totals};
 
 /// Most different score names kept over all series.
 const MAX_SCORE_NAMES: usize = 1_000;

@@ -85,7 +85,7 @@ impl Summary {
     }
 
     /// Lowers the resolution of the distribution to `scale`.
-    pub fn coarsen(&mut self, scale: u8) {
+    pub fn coarsen(&mut self, scale: i8) {
         if let Self::Many(many) = self
             && let Bins::Open(_) | Bins::Packed(_) = many.bins
         {

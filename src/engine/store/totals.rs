@@ -1,14 +1,11 @@
 //! What the exposition shows of a series: counters, histograms and gauges since the series began.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::histogram::{Exemplar, Grids, Histogram};
 use crate::engine::measurement::{Measurement, Outcome};
 use crate::engine::stats::Sum;
 use crate::engine::time::Timestamp;
-
-/// Upper bounds of a classic histogram's buckets, ascending, without the last one, which is +Inf.
-pub type Grid = Arc<[f64]>;
 
 /// Error classes kept apart per series; further ones count as `other`.
 const MAX_ERROR_CLASSES: usize = 32;
@@ -16,100 +13,6 @@ const MAX_ERROR_CLASSES: usize = 32;
 const AHEAD: Duration = Duration::from_secs(60);
 /// Where further error classes are counted.
 const OTHER_CLASS: &str = "other";
-
-/// A cumulative classic histogram.
-#[derive(Clone, Debug)]
-pub struct Histogram {
-    /// The bounds.
-    pub grid: Grid,
-    counts: Box<[u64]>,
-    count: u64,
-    sum: Sum,
-}
-
-impl Histogram {
-    /// An empty histogram.
-    pub fn new(grid: Grid) -> Self {
-        let counts = vec![0; grid.len()].into_boxed_slice();
-        Self {
-            grid,
-            counts,
-            count: 0,
-            sum: Sum::default(),
-        }
-    }
-
-    /// Counts a value in the first bucket whose bound is not below it.
-    pub fn observe(&mut self, value: f64) {
-        let bucket = self.grid.partition_point(|bound| *bound < value);
-        if let Some(count) = self.counts.get_mut(bucket) {
-            *count += 1;
-        }
-        self.count += 1;
-        self.sum.add(value);
-    }
-
-    /// Values per bucket, not cumulative; what is in none of them is above the last bound.
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
-    }
-
-    /// Number of values.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Sum of values.
-    pub fn sum(&self) -> f64 {
-        self.sum.get()
-    }
-}
-
-/// The bucket bounds of each histogram.
-#[derive(Clone, Debug)]
-pub struct Grids {
-    /// Durations in seconds, where an operation has no grid of its own.
-    pub duration: Grid,
-    /// Durations in seconds by operation.
-    pub by_operation: std::collections::BTreeMap<String, Grid>,
-    /// Bytes.
-    pub memory: Grid,
-    /// Cores.
-    pub cores: Grid,
-    /// Samples per second.
-    pub throughput: Grid,
-}
-
-impl Default for Grids {
-    fn default() -> Self {
-        Self {
-            duration: Arc::from([
-                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-                60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
-            ]),
-            by_operation: std::collections::BTreeMap::new(),
-            // 1 MiB to 1 TiB by factors of four.
-            memory: (20..=40).step_by(2).map(|power| 2f64.powi(power)).collect(),
-            cores: Arc::from([
-                0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0,
-                256.0,
-            ]),
-            throughput: Arc::from([
-                0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6,
-                3e6, 1e7,
-            ]),
-        }
-    }
-}
-
-impl Grids {
-    fn durations_of(&self, operation: &str) -> Grid {
-        self.by_operation
-            .get(operation)
-            .unwrap_or(&self.duration)
-            .clone()
-    }
-}
 
 /// The latest value of a quality score.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,9 +94,16 @@ impl Totals {
         if let Some(seconds) = m.duration_seconds {
             let [successful, unsuccessful] = &mut self.durations;
             let durations = if failed { unsuccessful } else { successful };
-            durations
-                .get_or_insert_with(|| Histogram::new(grids.durations_of(m.key.operation())))
-                .observe(seconds);
+            let durations = durations
+                .get_or_insert_with(|| Histogram::new(grids.durations_of(m.key.operation())));
+            durations.observe(seconds);
+            if let Some(trace_id) = &m.trace_id {
+                durations.exemplify(Exemplar {
+                    trace_id: trace_id.clone(),
+                    value: seconds,
+                    at,
+                });
+            }
             if latest && !failed {
                 self.last_duration = Some(seconds);
             }
@@ -290,7 +200,7 @@ impl Totals {
         size_of::<Self>()
             + histograms
                 .flatten()
-                .map(|h| h.counts.len() * size_of::<u64>())
+                .map(Histogram::heap_bytes)
                 .sum::<usize>()
             + self.errors.len() * 40
             + self.scores.capacity() * size_of::<Score>()
@@ -372,16 +282,6 @@ mod tests {
         assert_eq!(totals.last_duration, Some(2.0));
         assert_eq!(totals.scores[0].value, 2.0);
         assert_eq!(totals.last_at, Timestamp::from_millis(1_000));
-    }
-
-    #[test]
-    fn a_bound_belongs_to_its_bucket() {
-        let mut histogram = Histogram::new(Arc::from([1.0, 2.0]));
-        for value in [0.5, 1.0, 1.5, 2.0, 2.5] {
-            histogram.observe(value);
-        }
-        assert_eq!(histogram.counts(), [2, 2]);
-        assert_eq!((histogram.count(), histogram.sum()), (5, 7.5));
     }
 
     #[test]

@@ -1,0 +1,312 @@
+//! Prometheus' protobuf format: a stream of `MetricFamily` messages, each with its length before it.
+//!
+//! The only format of a scrape that has native histograms; the classic ones stand beside them. The messages are
+//! the part of `io.prometheus.client` that we fill
+//! (<https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto>).
+
+use std::io::{self, Write};
+
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+
+use super::family::{Buckets, Family, Kind, Value, families};
+use super::labels::Rendered;
+use super::page::Page;
+use crate::engine::measurement::count;
+use crate::engine::sketch::Sketch;
+use crate::engine::store::Exemplar as StoredExemplar;
+use crate::engine::time::Timestamp as Time;
+
+/// Once a piece is this long it is handed on.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// Values up to here count as zero in a native histogram; what Prometheus' own clients use.
+const ZERO_THRESHOLD: f64 = f64::from_bits((1023 - 128) << 52);
+const ZERO_EXPONENT: i32 = -128;
+
+/// The number of the field `metric` in a `MetricFamily`.
+const METRIC_FIELD: u32 = 4;
+
+pub(super) fn write(page: &Page, out: &mut dyn Write) -> io::Result<()> {
+    let mut piece = Vec::with_capacity(PIECE_BYTES + (PIECE_BYTES >> 2));
+    for family in families() {
+        // A message begins with its length, so a family is gone through twice: only sizes are kept in
+        // between, and memory stays flat however many series there are.
+        let mut length = 0;
+        let began = page.began();
+        family.samples(page, &mut |labels, value| {
+            let size = Metric::of(family.kind, labels, value, began).encoded_len();
+            length += key_len(METRIC_FIELD) + encoded_len_varint(size as u64) + size;
+            Ok(())
+        })?;
+        if length == 0 {
+            continue;
+        }
+        let header = MetricFamily::of(family);
+        encode_varint((header.encoded_len() + length) as u64, &mut piece);
+        header.encode_raw(&mut piece);
+        family.samples(page, &mut |labels, value| {
+            let metric = Metric::of(family.kind, labels, value, began);
+            encode_key(METRIC_FIELD, WireType::LengthDelimited, &mut piece);
+            encode_varint(metric.encoded_len() as u64, &mut piece);
+            metric.encode_raw(&mut piece);
+            if piece.len() >= PIECE_BYTES {
+                out.write_all(&piece)?;
+                piece.clear();
+            }
+            Ok(())
+        })?;
+    }
+    out.write_all(&piece)
+}
+
+/// Everything of a family but its metrics, which are written one by one.
+#[derive(Clone, PartialEq, Message)]
+struct MetricFamily {
+    #[prost(string, optional, tag = "1")]
+    name: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    help: Option<String>,
+    #[prost(enumeration = "MetricType", optional, tag = "3")]
+    kind: Option<i32>,
+    #[prost(string, optional, tag = "5")]
+    unit: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+enum MetricType {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 4,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Metric {
+    #[prost(message, repeated, tag = "1")]
+    label: Vec<LabelPair>,
+    #[prost(message, optional, tag = "2")]
+    gauge: Option<Gauge>,
+    #[prost(message, optional, tag = "3")]
+    counter: Option<Counter>,
+    #[prost(message, optional, tag = "7")]
+    histogram: Option<Histogram>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LabelPair {
+    #[prost(string, optional, tag = "1")]
+    name: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    value: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Gauge {
+    #[prost(double, optional, tag = "1")]
+    value: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Counter {
+    #[prost(double, optional, tag = "1")]
+    value: Option<f64>,
+    #[prost(message, optional, tag = "3")]
+    created_timestamp: Option<Timestamp>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Histogram {
+    #[prost(uint64, optional, tag = "1")]
+    sample_count: Option<u64>,
+    #[prost(double, optional, tag = "2")]
+    sample_sum: Option<f64>,
+    #[prost(message, repeated, tag = "3")]
+    bucket: Vec<Bucket>,
+    #[prost(sint32, optional, tag = "5")]
+    schema: Option<i32>,
+    #[prost(double, optional, tag = "6")]
+    zero_threshold: Option<f64>,
+    #[prost(uint64, optional, tag = "7")]
+    zero_count: Option<u64>,
+    #[prost(message, repeated, tag = "12")]
+    positive_span: Vec<BucketSpan>,
+    #[prost(sint64, repeated, packed = "false", tag = "13")]
+    positive_delta: Vec<i64>,
+    #[prost(message, optional, tag = "15")]
+    created_timestamp: Option<Timestamp>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Bucket {
+    #[prost(uint64, optional, tag = "1")]
+    cumulative_count: Option<u64>,
+    #[prost(double, optional, tag = "2")]
+    upper_bound: Option<f64>,
+    #[prost(message, optional, tag = "3")]
+    exemplar: Option<Exemplar>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct BucketSpan {
+    #[prost(sint32, optional, tag = "1")]
+    offset: Option<i32>,
+    #[prost(uint32, optional, tag = "2")]
+    length: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Exemplar {
+    #[prost(message, repeated, tag = "1")]
+    label: Vec<LabelPair>,
+    #[prost(double, optional, tag = "2")]
+    value: Option<f64>,
+    #[prost(message, optional, tag = "3")]
+    timestamp: Option<Timestamp>,
+}
+
+/// `google.protobuf.Timestamp`.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+struct Timestamp {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+impl MetricFamily {
+    fn of(family: &Family) -> Self {
+        let kind = match family.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram => MetricType::Histogram,
+        };
+        Self {
+            name: Some(family.name()),
+            help: Some(family.help.to_owned()),
+            kind: Some(kind.into()),
+            unit: family.unit.map(|unit| unit.as_str().to_owned()),
+        }
+    }
+}
+
+impl Metric {
+    fn of(kind: Kind, labels: Rendered<'_>, value: Value<'_>, began: Option<Time>) -> Self {
+        let mut metric = Self {
+            label: labels.pairs().map(|(n, v)| LabelPair::of(n, &v)).collect(),
+            ..Self::default()
+        };
+        let created_timestamp = labels.since.or(began).map(Timestamp::of);
+        let number = match value {
+            Value::Count(n) => count(n),
+            Value::Number(number) => number,
+            Value::Buckets(buckets) => {
+                metric.histogram = Some(Histogram {
+                    created_timestamp,
+                    ..Histogram::of(&buckets)
+                });
+                return metric;
+            }
+        };
+        let value = Some(number);
+        if kind == Kind::Counter {
+            metric.counter = Some(Counter {
+                value,
+                created_timestamp,
+            });
+        } else {
+            metric.gauge = Some(Gauge { value });
+        }
+        metric
+    }
+}
+
+impl LabelPair {
+    fn of(name: &str, value: &str) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            value: Some(value.to_owned()),
+        }
+    }
+}
+
+impl Histogram {
+    fn of(buckets: &Buckets<'_>) -> Self {
+        let finite = buckets.finite().chain([(f64::INFINITY, buckets.count)]);
+        let classic = finite.enumerate().map(|(place, (bound, below))| Bucket {
+            cumulative_count: Some(below),
+            upper_bound: Some(bound),
+            exemplar: buckets.exemplar(place).map(Exemplar::of),
+        });
+        let mut histogram = Self {
+            sample_count: Some(buckets.count),
+            sample_sum: Some(buckets.sum),
+            bucket: classic.collect(),
+            ..Self::default()
+        };
+        if let Some(native) = buckets.native {
+            histogram.add_native(native);
+        }
+        histogram
+    }
+
+    /// Adds the exponential buckets: runs of neighbours as spans, counts as differences to the one before.
+    fn add_native(&mut self, native: &Sketch) {
+        let scale = i32::from(native.scale());
+        let zero_up_to = match u32::try_from(scale) {
+            Ok(finer) => ZERO_EXPONENT << finer,
+            Err(_) => ZERO_EXPONENT >> scale.unsigned_abs(),
+        };
+        let mut zeros = native.zeros();
+        let mut next = 0;
+        let mut before = 0;
+        for (index, n) in native.positive() {
+            if index <= zero_up_to {
+                zeros += n;
+                continue;
+            }
+            let n = n.cast_signed();
+            match self.positive_span.last_mut() {
+                Some(BucketSpan { length, .. }) if index == next => {
+                    *length = length.map(|length| length + 1);
+                }
+                _ => self.positive_span.push(BucketSpan {
+                    offset: Some(index - next),
+                    length: Some(1),
+                }),
+            }
+            self.positive_delta.push(n - before);
+            (next, before) = (index + 1, n);
+        }
+        if self.positive_span.is_empty() {
+            // Without any span a reader takes it for a classic histogram.
+            self.positive_span.push(BucketSpan {
+                offset: Some(0),
+                length: Some(0),
+            });
+        }
+        self.schema = Some(scale);
+        self.zero_threshold = Some(ZERO_THRESHOLD);
+        self.zero_count = Some(zeros);
+    }
+}
+
+impl Exemplar {
+    fn of(stored: &StoredExemplar) -> Self {
+        Self {
+            label: vec![LabelPair::of("trace_id", &stored.trace_id)],
+            value: Some(stored.value),
+            timestamp: Some(Timestamp::of(stored.at)),
+        }
+    }
+}
+
+impl Timestamp {
+    fn of(time: Time) -> Self {
+        let millis = time.millis();
+        Self {
+            seconds: millis.div_euclid(1_000),
+            nanos: i32::try_from(millis.rem_euclid(1_000)).unwrap_or_default() * 1_000_000,
+        }
+    }
+}
