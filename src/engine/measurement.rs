@@ -71,6 +71,21 @@ pub struct Draft<'a> {
     pub trace_id: &'a str,
 }
 
+impl Draft<'_> {
+    /// The checked identity of its series.
+    ///
+    /// # Errors
+    /// The first part of it that is not allowed.
+    pub fn key(&mut self) -> Result<SeriesKey, FieldFault> {
+        SeriesKey::new(
+            self.operation,
+            self.algorithm,
+            self.version,
+            &mut self.labels,
+        )
+    }
+}
+
 /// One checked report. All numbers are finite and not negative, except scores, which may be negative.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
@@ -116,12 +131,15 @@ impl Measurement {
     /// # Errors
     /// The first field that is missing, out of range or ill-formed.
     pub fn new(mut draft: Draft<'_>) -> Result<Self, FieldFault> {
-        let key = SeriesKey::new(
-            draft.operation,
-            draft.algorithm,
-            draft.version,
-            &mut draft.labels,
-        )?;
+        let key = draft.key()?;
+        Self::of(key, &draft)
+    }
+
+    /// Checks a draft whose key has been made before.
+    ///
+    /// # Errors
+    /// The first other field that is out of range or ill-formed.
+    pub fn of(key: SeriesKey, draft: &Draft<'_>) -> Result<Self, FieldFault> {
         for (field, value) in [
             ("duration_seconds", draft.duration_seconds),
             ("setup_seconds", draft.setup_seconds),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Label names that the exposition and the alerts use themselves; no client may set them.
 pub const RESERVED_LABELS: &[&str] = &[
@@ -56,11 +57,11 @@ impl FieldFault {
 
 /// The identity of a series: operation, algorithm, version and further labels.
 ///
-/// Kept as one string (`operation␟algorithm␟version␟name␞value…`, labels sorted), so that a key costs
-/// one allocation and compares and hashes as bytes. An absent algorithm or version is empty, as an
-/// absent label is in Prometheus.
+/// Kept as one shared string (`operation␟algorithm␟version␟name␞value…`, labels sorted), so that a key costs
+/// one allocation however many hold it, and compares and hashes as bytes. An absent algorithm or version is
+/// empty, as an absent label is in Prometheus.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeriesKey(Box<str>);
+pub struct SeriesKey(Arc<str>);
 
 impl SeriesKey {
     /// Builds a checked key; `labels` in any order.
@@ -137,7 +138,7 @@ impl SeriesKey {
             text.push(EQUALS);
             text.push_str(value);
         }
-        Self(text.into_boxed_str())
+        Self(text.into())
     }
 
     /// The series that takes what the cap on series refuses: labels dropped first, then the version.
@@ -216,7 +217,7 @@ impl SeriesKey {
         }
     }
 
-    /// Bytes this key holds on the heap.
+    /// Bytes this key holds on the heap, shared by all who have it.
     pub fn heap_bytes(&self) -> usize {
         self.0.len()
     }

@@ -9,9 +9,11 @@ use std::fmt;
 use serde::de;
 use serde_json::value::RawValue;
 
+use super::keys::Keys;
+use super::plain::PlainReader;
 use super::wire::Record;
-use crate::engine::measurement::Measurement;
-use crate::engine::series::FieldFault;
+use crate::engine::measurement::{Draft, Measurement};
+use crate::engine::series::{FieldFault, SeriesKey};
 
 /// The form a body claims to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,7 @@ pub fn read(body: &[u8], form: Form, taken: &[String]) -> Result<Records, Unread
 
 fn read_document(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
     let not_json = |error: serde_json::Error| NotJson(error.to_string());
+    let mut reader = Reader::new(taken);
     if text.trim_start().starts_with('[') {
         let elements: Elements<'_> = serde_json::from_str(text).map_err(not_json)?;
         let count = elements.kept.len() + elements.left_out;
@@ -100,43 +103,50 @@ fn read_document(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
             return Err(Unreadable::TooMany(count));
         }
         return Ok((elements.kept.iter())
-            .map(|raw| read_record(raw.get(), taken))
+            .map(|raw| reader.record(raw.get()))
             .collect());
     }
+    if let Some(measurement) = reader.plain(text) {
+        return Ok(vec![measurement]);
+    }
     let raw: &RawValue = serde_json::from_str(text).map_err(not_json)?;
-    Ok(vec![read_record(raw.get(), taken)])
+    Ok(vec![reader.record(raw.get())])
 }
 
 fn read_lines(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
-    let count = text.lines().filter(|line| !line.trim().is_empty()).count();
-    if count > MAX_RECORDS {
-        return Err(Unreadable::TooMany(count));
-    }
+    let lines = || text.lines().filter(|line| !is_blank(line));
     let mut any_json = false;
     let mut first_fault = None;
-    let records = text
-        .lines()
-        .zip(1..)
-        .filter(|(line, _)| !line.trim().is_empty())
-        .map(|(line, number)| {
-            // The common line is read once; only a bad one is looked at again.
-            let record = read_record(line, taken);
-            match &record {
+    let mut reader = Reader::new(taken);
+    let mut records = Vec::new();
+    for (line, number) in text.lines().zip(1..) {
+        if is_blank(line) {
+            continue;
+        }
+        if records.len() == MAX_RECORDS {
+            return Err(Unreadable::TooMany(lines().count()));
+        }
+        // The common line is read once; only a bad one is looked at again.
+        let record = reader.record(line);
+        match &record {
+            Ok(_) => any_json = true,
+            Err(_) => match serde_json::from_str::<&RawValue>(&quote_non_finite(line)) {
                 Ok(_) => any_json = true,
-                Err(_) => match serde_json::from_str::<&RawValue>(&quote_non_finite(line)) {
-                    Ok(_) => any_json = true,
-                    Err(error) => {
-                        first_fault.get_or_insert(format!("line {number}: {error}"));
-                    }
-                },
-            }
-            record
-        })
-        .collect();
+                Err(error) => {
+                    first_fault.get_or_insert(format!("line {number}: {error}"));
+                }
+            },
+        }
+        records.push(record);
+    }
     match first_fault {
         Some(fault) if !any_json => Err(NotJson(fault)),
         _ => Ok(records),
     }
+}
+
+fn is_blank(line: &str) -> bool {
+    line.trim_start().is_empty()
 }
 
 /// The elements of an array as they stand, as many as may be; the others are counted.
@@ -171,24 +181,63 @@ impl<'de> de::Deserialize<'de> for Elements<'de> {
     }
 }
 
-fn read_record(text: &str, taken: &[String]) -> Result<Measurement, FieldFault> {
-    let record: Record<'_> = match serde_json::from_str(text) {
-        Ok(record) => record,
-        Err(_) => return Err(explain(text)),
-    };
-    let measurement = Measurement::new(record.draft())?;
-    if !taken.is_empty()
-        && let Some((name, _)) = measurement
-            .key
-            .labels()
-            .find(|(name, _)| taken.iter().any(|t| t == name))
-    {
-        return Err(FieldFault::new(
-            format!("labels.{name}"),
-            "is one of the external labels, which opwatch sets itself",
-        ));
+/// Reads the records of one body.
+struct Reader<'t> {
+    /// Label names that may not be used.
+    taken: &'t [String],
+    plain: PlainReader,
+    keys: Keys,
+}
+
+impl<'t> Reader<'t> {
+    fn new(taken: &'t [String]) -> Self {
+        Self {
+            taken,
+            plain: PlainReader::default(),
+            keys: Keys::default(),
+        }
     }
-    Ok(measurement)
+
+    fn record(&mut self, text: &str) -> Result<Measurement, FieldFault> {
+        if let Some(record) = self.plain(text) {
+            return record;
+        }
+        let record: Record<'_> = match serde_json::from_str(text) {
+            Ok(record) => record,
+            Err(_) => return Err(explain(text)),
+        };
+        let measurement = Measurement::new(record.draft())?;
+        self.check_taken(&measurement.key)?;
+        Ok(measurement)
+    }
+
+    /// Reads a record of the plain form; `None` where it is of another.
+    fn plain(&mut self, text: &str) -> Option<Result<Measurement, FieldFault>> {
+        let mut draft = Draft::default();
+        self.plain.read(text, &mut draft)?;
+        Some(self.check(&mut draft))
+    }
+
+    fn check(&mut self, draft: &mut Draft<'_>) -> Result<Measurement, FieldFault> {
+        if let Some(key) = self.keys.find(draft) {
+            return Measurement::of(key, draft);
+        }
+        let key = draft.key()?;
+        self.check_taken(&key)?;
+        self.keys.remember(key.clone());
+        Measurement::of(key, draft)
+    }
+
+    fn check_taken(&self, key: &SeriesKey) -> Result<(), FieldFault> {
+        let taken = |name: &str| self.taken.iter().any(|taken| taken == name);
+        match key.labels().find(|(name, _)| taken(name)) {
+            Some((name, _)) => Err(FieldFault::new(
+                format!("labels.{name}"),
+                "is one of the external labels, which opwatch sets itself",
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Reads a bad record again, slowly, for the field and the reason.

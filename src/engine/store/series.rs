@@ -67,7 +67,7 @@ impl Series {
 
     pub(super) fn heap_bytes(&self) -> usize {
         size_of::<Self>()
-            + self.key.heap_bytes() * 2
+            + self.key.heap_bytes()
             + self.totals.heap_bytes()
             + self.recent.heap_bytes()
             + self

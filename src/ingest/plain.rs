@@ -1,0 +1,431 @@
+//! The plain form of a record, read in one pass and without allocating.
+//!
+//! Nearly every record is a flat object of known fields with plain strings and decimal numbers, and reading it is most
+//! of the work of taking it in. Everything else (escapes, `null`, unknown or repeated fields, faults of any kind) is
+//! left to serde, which reads it or says what is wrong. So this may only accept what serde accepts, with the same
+//! values; a property test holds one against the other.
+
+use crate::engine::measurement::{Draft, Outcome};
+use crate::engine::time::Timestamp;
+
+/// The fields, in the order in which clients are likely to send them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Operation,
+    Algorithm,
+    Version,
+    Labels,
+    Timestamp,
+    DurationSeconds,
+    SetupSeconds,
+    CleanupSeconds,
+    CpuCores,
+    MemoryBytes,
+    MemoryPeakBytes,
+    Samples,
+    DatasetSize,
+    Outcome,
+    ErrorClass,
+    Quality,
+    QualitySamples,
+    Id,
+    TraceId,
+}
+
+/// Every field as it stands in a record without blanks.
+const TOKENS: [(&str, Field); 19] = [
+    ("\"operation\":", Field::Operation),
+    ("\"algorithm\":", Field::Algorithm),
+    ("\"version\":", Field::Version),
+    ("\"labels\":", Field::Labels),
+    ("\"timestamp\":", Field::Timestamp),
+    ("\"duration_seconds\":", Field::DurationSeconds),
+    ("\"setup_seconds\":", Field::SetupSeconds),
+    ("\"cleanup_seconds\":", Field::CleanupSeconds),
+    ("\"cpu_cores\":", Field::CpuCores),
+    ("\"memory_bytes\":", Field::MemoryBytes),
+    ("\"memory_peak_bytes\":", Field::MemoryPeakBytes),
+    ("\"samples\":", Field::Samples),
+    ("\"dataset_size\":", Field::DatasetSize),
+    ("\"outcome\":", Field::Outcome),
+    ("\"error_class\":", Field::ErrorClass),
+    ("\"quality\":", Field::Quality),
+    ("\"quality_samples\":", Field::QualitySamples),
+    ("\"id\":", Field::Id),
+    ("\"trace_id\":", Field::TraceId),
+];
+
+impl Field {
+    fn named(name: &str) -> Option<Self> {
+        let bare = |token: &'static str| token.strip_prefix('"')?.strip_suffix("\":");
+        TOKENS
+            .iter()
+            .find_map(|(token, field)| (bare(token)? == name).then_some(*field))
+    }
+}
+
+/// Reads records one after the other. Those of one client have the same fields in the same order, so each field is
+/// first looked for where the record before had it.
+#[derive(Debug, Default)]
+pub(super) struct PlainReader {
+    order: Vec<(&'static str, Field)>,
+}
+
+impl PlainReader {
+    /// Reads a record into an empty draft; `None`, with the draft in any state, where it is not of the plain form.
+    pub(super) fn read<'a>(&mut self, text: &'a str, draft: &mut Draft<'a>) -> Option<()> {
+        let mut cursor = Cursor {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+        };
+        cursor.blanks();
+        cursor.expect(b'{')?;
+        cursor.blanks();
+        let mut seen = 0u32;
+        let mut place = 0;
+        if !cursor.take(b'}') {
+            loop {
+                let field = self.field(place, &mut cursor)?;
+                let bit = 1 << field as u32;
+                if seen & bit != 0 {
+                    return None;
+                }
+                seen |= bit;
+                place += 1;
+                value(field, &mut cursor, draft)?;
+                cursor.blanks();
+                if !cursor.take(b',') {
+                    cursor.expect(b'}')?;
+                    break;
+                }
+                cursor.blanks();
+            }
+        }
+        cursor.blanks();
+        (cursor.at == text.len()).then_some(())
+    }
+
+    /// The field that begins here, with its colon.
+    fn field(&mut self, place: usize, cursor: &mut Cursor<'_>) -> Option<Field> {
+        if let Some((token, field)) = self.order.get(place)
+            && cursor.take_text(token)
+        {
+            cursor.blanks();
+            return Some(*field);
+        }
+        let name = cursor.string()?;
+        cursor.blanks();
+        cursor.expect(b':')?;
+        cursor.blanks();
+        let field = Field::named(name)?;
+        self.order.truncate(place);
+        let token = TOKENS.iter().find(|(_, other)| *other == field)?;
+        self.order.push(*token);
+        Some(field)
+    }
+}
+
+fn value<'a>(field: Field, cursor: &mut Cursor<'a>, draft: &mut Draft<'a>) -> Option<()> {
+    match field {
+        Field::Operation => draft.operation = cursor.string()?,
+        Field::Algorithm => draft.algorithm = cursor.string()?,
+        Field::Version => draft.version = cursor.string()?,
+        Field::ErrorClass => draft.error_class = cursor.string()?,
+        Field::Id => draft.id = cursor.string()?,
+        Field::TraceId => draft.trace_id = cursor.string()?,
+        Field::DurationSeconds => draft.duration_seconds = Some(cursor.number()?),
+        Field::SetupSeconds => draft.setup_seconds = Some(cursor.number()?),
+        Field::CleanupSeconds => draft.cleanup_seconds = Some(cursor.number()?),
+        Field::CpuCores => draft.cpu_cores = Some(cursor.number()?),
+        Field::MemoryBytes => draft.memory_bytes = Some(cursor.number()?),
+        Field::MemoryPeakBytes => draft.memory_peak_bytes = Some(cursor.number()?),
+        Field::Samples => draft.samples = Some(cursor.whole()?),
+        Field::DatasetSize => draft.dataset_size = Some(cursor.whole()?),
+        Field::QualitySamples => draft.quality_samples = Some(cursor.whole()?),
+        Field::Timestamp => {
+            draft.at = Some(match cursor.peek()? {
+                b'"' => Timestamp::parse(cursor.string()?)?,
+                _ => Timestamp::from_seconds(cursor.number()?)?,
+            });
+        }
+        Field::Outcome => {
+            draft.outcome = Some(match cursor.string()? {
+                "success" => Outcome::Success,
+                "failure" => Outcome::Failure,
+                _ => return None,
+            });
+        }
+        Field::Labels => cursor.pairs(&mut draft.labels, Cursor::string)?,
+        Field::Quality => cursor.pairs(&mut draft.quality, Cursor::number)?,
+    }
+    Some(())
+}
+
+/// A place in the text of a record.
+struct Cursor<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// Powers of ten that a float holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
+/// Whole numbers below it are exact as floats.
+const EXACT: u64 = 1 << 53;
+
+impl<'a> Cursor<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn blanks(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        self.take(byte).then_some(())
+    }
+
+    fn take_text(&mut self, text: &str) -> bool {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let found = rest.starts_with(text.as_bytes());
+        if found {
+            self.at += text.len();
+        }
+        found
+    }
+
+    /// A string without escapes and control characters.
+    fn string(&mut self) -> Option<&'a str> {
+        self.expect(b'"')?;
+        let rest = self.bytes.get(self.at..)?;
+        let length = rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f))?;
+        let string = self.text.get(self.at..self.at + length)?;
+        self.at += length;
+        self.expect(b'"')?;
+        Some(string)
+    }
+
+    /// Takes digits and appends them to `number`; how many there were. The number is wrong from the twentieth on.
+    fn digits(&mut self, number: &mut u64) -> usize {
+        let start = self.at;
+        while let Some(byte @ b'0'..=b'9') = self.peek() {
+            *number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    /// The whole part of a number; how many digits it has.
+    fn whole_part(&mut self, number: &mut u64) -> Option<usize> {
+        let leads_with_zero = self.peek() == Some(b'0');
+        let digits = self.digits(number);
+        (digits == 1 || digits > 1 && !leads_with_zero).then_some(digits)
+    }
+
+    /// A whole number of at most nineteen digits.
+    fn whole(&mut self) -> Option<u64> {
+        let mut number = 0;
+        let digits = self.whole_part(&mut number)?;
+        let ends = !matches!(self.peek(), Some(b'.' | b'e' | b'E'));
+        (digits <= 19 && ends).then_some(number)
+    }
+
+    /// A number in the grammar of JSON, rounded to the nearest float.
+    fn number(&mut self) -> Option<f64> {
+        let start = self.at;
+        let negative = self.take(b'-');
+        let mut mantissa = 0;
+        let mut digits = self.whole_part(&mut mantissa)?;
+        let mut fraction = 0;
+        if self.take(b'.') {
+            fraction = self.digits(&mut mantissa);
+            if fraction == 0 {
+                return None;
+            }
+            digits += fraction;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if !self.take(b'-') {
+                self.take(b'+');
+            }
+            if self.digits(&mut 0) == 0 {
+                return None;
+            }
+        } else if digits <= 19
+            && mantissa < EXACT
+            && let Some(power) = POWERS.get(fraction)
+        {
+            // Both are exact, so that the quotient is rounded once, to the nearest (W. D. Clinger, *How to Read
+            // Floating Point Numbers Accurately*, PLDI 1990).
+            #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+            let magnitude = mantissa as f64 / power;
+            return Some(if negative { -magnitude } else { magnitude });
+        }
+        let number: f64 = self.text.get(start..self.at)?.parse().ok()?;
+        number.is_finite().then_some(number)
+    }
+
+    /// The members of an object.
+    fn pairs<V>(
+        &mut self,
+        into: &mut Vec<(&'a str, V)>,
+        value: fn(&mut Self) -> Option<V>,
+    ) -> Option<()> {
+        self.expect(b'{')?;
+        self.blanks();
+        if self.take(b'}') {
+            return Some(());
+        }
+        loop {
+            let name = self.string()?;
+            self.blanks();
+            self.expect(b':')?;
+            self.blanks();
+            into.push((name, value(self)?));
+            self.blanks();
+            if !self.take(b',') {
+                return self.expect(b'}');
+            }
+            self.blanks();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::Record;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What serde makes of it; `None` where it refuses.
+    fn by_serde(text: &str) -> Option<String> {
+        let record: Record<'_> = serde_json::from_str(text).ok()?;
+        Some(format!("{:?}", record.draft()))
+    }
+
+    fn plainly(reader: &mut PlainReader, text: &str) -> Option<String> {
+        let mut draft = Draft::default();
+        reader.read(text, &mut draft)?;
+        Some(format!("{draft:?}"))
+    }
+
+    #[test]
+    fn records_as_clients_send_them_are_plain() {
+        let mut reader = PlainReader::default();
+        for text in [
+            r#"{"operation":"detect","algorithm":"iforest","duration_seconds":2.5,"samples":1000}"#,
+            r#"{"operation":"detect","algorithm":"svm","duration_seconds":0.12345678901234568}"#,
+            r#"{ "operation" : "train", "labels" : {"zone": "eu-1", "host":"a"}, "timestamp": 1769860800.25 }"#,
+            r#"{"operation":"größe","timestamp":"2026-01-31T12:00:00Z","quality":{"f1":0.9,"r2":-0.1}}"#,
+            r#"{"operation":"a","memory_bytes":1e6,"cpu_cores":1.5E-3,"outcome":"failure","error_class":"Timeout"}"#,
+            r#"{"operation":"a","labels":{},"quality":{},"id":"7-1","trace_id":"0af7","dataset_size":0}"#,
+            "{}",
+            " {\t} ",
+        ] {
+            let found = plainly(&mut reader, text);
+            assert!(found.is_some(), "{text}");
+            assert_eq!(found, by_serde(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_left_to_serde() {
+        let mut reader = PlainReader::default();
+        for text in [
+            "",
+            "7",
+            "[]",
+            "{",
+            r#"{"operation":"a"}}"#,
+            r#"{"operation":"a",}"#,
+            r#"{"operation":"a\n"}"#,
+            "{\"operation\":\"a\u{1}\"}",
+            "{\"operation\":\"a\u{7f}\"}",
+            r#"{"operation":null}"#,
+            r#"{"operations":"a"}"#,
+            r#"{"operation":"a","operation":"b"}"#,
+            r#"{"operation":"a" "samples":1}"#,
+            r#"{"samples":-1}"#,
+            r#"{"samples":1.0}"#,
+            r#"{"samples":1e3}"#,
+            r#"{"samples":01}"#,
+            r#"{"samples":20000000000000000000}"#,
+            r#"{"duration_seconds":.5}"#,
+            r#"{"duration_seconds":5.}"#,
+            r#"{"duration_seconds":00.5}"#,
+            r#"{"duration_seconds":1e}"#,
+            r#"{"duration_seconds":1e999}"#,
+            r#"{"duration_seconds":+1}"#,
+            r#"{"duration_seconds":NaN}"#,
+            r#"{"duration_seconds":"1"}"#,
+            r#"{"outcome":"maybe"}"#,
+            r#"{"timestamp":"yesterday"}"#,
+            r#"{"labels":{"a":1}}"#,
+            r#"{"labels":["a"]}"#,
+        ] {
+            assert_eq!(plainly(&mut reader, text), None, "{text}");
+        }
+    }
+
+    fn number() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<f64>().prop_filter_map("finite", |n| n.is_finite().then(|| n.to_string())),
+            any::<f64>().prop_filter_map("finite", |n| n.is_finite().then(|| format!("{n:e}"))),
+            "-?[0-9]{1,22}(\\.[0-9]{1,25})?([eE][-+]?[0-9]{1,3})?",
+            (0.0..1e4f64).prop_map(|n| n.to_string()),
+        ]
+    }
+
+    fn member() -> impl Strategy<Value = String> {
+        let names = prop::sample::select(TOKENS.map(|(token, _)| token).to_vec());
+        let value = prop_oneof![
+            number(),
+            "\"[ -~]{0,12}\"",
+            r#"\{("[a-z]{1,4}": ?("[a-z\\"]{0,3}"|[0-9.]{1,4}),? ?){0,3}\}"#,
+            Just("null".to_owned()),
+            Just("\"success\"".to_owned()),
+        ];
+        (names, " {0,1}", value).prop_map(|(name, blank, value)| format!("{name}{blank}{value}"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_what_serde_reads(
+            records in prop::collection::vec(prop::collection::vec(member(), 0..5), 1..4),
+        ) {
+            let mut reader = PlainReader::default();
+            for members in records {
+                let text = format!("{{{}}}", members.join(", "));
+                if let Some(found) = plainly(&mut reader, &text) {
+                    prop_assert_eq!(Some(found), by_serde(&text), "{}", text);
+                }
+            }
+        }
+
+        #[test]
+        fn a_number_is_the_nearest_float(text in number()) {
+            let record = format!("{{\"duration_seconds\":{text}}}");
+            let mut draft = Draft::default();
+            if PlainReader::default().read(&record, &mut draft).is_some() {
+                prop_assert_eq!(draft.duration_seconds, text.parse().ok());
+            }
+        }
+    }
+}
