@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::engine::admission::{Admitted, Answer, Batch};
+use crate::engine::admission::{Answer, Batch};
 use crate::engine::judge::Effects;
+use crate::engine::store::Admitted;
 use crate::engine::time::Now;
 use crate::engine::{Engine, Settings};
 use crate::notify::Notifiers;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::measurement::Measurement;
 use super::series::FieldFault;
-use super::store::{Overflow, SeriesId, Store};
-use super::time::{Now, Timestamp};
+use super::store::{Admitted, Overflow, SeriesId, Store};
+use super::time::Now;
 
 /// A measurement may be this far ahead of the clock.
 pub const MAX_AHEAD: Duration = Duration::from_secs(10);
@@ -48,15 +48,6 @@ pub struct Answer {
     pub duplicates: u64,
     /// Records refused: their place in the batch and why.
     pub rejected: Vec<(usize, FieldFault)>,
-}
-
-/// A measurement that has been taken, with its place.
-#[derive(Debug)]
-pub struct Admitted {
-    pub(super) series: SeriesId,
-    pub(super) at: Timestamp,
-    pub(super) late: bool,
-    pub(super) measurement: Measurement,
 }
 
 /// Counts of what came in.

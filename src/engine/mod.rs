@@ -44,11 +44,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::{Admission, Admitted, Answer, Batch};
+use admission::{Admission, Answer, Batch};
 use dispatch::{Dispatcher, Notification, Receiver, Route};
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use rule::{External, Mode, RuleGroup};
-use store::{Store, StoreSettings};
+use store::{Admitted, Store, StoreSettings};
 use time::Now;
 use window::{Reach, Window};
 
@@ -191,10 +191,7 @@ impl Engine {
 
     /// Takes what was admitted and has been committed. It cannot fail.
     pub fn apply(&mut self, admitted: Vec<Admitted>, now: Now) {
-        for one in admitted {
-            self.store
-                .record(one.series, one.measurement, one.at, one.late, now);
-        }
+        self.store.record(admitted, now);
     }
 
     /// Moves time on in the store and begins every group that is due; returns their rules, in order.

@@ -40,51 +40,43 @@ impl Default for Sketch {
 impl Sketch {
     /// Counts one finite value.
     pub fn add(&mut self, value: f64) {
-        let key = at_scale(key_of(value), self.scale);
-        self.add_key(key, 1);
+        self.add_keys(&[key_of(value)]);
     }
 
-    fn add_key(&mut self, key: i32, n: u64) {
-        match self.bins.binary_search_by_key(&key, |(k, _)| *k) {
-            Ok(found) => {
-                if let Some((_, count)) = self.bins.get_mut(found) {
-                    *count += n;
-                }
-            }
-            Err(place) => self.bins.insert(place, (key, n)),
-        }
+    /// Counts finite values, of which [`sorted_keys`] has made keys.
+    pub fn add_keys(&mut self, sorted: &[i32]) {
+        let scale = self.scale;
+        let runs = sorted.chunk_by(|a, b| a == b);
+        let bins = runs.filter_map(|run| Some((at_scale(*run.first()?, scale), run.len() as u64)));
+        self.merge_sorted(bins, sorted.len());
     }
 
     /// Adds everything another sketch counted; the result has the coarser scale of the two.
     pub fn merge(&mut self, other: &Self) {
         self.coarsen(other.scale);
         let target = self.scale;
-        self.merge_sorted(
-            (other.bins.iter()).map(|(key, n)| (rescale(*key, other.scale, target), *n)),
-        );
+        let bins = (other.bins.iter()).map(|(key, n)| (rescale(*key, other.scale, target), *n));
+        self.merge_sorted(bins, other.bins.len());
     }
 
-    /// Merges bins that come in ascending order, in one pass.
-    fn merge_sorted(&mut self, other: impl Iterator<Item = (i32, u64)>) {
-        if self.bins.is_empty() {
-            for (key, n) in other {
-                push(&mut self.bins, key, n);
-            }
-            return;
-        }
-        let mine = std::mem::take(&mut self.bins);
-        let mut merged = Vec::with_capacity(mine.len() + other.size_hint().0);
-        let mut mine = mine.into_iter().peekable();
+    /// Merges bins that come in ascending order, about `expected` of them. Most are there already once a sketch has
+    /// seen some values, so it is done in place.
+    fn merge_sorted(&mut self, other: impl Iterator<Item = (i32, u64)>, expected: usize) {
+        // Few among many are looked up, else both are walked.
+        let is_sparse = expected * 8 < self.bins.len();
+        let mut place = 0;
         for (key, n) in other {
-            while let Some((k, c)) = mine.next_if(|(k, _)| *k <= key) {
-                push(&mut merged, k, c);
+            let rest = self.bins.get(place..).unwrap_or_default();
+            place += if is_sparse {
+                rest.partition_point(|(k, _)| *k < key)
+            } else {
+                rest.iter().take_while(|(k, _)| *k < key).count()
+            };
+            match self.bins.get_mut(place) {
+                Some((k, count)) if *k == key => *count += n,
+                _ => self.bins.insert(place, (key, n)),
             }
-            push(&mut merged, key, n);
         }
-        for (key, n) in mine {
-            push(&mut merged, key, n);
-        }
-        self.bins = merged;
     }
 
     /// Lowers the resolution to `scale`; a scale that is not lower changes nothing.
@@ -168,11 +160,10 @@ impl Sketch {
         let scale = packed.scale();
         self.coarsen(scale);
         let target = self.scale;
-        self.merge_sorted(
-            packed
-                .bins()
-                .map(|(key, n)| (rescale(key, scale, target), n)),
-        );
+        let bins = packed
+            .bins()
+            .map(|(key, n)| (rescale(key, scale, target), n));
+        self.merge_sorted(bins, packed.0.len() / 2);
     }
 
     /// Heap bytes held.
@@ -221,13 +212,28 @@ fn push(bins: &mut Vec<(i32, u64)>, key: i32, n: u64) {
     }
 }
 
-/// Mantissa bits of 2^(j/32) for j = 1 … 31: the bounds inside one binary order.
-static BOUNDS: LazyLock<[u64; 31]> = LazyLock::new(|| {
-    let mut bounds = [0; 31];
-    for (bound, j) in bounds.iter_mut().zip(1u32..) {
-        *bound = (f64::from(j) / 32.0).exp2().to_bits() & MANTISSA;
+/// Replaces what is in `keys` by those of finite values, sorted, for [`Sketch::add_keys`]: several sketches of the
+/// same values share the work.
+pub fn sorted_keys(values: &[f64], keys: &mut Vec<i32>) {
+    keys.clear();
+    keys.extend(values.iter().map(|value| key_of(*value)));
+    keys.sort_unstable();
+}
+
+/// For each 64th of a binary order the bucket of its values up to the one bound in it (the mantissa bits of
+/// 2^(j/32)), and that bound; without a bound in it the greatest mantissa.
+static CELLS: LazyLock<[(u8, u64); 64]> = LazyLock::new(|| {
+    let bounds = (1u8..32).map(|j| (f64::from(j) / 32.0).exp2().to_bits() & MANTISSA);
+    let bounds: Vec<u64> = bounds.collect();
+    let mut cells = [(0, MANTISSA); 64];
+    for (cell, slot) in (0u64..).zip(&mut cells) {
+        let (start, end) = (cell << 46, (cell + 1) << 46);
+        let below = bounds.iter().filter(|bound| **bound < start).count();
+        let inside = bounds.iter().find(|bound| (start..end).contains(*bound));
+        let bucket = u8::try_from(below + 1).unwrap_or(u8::MAX);
+        *slot = (bucket, inside.copied().unwrap_or(MANTISSA));
     }
-    bounds
+    cells
 });
 
 const MANTISSA: u64 = (1 << 52) - 1;
@@ -250,7 +256,10 @@ fn key_of(value: f64) -> i32 {
     let within = if mantissa == 0 {
         0
     } else {
-        1 + BOUNDS.partition_point(|bound| *bound < mantissa)
+        // Bounds are more than a 64th apart, so that at most one lies in each 64th of a binary order.
+        let cell = usize::try_from(mantissa >> 46).unwrap_or_default();
+        let (below, bound) = CELLS.get(cell).copied().unwrap_or_default();
+        usize::from(below) + usize::from(bound < mantissa)
     };
     let index = exponent * 32 + i32::try_from(within).unwrap_or_default();
     if value < 0.0 {

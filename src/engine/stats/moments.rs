@@ -14,12 +14,10 @@ pub struct Sum {
 impl Sum {
     /// Adds one term.
     pub fn add(&mut self, term: f64) {
+        // Without a branch on which is larger (D. E. Knuth, *The Art of Computer Programming* 2, 4.2.2, TwoSum).
         let total = self.value + term;
-        self.compensation += if self.value.abs() >= term.abs() {
-            (self.value - total) + term
-        } else {
-            (term - total) + self.value
-        };
+        let rest = total - self.value;
+        self.compensation += (self.value - (total - rest)) + (term - rest);
         self.value = total;
     }
 
@@ -84,6 +82,31 @@ impl Moments {
         self.weighted.add(value * weight);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
+    }
+
+    /// The moments of values with their weights; without weights each is 1.
+    pub fn of(values: &[f64], weights: &[f64]) -> Self {
+        let mut moments = Self::default();
+        for value in values {
+            moments.sum.add(*value);
+            moments.min = moments.min.min(*value);
+            moments.max = moments.max.max(*value);
+        }
+        let n = values.len() as u64;
+        moments.count = n;
+        if n > 1 {
+            let mean = moments.sum.get() / count(n);
+            moments.squared_deviations = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+        }
+        if weights.is_empty() {
+            moments.weight.add(count(n));
+            moments.weighted = moments.sum;
+        }
+        for (value, weight) in values.iter().zip(weights) {
+            moments.weight.add(*weight);
+            moments.weighted.add(value * weight);
+        }
+        moments
     }
 
     /// Adds everything another set of moments holds.

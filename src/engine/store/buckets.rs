@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::chunk::Chunk;
 use super::summary::Summary;
 use crate::engine::distribution::Distribution;
 use crate::engine::metric::Column;
@@ -77,6 +78,14 @@ impl Frontiers {
         self.0 != before
     }
 
+    /// The finest tier that takes a value of that time, and the number of its bucket there.
+    fn place(&self, at: Timestamp) -> Option<(usize, i64)> {
+        let tiers = TIERS.iter().zip(self.0).enumerate();
+        tiers.into_iter().find_map(|(tier, (settings, frontier))| {
+            (at.millis() > frontier).then(|| (tier, slot(at.millis(), settings.step)))
+        })
+    }
+
     /// Whether a value of that time is still within retention.
     pub fn keeps(&self, at: Timestamp) -> bool {
         at.millis() > self.0[3]
@@ -88,6 +97,8 @@ impl Frontiers {
 pub struct Buckets {
     tiers: [VecDeque<(i64, Summary)>; 4],
     arrivals: u64,
+    /// Heap bytes of what is in the tiers, kept up to date because there may be very many buckets.
+    held: usize,
 }
 
 /// The number of the bucket of `step` milliseconds that holds `at`.
@@ -96,20 +107,30 @@ fn slot(at: i64, step: i64) -> i64 {
 }
 
 impl Buckets {
-    /// Adds a value into the finest tier that its time has not left.
-    pub fn add(&mut self, column: Column, reading: Sample, frontiers: &Frontiers) {
-        let tiers = self.tiers.iter_mut().zip(TIERS).zip(frontiers.0);
-        for ((buckets, tier), frontier) in tiers {
-            if reading.at.millis() > frontier {
-                insert(
-                    buckets,
-                    slot(reading.at.millis(), tier.step),
-                    column,
-                    Summary::One(reading),
-                );
-                self.arrivals += 1;
-                return;
+    /// Adds values, each into the finest tier that its time has not left.
+    pub fn add(&mut self, column: Column, chunk: &Chunk, frontiers: &Frontiers) {
+        let mut rest = chunk.times.as_slice();
+        let mut start = 0;
+        while let Some(first) = rest.first() {
+            let place = frontiers.place(*first);
+            let same = rest
+                .iter()
+                .take_while(|at| frontiers.place(**at) == place)
+                .count();
+            if let Some((tier, number)) = place
+                && let Some(buckets) = self.tiers.get_mut(tier)
+            {
+                self.arrivals += same as u64;
+                // Nearly always all of them belong into the same bucket.
+                let grown = if same == chunk.times.len() {
+                    insert_chunk(buckets, number, column, chunk)
+                } else {
+                    insert_chunk(buckets, number, column, &chunk.part(start..start + same))
+                };
+                self.held = self.held.saturating_add_signed(grown);
             }
+            start += same;
+            rest = rest.get(same..).unwrap_or_default();
         }
     }
 
@@ -129,12 +150,14 @@ impl Buckets {
                 && (number + 1).saturating_mul(tier.step) <= *frontier
                 && let Some((number, mut summary)) = buckets.pop_front()
             {
+                self.held = self.held.saturating_sub(summary.heap_bytes());
                 if let (Some(next), Some(coarser)) =
                     (self.tiers.get_mut(index + 1), TIERS.get(index + 1))
                 {
                     summary.coarsen(coarser.scale);
                     let parent = (number * tier.step).div_euclid(coarser.step);
-                    insert(next, parent, column, summary);
+                    let grown = insert(next, parent, column, summary);
+                    self.held = self.held.saturating_add_signed(grown);
                 }
             }
         }
@@ -150,7 +173,10 @@ impl Buckets {
             .find(|tier| !tier.is_empty());
         coarse.map_or(0, |tier| {
             let dropped = tier.len().div_ceil(8);
-            tier.drain(..dropped);
+            let bytes = tier
+                .drain(..dropped)
+                .map(|(_, summary)| summary.heap_bytes());
+            self.held = self.held.saturating_sub(bytes.sum());
             tier.shrink_to_fit();
             dropped
         })
@@ -179,13 +205,8 @@ impl Buckets {
 
     /// Heap bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.tiers
-            .iter()
-            .map(|tier| {
-                tier.capacity() * size_of::<(i64, Summary)>()
-                    + tier.iter().map(|(_, s)| s.heap_bytes()).sum::<usize>()
-            })
-            .sum()
+        let rows: usize = self.tiers.iter().map(VecDeque::capacity).sum();
+        rows * size_of::<(i64, Summary)>() + self.held
     }
 }
 
@@ -200,28 +221,70 @@ pub fn effective_start(start: Timestamp, frontiers: &Frontiers) -> Timestamp {
     Timestamp::from_millis(slot(at.saturating_add(1), step).saturating_mul(step))
 }
 
-fn insert(buckets: &mut VecDeque<(i64, Summary)>, number: i64, column: Column, summary: Summary) {
+/// Adds a chunk to a bucket; by how many bytes the buckets grew on the heap.
+fn insert_chunk(
+    buckets: &mut VecDeque<(i64, Summary)>,
+    number: i64,
+    column: Column,
+    chunk: &Chunk,
+) -> isize {
+    match find(buckets, number) {
+        Ok(found) => change(buckets, found, |existing| existing.add_chunk(column, chunk)),
+        Err(place) => {
+            Summary::of(column, chunk).map_or(0, |new| begin(buckets, place, number, new))
+        }
+    }
+}
+
+/// Merges a bucket in; by how many bytes the buckets grew on the heap.
+fn insert(
+    buckets: &mut VecDeque<(i64, Summary)>,
+    number: i64,
+    column: Column,
+    summary: Summary,
+) -> isize {
+    match find(buckets, number) {
+        Ok(found) => change(buckets, found, |existing| existing.merge(column, &summary)),
+        Err(place) => begin(buckets, place, number, summary),
+    }
+}
+
+/// Where the bucket of that number is or belongs.
+fn find(buckets: &VecDeque<(i64, Summary)>, number: i64) -> Result<usize, usize> {
     // Nearly always the newest bucket or a new one after it.
-    let place = match buckets.back() {
+    match buckets.back() {
         Some((last, _)) if *last < number => Err(buckets.len()),
         Some((last, _)) if *last == number => Ok(buckets.len() - 1),
         _ => buckets.binary_search_by_key(&number, |(number, _)| *number),
-    };
-    match place {
-        Ok(found) => {
-            if let Some((_, existing)) = buckets.get_mut(found) {
-                existing.merge(column, &summary);
-            }
-        }
-        Err(place) => {
-            if place == buckets.len()
-                && let Some((_, finished)) = buckets.back_mut()
-            {
-                finished.pack();
-            }
-            buckets.insert(place, (number, summary));
-        }
     }
+}
+
+fn begin(
+    buckets: &mut VecDeque<(i64, Summary)>,
+    place: usize,
+    number: i64,
+    summary: Summary,
+) -> isize {
+    let packed = match place.checked_sub(1) {
+        Some(before) if place == buckets.len() => change(buckets, before, Summary::pack),
+        _ => 0,
+    };
+    let bytes = summary.heap_bytes().cast_signed();
+    buckets.insert(place, (number, summary));
+    packed + bytes
+}
+
+fn change(
+    buckets: &mut VecDeque<(i64, Summary)>,
+    place: usize,
+    change: impl FnOnce(&mut Summary),
+) -> isize {
+    let Some((_, summary)) = buckets.get_mut(place) else {
+        return 0;
+    };
+    let before = summary.heap_bytes().cast_signed();
+    change(summary);
+    summary.heap_bytes().cast_signed() - before
 }
 
 #[cfg(test)]
@@ -232,12 +295,13 @@ mod tests {
         Timestamp::from_millis(seconds * 1_000)
     }
 
-    fn reading(seconds: i64, value: f64) -> Sample {
-        Sample {
-            at: at(seconds),
-            value,
-            weight: 1.0,
-        }
+    fn reading(seconds: i64, value: f64) -> Chunk {
+        let chunk = Chunk {
+            times: vec![at(seconds)],
+            values: vec![value],
+            ..Chunk::default()
+        };
+        chunk.part(0..1)
     }
 
     fn gather(buckets: &Buckets, start: i64, end: i64) -> (u64, f64) {
@@ -252,7 +316,7 @@ mod tests {
         for (seconds, value) in [(100, 1.0), (101, 2.0), (110, 4.0), (111, 8.0), (120, 16.0)] {
             buckets.add(
                 Column::Duration,
-                reading(seconds, value),
+                &reading(seconds, value),
                 &Frontiers::default(),
             );
         }
@@ -272,7 +336,7 @@ mod tests {
         let mut total = 0;
         for minute in 0..(3 * 24 * 60) {
             let now = minute * 60 + 30;
-            buckets.add(Column::Duration, reading(now, 1.0), &frontiers);
+            buckets.add(Column::Duration, &reading(now, 1.0), &frontiers);
             total += 1;
             if frontiers.advance(at(now), retention) {
                 buckets.roll_up(Column::Duration, &frontiers);
@@ -295,7 +359,7 @@ mod tests {
         let (mut buckets, mut frontiers) = (Buckets::default(), Frontiers::default());
         let day = Duration::from_secs(24 * 3600);
         let add = |buckets: &mut Buckets, frontiers: &Frontiers, seconds| {
-            buckets.add(Column::Duration, reading(seconds, 1.0), frontiers);
+            buckets.add(Column::Duration, &reading(seconds, 1.0), frontiers);
         };
         frontiers.advance(at(1_000_000), day);
         add(&mut buckets, &frontiers, 999_999);
@@ -316,7 +380,7 @@ mod tests {
         let (mut buckets, mut frontiers) = (Buckets::default(), Frontiers::default());
         frontiers.advance(at(100_000), Duration::from_secs(90_000));
         for (seconds, tier) in [(99_999, 0), (98_000, 1), (80_000, 2)] {
-            buckets.add(Column::Duration, reading(seconds, 1.0), &frontiers);
+            buckets.add(Column::Duration, &reading(seconds, 1.0), &frontiers);
             assert_eq!(buckets.tiers[tier].len(), 1, "{seconds}");
         }
         assert!(frontiers.keeps(at(13_000)) && !frontiers.keeps(at(7_000)));

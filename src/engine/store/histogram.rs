@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::sketch::{LOWEST, Sketch};
+use crate::engine::sketch::{LOWEST, Sketch, sorted_keys};
 use crate::engine::stats::Sum;
 use crate::engine::time::Timestamp;
 
@@ -51,18 +51,28 @@ impl Histogram {
         }
     }
 
-    /// Counts a value, in the classic form in the first bucket whose bound is not below it.
-    pub fn observe(&mut self, value: f64) {
-        let bucket = self.bucket(value);
-        if let Some(count) = self.counts.get_mut(bucket) {
-            *count += 1;
+    /// Counts values, in the classic form in the first bucket whose bound is not below them. `keys` are those that
+    /// [`sorted_keys`] makes of them.
+    pub fn observe(&mut self, values: &[f64], keys: &[i32]) {
+        for value in values {
+            let bucket = self.bucket(*value);
+            if let Some(count) = self.counts.get_mut(bucket) {
+                *count += 1;
+            }
+            self.sum.add(*value);
         }
-        self.count += 1;
-        self.sum.add(value);
-        self.native.add(value);
+        self.count += values.len() as u64;
+        self.native.add_keys(keys);
         while self.native.buckets() > MAX_NATIVE_BUCKETS && self.native.scale() > LOWEST {
             self.native.coarsen(self.native.scale() - 1);
         }
+    }
+
+    /// Counts one value.
+    pub fn observe_one(&mut self, value: f64) {
+        let mut keys = Vec::with_capacity(1);
+        sorted_keys(&[value], &mut keys);
+        self.observe(&[value], &keys);
     }
 
     /// Has a value, counted before, stand for its classic bucket until a later one does.
@@ -152,11 +162,8 @@ impl Default for Grids {
 }
 
 impl Grids {
-    pub(super) fn durations_of(&self, operation: &str) -> Grid {
-        self.by_operation
-            .get(operation)
-            .unwrap_or(&self.duration)
-            .clone()
+    pub(super) fn durations_of(&self, operation: &str) -> &Grid {
+        self.by_operation.get(operation).unwrap_or(&self.duration)
     }
 }
 
@@ -168,7 +175,7 @@ mod tests {
     fn a_bound_belongs_to_its_bucket() {
         let mut histogram = Histogram::new(Arc::from([1.0, 2.0]));
         for value in [0.5, 1.0, 1.5, 2.0, 2.5] {
-            histogram.observe(value);
+            histogram.observe_one(value);
         }
         assert_eq!(histogram.counts(), [2, 2]);
         assert_eq!((histogram.count(), histogram.sum()), (5, 7.5));
@@ -177,17 +184,17 @@ mod tests {
     #[test]
     fn the_native_form_gives_up_resolution_and_no_value() {
         let mut histogram = Histogram::new(Arc::from([1.0]));
-        histogram.observe(0.0);
+        histogram.observe_one(0.0);
         for n in 0..2_000 {
-            histogram.observe(1.02f64.powi(n - 1_000));
+            histogram.observe_one(1.02f64.powi(n - 1_000));
         }
         let native = histogram.native();
         assert!(native.buckets() <= MAX_NATIVE_BUCKETS, "{native:?}");
         assert!(native.scale() < 5 && native.scale() > LOWEST, "{native:?}");
         let counted: u64 = native.positive().map(|(_, n)| n).sum();
         assert_eq!((native.zeros(), counted), (1, 2_000));
-        histogram.observe(f64::MIN_POSITIVE);
-        histogram.observe(f64::MAX);
+        histogram.observe_one(f64::MIN_POSITIVE);
+        histogram.observe_one(f64::MAX);
         assert_eq!(histogram.native().count(), 2_003);
     }
 
@@ -206,7 +213,7 @@ mod tests {
             exemplar("c", 9.0, 1),
             exemplar("d", 1.0, 2),
         ] {
-            histogram.observe(one.value);
+            histogram.observe_one(one.value);
             histogram.exemplify(one);
         }
         let traces = histogram

@@ -1,6 +1,7 @@
 //! Everything measured, bounded: per series the last runs, buckets by time, and totals.
 
 mod buckets;
+mod chunk;
 mod histogram;
 mod placement;
 mod pressure;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::distribution::Distribution;
-use super::measurement::{Measurement, Outcome, count};
+use super::measurement::{Measurement, Outcome};
 use super::metric::{Column, Metric};
 use super::sample::Sample;
 use super::series::SeriesKey;
@@ -23,15 +24,16 @@ use super::time::{Now, Timestamp};
 use super::window::{Reach, Window};
 pub use buckets::Frontiers;
 use buckets::effective_start;
+use chunk::{Chunk, Rows};
 pub use histogram::{Exemplar, Grid, Grids, Histogram};
-pub use placement::Overflow;
+pub use placement::{Admitted, Overflow};
 pub use series::Series;
 pub use totals::{Score, Totals};
 
 /// Most different score names kept over all series.
 const MAX_SCORE_NAMES: usize = 1_000;
 /// Between two looks at the memory held, at most this many measurements are taken.
-const SWEEP_EVERY: u64 = 4_096;
+const SWEEP_EVERY: usize = 4_096;
 
 /// The bounds of the store.
 #[derive(Clone, Debug)]
@@ -95,7 +97,7 @@ pub struct Store {
     /// Rows the longest run window of any rule needs; memory pressure never goes below it.
     needed_history: usize,
     generation: u64,
-    since_sweep: u64,
+    since_sweep: usize,
     heap_bytes: usize,
     /// What was given up.
     pub losses: Losses,
@@ -183,99 +185,61 @@ impl Store {
         self.frontiers.keeps(at)
     }
 
-    /// Takes an admitted measurement that ended `at` into series `id`. A `late` one (over an hour old)
-    /// counts in totals and buckets but is no recent run.
-    pub fn record(
-        &mut self,
-        id: SeriesId,
-        mut m: Measurement,
-        at: Timestamp,
-        late: bool,
-        now: Now,
-    ) {
-        let mut row: Vec<(Column, f64)> = Vec::with_capacity(8 + m.quality.len());
-        self.columns_of(&mut m, &mut row);
-        let frontiers = self.frontiers;
-        let Some(series) = self
-            .series
-            .get_mut(id.0 as usize)
-            .and_then(Option::as_deref_mut)
-        else {
-            return;
-        };
-        series.in_flight = series.in_flight.saturating_sub(1);
-        series.touched = now.steady;
-        let weight_of = |column: Column| {
-            let wanted = column.weights()?;
-            row.iter()
-                .find_map(|(c, value)| (*c == wanted).then_some(*value))
-        };
-        for (column, value) in &row {
-            let reading = Sample {
-                at,
-                value: *value,
-                weight: weight_of(*column).unwrap_or(1.0),
+    /// Takes admitted measurements, in their order. A late one (over an hour old) counts in totals and buckets but is
+    /// no recent run.
+    pub fn record(&mut self, mut admitted: Vec<Admitted>, now: Now) {
+        for one in &mut admitted {
+            self.keep_known_scores(&mut one.measurement);
+        }
+        // By series, so that what is kept of one is gone through once, however many come together.
+        let mut order: Vec<(SeriesId, bool, usize)> = admitted
+            .iter()
+            .enumerate()
+            .map(|(place, one)| (one.series, one.late, place))
+            .collect();
+        order.sort_unstable();
+        let (mut rows, mut chunk) = (Rows::default(), Chunk::default());
+        for same in order.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let Some((id, late, _)) = same.first() else {
+                continue;
             };
-            series.buckets(*column).add(*column, reading, &frontiers);
+            let names = &self.score_names;
+            let measurements = || same.iter().filter_map(|(.., place)| admitted.get(*place));
+            rows.fill(measurements(), |name| score_column(names, name));
+            let Some(Some(series)) = self.series.get_mut(id.0 as usize) else {
+                continue;
+            };
+            let in_flight = u32::try_from(same.len()).unwrap_or(u32::MAX);
+            series.in_flight = series.in_flight.saturating_sub(in_flight);
+            series.touched = now.steady;
+            let grids = &self.settings.grids;
+            series.add(&rows, &mut chunk, &self.frontiers, grids);
+            if !late {
+                series.recent.extend(&rows, series.history);
+            }
+            series.count(measurements(), now.wall, grids);
         }
-        if !late {
-            series.recent.push(at, &row, series.history);
-        }
-        Arc::make_mut(&mut series.totals).record(m, at, now.wall, &self.settings.grids);
-        self.since_sweep += 1;
+        self.since_sweep += admitted.len();
         if self.since_sweep >= SWEEP_EVERY {
             self.bound_memory();
         }
     }
 
-    /// The values of a measurement by column; scores that have none leave the measurement.
-    fn columns_of(&mut self, m: &mut Measurement, row: &mut Vec<(Column, f64)>) {
-        let failed = m.outcome == Outcome::Failure;
-        let succeeded = |value: Option<f64>| value.filter(|_| !failed);
-        row.extend(
-            [
-                (
-                    Column::Outcome,
-                    m.is_operation.then_some(f64::from(u8::from(failed))),
-                ),
-                (Column::Duration, succeeded(m.duration_seconds)),
-                (Column::Setup, succeeded(m.setup_seconds)),
-                (Column::Cleanup, succeeded(m.cleanup_seconds)),
-                (Column::Cpu, m.cpu_cores),
-                (Column::Memory, m.memory_bytes),
-                (Column::MemoryPeak, m.memory_peak_bytes),
-                (Column::Samples, m.samples.map(count)),
-                (Column::Throughput, succeeded(m.throughput())),
-            ]
-            .into_iter()
-            .filter_map(|(column, value)| Some((column, value?))),
-        );
-        if failed || m.quality.is_empty() {
+    /// Drops the scores of a measurement for whose names there is no room, and counts them.
+    fn keep_known_scores(&mut self, m: &mut Measurement) {
+        if m.outcome == Outcome::Failure {
             return;
         }
-        if let Some(samples) = m.quality_samples {
-            row.push((Column::ScoreSamples, count(samples)));
-        }
-        m.quality.retain(|(name, value)| {
-            let column = self.score_column(name);
-            match column {
-                Some(column) => row.push((column, *value)),
-                None => self.losses.scores += 1,
+        m.quality.retain(|(name, _)| {
+            let known = score_column(&self.score_names, name).is_some();
+            let has_room = self.score_names.len() < MAX_SCORE_NAMES;
+            match (known, has_room) {
+                (true, _) => {}
+                (false, true) => self.score_names.push(name.as_ref().into()),
+                (false, false) => self.losses.scores += 1,
             }
-            column.is_some()
+            known || has_room
         });
-    }
-
-    fn score_column(&mut self, name: &str) -> Option<Column> {
-        let number = match self.score_names.iter().position(|n| **n == *name) {
-            Some(number) => number,
-            None if self.score_names.len() < MAX_SCORE_NAMES => {
-                self.score_names.push(name.into());
-                self.score_names.len() - 1
-            }
-            None => return None,
-        };
-        u16::try_from(number).ok().map(Column::Score)
     }
 
     /// The column that holds a metric's values; `None` for a score that never came.
@@ -290,10 +254,7 @@ impl Store {
             Metric::Samples => Column::Samples,
             Metric::Throughput => Column::Throughput,
             Metric::Rate | Metric::Errors | Metric::ErrorRatio => Column::Outcome,
-            Metric::Score(name) => {
-                let number = self.score_names.iter().position(|n| n == name)?;
-                Column::Score(u16::try_from(number).ok()?)
-            }
+            Metric::Score(name) => score_column(&self.score_names, name)?,
         })
     }
 
@@ -346,6 +307,12 @@ impl Store {
     pub fn is_full(&self) -> bool {
         self.heap_bytes > self.settings.max_memory
     }
+}
+
+/// The column of a score, by its place among the names.
+fn score_column(names: &[Arc<str>], name: &str) -> Option<Column> {
+    let number = names.iter().position(|known| **known == *name)?;
+    u16::try_from(number).ok().map(Column::Score)
 }
 
 /// The last `runs` values over several series, exact.

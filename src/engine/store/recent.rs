@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::chunk::Rows;
 use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
 use crate::engine::time::Timestamp;
@@ -15,17 +16,15 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Appends a row and drops the oldest beyond `capacity` rows.
-    pub fn push(&mut self, at: Timestamp, row: &[(Column, f64)], capacity: usize) {
-        for (column, value) in row {
-            self.column(*column).push_back(*value);
+    /// Appends rows and drops the oldest beyond `capacity` rows.
+    pub fn extend(&mut self, rows: &Rows, capacity: usize) {
+        for (column, values) in rows.columns() {
+            self.column(column).extend(values);
         }
-        self.times.push_back(at);
-        let rows = self.times.len();
+        self.times.extend(&rows.times);
+        let length = self.times.len();
         for (_, values) in &mut self.columns {
-            if values.len() < rows {
-                values.push_back(f64::NAN);
-            }
+            values.resize(length, f64::NAN);
         }
         self.shrink(capacity);
     }
@@ -104,21 +103,44 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Admitted, SeriesId};
     use super::*;
+    use crate::engine::measurement::{Draft, Measurement};
 
     fn values(recent: &Recent, column: Column) -> Vec<f64> {
         recent.latest_first(column).map(|r| r.value).collect()
     }
 
+    /// Appends one row.
+    fn push(recent: &mut Recent, at: i64, draft: Draft<'_>, capacity: usize) {
+        let measurement = Measurement::new(Draft {
+            operation: "op",
+            ..draft
+        });
+        let admitted = Admitted {
+            series: SeriesId(0),
+            at: Timestamp::from_millis(at),
+            late: false,
+            measurement: measurement.unwrap(),
+        };
+        let mut rows = Rows::default();
+        rows.fill([&admitted].into_iter(), |_| Some(Column::Score(0)));
+        recent.extend(&rows, capacity);
+    }
+
     #[test]
     fn the_oldest_rows_go_and_gaps_stay_gaps() {
         let mut recent = Recent::default();
-        let at = Timestamp::from_millis;
-        recent.push(at(1), &[(Column::Duration, 1.0)], 3);
-        recent.push(at(2), &[(Column::Memory, 20.0)], 3);
-        recent.push(at(3), &[(Column::Duration, 3.0), (Column::Memory, 30.0)], 3);
+        let draft = |duration_seconds, memory_bytes| Draft {
+            duration_seconds,
+            memory_bytes,
+            ..Draft::default()
+        };
+        push(&mut recent, 1, draft(Some(1.0), None), 3);
+        push(&mut recent, 2, draft(None, Some(20.0)), 3);
+        push(&mut recent, 3, draft(Some(3.0), Some(30.0)), 3);
         assert_eq!(values(&recent, Column::Duration), [3.0, 1.0]);
-        recent.push(at(4), &[(Column::Duration, 4.0)], 3);
+        push(&mut recent, 4, draft(Some(4.0), None), 3);
         assert_eq!(values(&recent, Column::Duration), [4.0, 3.0]);
         assert_eq!(values(&recent, Column::Memory), [30.0, 20.0]);
         assert!(values(&recent, Column::Cpu).is_empty());
@@ -128,9 +150,13 @@ mod tests {
     #[test]
     fn weights_come_from_the_same_row() {
         let mut recent = Recent::default();
-        let row = [(Column::Score(0), 0.9), (Column::ScoreSamples, 500.0)];
-        recent.push(Timestamp::default(), &row, 10);
-        recent.push(Timestamp::default(), &[(Column::Score(0), 0.8)], 10);
+        let draft = |value, quality_samples| Draft {
+            quality: vec![("f1", value)],
+            quality_samples,
+            ..Draft::default()
+        };
+        push(&mut recent, 0, draft(0.9, Some(500)), 10);
+        push(&mut recent, 0, draft(0.8, None), 10);
         let weights: Vec<f64> = recent
             .latest_first(Column::Score(0))
             .map(|r| r.weight)

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Totals;
-use super::buckets::Buckets;
+use super::buckets::{Buckets, Frontiers};
+use super::chunk::{Chunk, Rows};
 use super::recent::Recent;
+use super::{Admitted, Grids, Totals};
 use crate::engine::metric::Column;
 use crate::engine::series::SeriesKey;
-use crate::engine::time::Now;
+use crate::engine::time::{Now, Timestamp};
 
 /// One series.
 #[derive(Debug)]
@@ -43,16 +44,42 @@ impl Series {
         }
     }
 
-    pub(super) fn buckets(&mut self, column: Column) -> &mut Buckets {
-        let place = match self.columns.iter().position(|(c, _)| *c == column) {
-            Some(place) => place,
-            None => {
-                self.columns.push((column, Buckets::default()));
-                self.columns.len() - 1
+    /// Adds rows to its buckets and histograms, a column at a time; `chunk` is kept for its capacity.
+    pub(super) fn add(
+        &mut self,
+        rows: &Rows,
+        chunk: &mut Chunk,
+        frontiers: &Frontiers,
+        grids: &Grids,
+    ) {
+        let totals = Arc::make_mut(&mut self.totals);
+        for (column, values) in rows.columns() {
+            chunk.fill(column, values, rows);
+            totals.observe(column, chunk, self.key.operation(), grids);
+            buckets_of(&mut self.columns, column).add(column, chunk, frontiers);
+        }
+    }
+
+    /// Counts in its totals what is in no column.
+    pub(super) fn count<'m>(
+        &mut self,
+        measurements: impl Iterator<Item = &'m Admitted>,
+        now: Timestamp,
+        grids: &Grids,
+    ) {
+        let totals = Arc::make_mut(&mut self.totals);
+        let mut last = None;
+        for one in measurements {
+            if totals.record(&one.measurement, one.at, now, grids) {
+                last = Some(&one.measurement);
             }
-        };
-        #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
-        &mut self.columns[place].1
+        }
+        if let Some(last) = last {
+            match &mut totals.last {
+                Some(before) => (**before).clone_from(last),
+                None => totals.last = Some(Box::new(last.clone())),
+            }
+        }
     }
 
     /// Whether it has had no measurement for longer than `ttl`.
@@ -76,4 +103,16 @@ impl Series {
                 .map(|(_, b)| size_of::<(Column, Buckets)>() + b.heap_bytes())
                 .sum::<usize>()
     }
+}
+
+fn buckets_of(columns: &mut Vec<(Column, Buckets)>, column: Column) -> &mut Buckets {
+    let place = match columns.iter().position(|(c, _)| *c == column) {
+        Some(place) => place,
+        None => {
+            columns.push((column, Buckets::default()));
+            columns.len() - 1
+        }
+    };
+    #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
+    &mut columns[place].1
 }

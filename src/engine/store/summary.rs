@@ -1,5 +1,6 @@
 //! What is kept of all values that fell into one bucket of time.
 
+use super::chunk::Chunk;
 use crate::engine::distribution::Distribution;
 use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
@@ -36,8 +37,28 @@ enum Bins {
 }
 
 impl Summary {
-    /// Adds a value of `column`.
-    pub fn add(&mut self, column: Column, reading: Sample) {
+    /// What is kept of the values of a chunk; `None` of an empty one.
+    pub fn of(column: Column, chunk: &Chunk) -> Option<Self> {
+        let mut samples = chunk.samples();
+        let first = samples.next()?;
+        if samples.next().is_none() {
+            return Some(Self::One(first));
+        }
+        let mut many = Many {
+            moments: Moments::default(),
+            last: first,
+            bins: Bins::of(column),
+        };
+        many.add_chunk(chunk);
+        Some(Self::Many(Box::new(many)))
+    }
+
+    /// Adds the values of a chunk of the same column.
+    pub fn add_chunk(&mut self, column: Column, chunk: &Chunk) {
+        self.many(column).add_chunk(chunk);
+    }
+
+    fn add(&mut self, column: Column, reading: Sample) {
         let many = self.many(column);
         many.moments.add(reading.value, reading.weight);
         if reading.at >= many.last.at {
@@ -65,11 +86,7 @@ impl Summary {
         if let Self::One(first) = *self {
             let mut moments = Moments::default();
             moments.add(first.value, first.weight);
-            let mut bins = match column {
-                Column::Outcome | Column::ScoreSamples => Bins::None,
-                Column::Score(_) => Bins::Exact(Vec::new()),
-                _ => Bins::Open(Sketch::default()),
-            };
+            let mut bins = Bins::of(column);
             bins.add(first.value);
             *self = Self::Many(Box::new(Many {
                 moments,
@@ -154,7 +171,36 @@ impl Summary {
     }
 }
 
+impl Many {
+    fn add_chunk(&mut self, chunk: &Chunk) {
+        self.moments
+            .merge(&Moments::of(&chunk.values, &chunk.weights));
+        if let Some(latest) = chunk.latest()
+            && latest.at >= self.last.at
+        {
+            self.last = latest;
+        }
+        match &mut self.bins {
+            Bins::None => {}
+            Bins::Exact(values) if values.len() + chunk.values.len() <= EXACT_SCORES => {
+                values.extend_from_slice(&chunk.values);
+            }
+            Bins::Exact(_) | Bins::Open(_) | Bins::Packed(_) => {
+                self.bins.open().add_keys(&chunk.keys);
+            }
+        }
+    }
+}
+
 impl Bins {
+    fn of(column: Column) -> Self {
+        match column {
+            Column::Outcome | Column::ScoreSamples => Self::None,
+            Column::Score(_) => Self::Exact(Vec::new()),
+            _ => Self::Open(Sketch::default()),
+        }
+    }
+
     fn add(&mut self, value: f64) {
         match self {
             Self::None => {}

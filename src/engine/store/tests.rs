@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::measurement::Draft;
+use crate::engine::measurement::{Draft, count};
 use crate::engine::metric::Stat;
 
 const NOW: Duration = Duration::from_secs(1_000_000);
@@ -8,7 +8,13 @@ fn put(store: &mut Store, draft: Draft<'_>, now: Now) -> Option<Overflow> {
     let measurement = Measurement::new(draft).unwrap();
     let (id, overflow) = store.place(&measurement.key, now);
     let at = measurement.at.unwrap_or(now.wall);
-    store.record(id, measurement, at, false, now);
+    let admitted = Admitted {
+        series: id,
+        at,
+        late: false,
+        measurement,
+    };
+    store.record(vec![admitted], now);
     overflow
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::chunk::Chunk;
 use super::histogram::{Exemplar, Grids, Histogram};
 use crate::engine::measurement::{Measurement, Outcome};
+use crate::engine::metric::Column;
 use crate::engine::stats::Sum;
 use crate::engine::time::Timestamp;
 
@@ -75,8 +77,42 @@ impl Totals {
         }
     }
 
-    /// Counts a measurement that ended `at` and is taken in `now`.
-    pub fn record(&mut self, m: Measurement, at: Timestamp, now: Timestamp, grids: &Grids) {
+    /// Counts the values of a column in its histogram, if it has one.
+    pub(super) fn observe(
+        &mut self,
+        column: Column,
+        chunk: &Chunk,
+        operation: &str,
+        grids: &Grids,
+    ) {
+        let [successful, _] = &mut self.durations;
+        let (histogram, grid) = match column {
+            Column::Duration => (successful, grids.durations_of(operation)),
+            Column::Setup => (&mut self.setup, &grids.duration),
+            Column::Cleanup => (&mut self.cleanup, &grids.duration),
+            Column::MemoryPeak => (&mut self.memory_peak, &grids.memory),
+            Column::Cpu => (&mut self.cpu_cores, &grids.cores),
+            Column::Throughput => (&mut self.throughput, &grids.throughput),
+            Column::Outcome
+            | Column::Memory
+            | Column::Samples
+            | Column::Score(_)
+            | Column::ScoreSamples => return,
+        };
+        histogram
+            .get_or_insert_with(|| Histogram::new(grid.clone()))
+            .observe(&chunk.values, &chunk.keys);
+    }
+
+    /// Counts everything of a measurement that is in no column. It ended `at` and is taken in `now`; whether it is the
+    /// latest so far.
+    pub(super) fn record(
+        &mut self,
+        m: &Measurement,
+        at: Timestamp,
+        now: Timestamp,
+        grids: &Grids,
+    ) -> bool {
         let failed = m.outcome == Outcome::Failure;
         if m.is_operation {
             if failed {
@@ -90,48 +126,29 @@ impl Totals {
         let latest = replaces(at, self.last_at, now);
         if latest {
             self.last_at = at;
+            if let Some(bytes) = m.memory_bytes {
+                self.memory_bytes = Some(bytes);
+            }
         }
         if let Some(seconds) = m.duration_seconds {
             let [successful, unsuccessful] = &mut self.durations;
+            if failed {
+                unsuccessful
+                    .get_or_insert_with(|| {
+                        Histogram::new(grids.durations_of(m.key.operation()).clone())
+                    })
+                    .observe_one(seconds);
+            } else if latest {
+                self.last_duration = Some(seconds);
+            }
             let durations = if failed { unsuccessful } else { successful };
-            let durations = durations
-                .get_or_insert_with(|| Histogram::new(grids.durations_of(m.key.operation())));
-            durations.observe(seconds);
-            if let Some(trace_id) = &m.trace_id {
+            if let (Some(durations), Some(trace_id)) = (durations, &m.trace_id) {
                 durations.exemplify(Exemplar {
                     trace_id: trace_id.clone(),
                     value: seconds,
                     at,
                 });
             }
-            if latest && !failed {
-                self.last_duration = Some(seconds);
-            }
-        }
-        let throughput = m.throughput().filter(|_| !failed);
-        for (histogram, value, grid) in [
-            (
-                &mut self.setup,
-                m.setup_seconds.filter(|_| !failed),
-                &grids.duration,
-            ),
-            (
-                &mut self.cleanup,
-                m.cleanup_seconds.filter(|_| !failed),
-                &grids.duration,
-            ),
-            (&mut self.memory_peak, m.memory_peak_bytes, &grids.memory),
-            (&mut self.cpu_cores, m.cpu_cores, &grids.cores),
-            (&mut self.throughput, throughput, &grids.throughput),
-        ] {
-            if let Some(value) = value {
-                histogram
-                    .get_or_insert_with(|| Histogram::new(grid.clone()))
-                    .observe(value);
-            }
-        }
-        if latest && let Some(bytes) = m.memory_bytes {
-            self.memory_bytes = Some(bytes);
         }
         if let Some(samples) = m.samples {
             let total = self.samples.get_or_insert_default();
@@ -141,14 +158,9 @@ impl Totals {
             self.cpu_seconds.get_or_insert_default().add(seconds);
         }
         if !failed {
-            self.record_scores(&m, at, now);
+            self.record_scores(m, at, now);
         }
-        if latest {
-            match &mut self.last {
-                Some(last) => **last = m,
-                None => self.last = Some(Box::new(m)),
-            }
-        }
+        latest
     }
 
     fn count_error(&mut self, class: &str) {
@@ -218,6 +230,8 @@ fn replaces(at: Timestamp, earlier: Timestamp, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chunk::Rows;
+    use super::super::{Admitted, SeriesId};
     use super::*;
     use crate::engine::measurement::Draft;
 
@@ -228,7 +242,19 @@ mod tests {
         })
         .unwrap();
         let at = Timestamp::from_millis(at);
-        totals.record(measurement, at, at, &Grids::default());
+        let admitted = Admitted {
+            series: SeriesId(0),
+            at,
+            late: false,
+            measurement,
+        };
+        let (mut rows, mut chunk) = (Rows::default(), Chunk::default());
+        rows.fill([&admitted].into_iter(), |_| None);
+        for (column, values) in rows.columns() {
+            chunk.fill(column, values, &rows);
+            totals.observe(column, &chunk, "op", &Grids::default());
+        }
+        totals.record(&admitted.measurement, at, at, &Grids::default());
     }
 
     #[test]

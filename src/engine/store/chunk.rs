@@ -1,0 +1,188 @@
+//! Measurements of one series on their way in, turned into columns: what is taken in together touches each column of
+//! its series once, and shares what its parts have in common.
+
+use super::Admitted;
+use crate::engine::measurement::{Measurement, Outcome, count};
+use crate::engine::metric::Column;
+use crate::engine::sample::Sample;
+use crate::engine::sketch::sorted_keys;
+use crate::engine::time::Timestamp;
+
+/// The columns that every store has; scores come beside them.
+const FIXED: [Column; 9] = [
+    Column::Outcome,
+    Column::Duration,
+    Column::Setup,
+    Column::Cleanup,
+    Column::Cpu,
+    Column::Memory,
+    Column::MemoryPeak,
+    Column::Samples,
+    Column::Throughput,
+];
+
+/// Rows of one series, a column per kind of value; NaN, which no measurement can hold, where a row has none.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) times: Vec<Timestamp>,
+    fixed: [Vec<f64>; FIXED.len()],
+    scores: Vec<(Column, Vec<f64>)>,
+}
+
+impl Rows {
+    /// Turns measurements into rows; those that were here before are gone. `score_column` numbers the scores that are
+    /// kept.
+    pub(super) fn fill<'m>(
+        &mut self,
+        measurements: impl Iterator<Item = &'m Admitted>,
+        mut score_column: impl FnMut(&str) -> Option<Column>,
+    ) {
+        self.times.clear();
+        self.fixed.iter_mut().for_each(Vec::clear);
+        self.scores.clear();
+        for Admitted {
+            at, measurement, ..
+        } in measurements
+        {
+            for (column, value) in self.fixed.iter_mut().zip(fixed_values(measurement)) {
+                column.push(value);
+            }
+            self.times.push(*at);
+            if measurement.outcome == Outcome::Success && !measurement.quality.is_empty() {
+                let samples = measurement.quality_samples.map(count);
+                self.put_score(Column::ScoreSamples, samples);
+                for (name, value) in &measurement.quality {
+                    if let Some(column) = score_column(name) {
+                        self.put_score(column, Some(*value));
+                    }
+                }
+            }
+        }
+        let rows = self.times.len();
+        for (_, values) in &mut self.scores {
+            values.resize(rows, f64::NAN);
+        }
+    }
+
+    /// Sets a value of the last row.
+    fn put_score(&mut self, column: Column, value: Option<f64>) {
+        let Some(value) = value else { return };
+        let row = self.times.len() - 1;
+        let place = self.scores.iter().position(|(c, _)| *c == column);
+        let values = match place.and_then(|place| self.scores.get_mut(place)) {
+            Some((_, values)) => values,
+            None => {
+                self.scores.push((column, Vec::new()));
+                let Some((_, values)) = self.scores.last_mut() else {
+                    return;
+                };
+                values
+            }
+        };
+        values.resize(row, f64::NAN);
+        values.push(value);
+    }
+
+    /// The columns that hold a value in any row.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (Column, &[f64])> {
+        let fixed = FIXED.into_iter().zip(self.fixed.iter().map(Vec::as_slice));
+        let scores = self
+            .scores
+            .iter()
+            .map(|(column, values)| (*column, values.as_slice()));
+        fixed
+            .chain(scores)
+            .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
+    }
+
+    fn column(&self, wanted: Column) -> Option<&[f64]> {
+        let mut columns = self.columns();
+        columns.find_map(|(column, values)| (column == wanted).then_some(values))
+    }
+}
+
+fn fixed_values(m: &Measurement) -> [f64; FIXED.len()] {
+    let failed = m.outcome == Outcome::Failure;
+    let any = |value: Option<f64>| value.unwrap_or(f64::NAN);
+    let succeeded = |value: Option<f64>| if failed { f64::NAN } else { any(value) };
+    [
+        if m.is_operation {
+            f64::from(u8::from(failed))
+        } else {
+            f64::NAN
+        },
+        succeeded(m.duration_seconds),
+        succeeded(m.setup_seconds),
+        succeeded(m.cleanup_seconds),
+        any(m.cpu_cores),
+        any(m.memory_bytes),
+        any(m.memory_peak_bytes),
+        any(m.samples.map(count)),
+        succeeded(m.throughput()),
+    ]
+}
+
+/// The values of one column of some rows, without gaps.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    pub(super) times: Vec<Timestamp>,
+    pub(super) values: Vec<f64>,
+    /// The weight of each; empty where all are 1.
+    pub(super) weights: Vec<f64>,
+    /// For sketches: see [`sorted_keys`].
+    pub(super) keys: Vec<i32>,
+}
+
+impl Chunk {
+    /// Takes the values of a column; what was here before is gone.
+    pub(super) fn fill(&mut self, column: Column, values: &[f64], rows: &Rows) {
+        self.times.clear();
+        self.values.clear();
+        self.weights.clear();
+        let weights = column.weights().and_then(|weights| rows.column(weights));
+        for (row, (at, value)) in rows.times.iter().zip(values).enumerate() {
+            if value.is_nan() {
+                continue;
+            }
+            self.times.push(*at);
+            self.values.push(*value);
+            if let Some(weights) = weights {
+                let weight = weights.get(row).copied();
+                self.weights
+                    .push(weight.filter(|w| !w.is_nan()).unwrap_or(1.0));
+            }
+        }
+        self.find_keys();
+    }
+
+    fn find_keys(&mut self) {
+        sorted_keys(&self.values, &mut self.keys);
+    }
+
+    /// A part of it as a chunk of its own.
+    pub(super) fn part(&self, range: std::ops::Range<usize>) -> Self {
+        let mut part = Self {
+            times: self.times.get(range.clone()).unwrap_or_default().to_vec(),
+            values: self.values.get(range.clone()).unwrap_or_default().to_vec(),
+            weights: self.weights.get(range).unwrap_or_default().to_vec(),
+            keys: Vec::new(),
+        };
+        part.find_keys();
+        part
+    }
+
+    /// Its values with their times and weights.
+    pub(super) fn samples(&self) -> impl Iterator<Item = Sample> {
+        let pairs = self.times.iter().zip(&self.values).enumerate();
+        pairs.map(|(row, (at, value))| Sample {
+            at: *at,
+            value: *value,
+            weight: self.weights.get(row).copied().unwrap_or(1.0),
+        })
+    }
+
+    /// The latest of them; of equal times the one that came last.
+    pub(super) fn latest(&self) -> Option<Sample> {
+        self.samples().max_by_key(|sample| sample.at)
+    }
+}
