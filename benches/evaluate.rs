@@ -77,7 +77,7 @@ fn bench(c: &mut Criterion) {
             },
             at(second),
         );
-        engine.apply(admitted, at(second));
+        engine.apply(&admitted, at(second));
     }
     let mut second = 60;
     let mut benches = c.benchmark_group("evaluate");

@@ -43,7 +43,7 @@ fn bench(c: &mut Criterion) {
             },
             |batch| {
                 let (admitted, answer) = engine.admit(batch, now);
-                engine.apply(admitted, now);
+                engine.apply(&admitted, now);
                 answer
             },
             BatchSize::SmallInput,

@@ -64,7 +64,7 @@ fn engine(now: Now) -> Engine {
             records: records.collect(),
         };
         let (admitted, _) = engine.admit(batch, now);
-        engine.apply(admitted, now);
+        engine.apply(&admitted, now);
     }
     assert_eq!(engine.store().len(), SERIES);
     engine

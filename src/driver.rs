@@ -67,7 +67,7 @@ enum Control {
 /// What was admitted and waits for its commit.
 #[derive(Default)]
 struct Group {
-    admitted: Vec<Admitted>,
+    admitted: Admitted,
     replies: Vec<(Reply, Arc<Answer>)>,
 }
 
@@ -263,7 +263,7 @@ impl Driver {
                 let _ = reply.send(Err(Refused::MemoryFull));
             } else {
                 let (admitted, answer) = self.engine.admit(batch, now);
-                self.gathering.admitted.extend(admitted);
+                self.gathering.admitted.append(admitted);
                 self.gathering.replies.push((reply, answer));
             }
             next = if self.has_room() {
@@ -283,7 +283,7 @@ impl Driver {
 
     /// Applies what has been committed, and only then answers.
     fn apply(&mut self, group: Group) {
-        self.engine.apply(group.admitted, self.clock.now());
+        self.engine.apply(&group.admitted, self.clock.now());
         for (reply, answer) in group.replies {
             let _ = reply.send(Ok(answer));
         }

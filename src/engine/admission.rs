@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::measurement::Measurement;
 use super::series::FieldFault;
-use super::store::{Admitted, Overflow, SeriesId, Store};
+use super::store::{Admitted, Overflow, Place, SeriesId, Store};
 use super::time::Now;
 
 /// A measurement may be this far ahead of the clock.
@@ -90,35 +90,35 @@ impl Admission {
     /// Decides over a batch. A repeated batch is answered as the first was and admits nothing.
     pub fn admit(
         &mut self,
-        batch: Batch,
+        mut batch: Batch,
         store: &mut Store,
         now: Now,
-    ) -> (Vec<Admitted>, Arc<Answer>) {
+    ) -> (Admitted, Arc<Answer>) {
         if let Some(answer) = batch
             .origin
             .as_ref()
             .and_then(|origin| self.answered(origin))
         {
             self.counts.repeated_batches += 1;
-            return (Vec::new(), answer);
+            return (Admitted::default(), answer);
         }
         let mut answer = Answer::default();
-        let mut admitted = Vec::with_capacity(batch.records.len());
+        let mut places = Vec::with_capacity(batch.records.len());
         self.forget_ids(now);
-        for (index, record) in batch.records.into_iter().enumerate() {
+        for (index, record) in batch.records.iter_mut().enumerate() {
             self.counts.received += 1;
             let taken = match record {
-                Ok(measurement) => self.admit_one(measurement, store, now),
+                Ok(measurement) => self.admit_one(index, measurement, store, now),
                 Err(fault) => {
                     self.counts.invalid += 1;
-                    Err(fault)
+                    Err(fault.clone())
                 }
             };
             match taken {
                 Ok(taken) => {
                     answer.accepted += 1;
                     match taken {
-                        Some(taken) => admitted.push(taken),
+                        Some(place) => places.push(place),
                         None => answer.duplicates += 1,
                     }
                 }
@@ -131,16 +131,17 @@ impl Admission {
         if let Some(origin) = batch.origin {
             self.remember(origin, answer.clone());
         }
-        (admitted, answer)
+        (Admitted::new(batch.records, places), answer)
     }
 
     /// Takes one measurement; `None` when it is a duplicate.
     fn admit_one(
         &mut self,
-        measurement: Measurement,
+        record: usize,
+        measurement: &mut Measurement,
         store: &mut Store,
         now: Now,
-    ) -> Result<Option<Admitted>, FieldFault> {
+    ) -> Result<Option<Place>, FieldFault> {
         let at = measurement.at.unwrap_or(now.wall);
         if at > now.wall.after(MAX_AHEAD) {
             self.counts.future += 1;
@@ -173,11 +174,12 @@ impl Admission {
         self.counts.late += u64::from(late);
         let (series, overflow): (SeriesId, Option<Overflow>) = store.place(&measurement.key, now);
         self.counts.overflow += u64::from(overflow.is_some());
-        Ok(Some(Admitted {
+        store.keep_known_scores(measurement);
+        Ok(Some(Place {
+            record,
             series,
             at,
             late,
-            measurement,
         }))
     }
 

@@ -180,7 +180,7 @@ impl Engine {
     }
 
     /// Decides over a batch: what is taken gets its place, what is not is answered with its reason.
-    pub fn admit(&mut self, batch: Batch, now: Now) -> (Vec<Admitted>, Arc<Answer>) {
+    pub fn admit(&mut self, batch: Batch, now: Now) -> (Admitted, Arc<Answer>) {
         self.admission.admit(batch, &mut self.store, now)
     }
 
@@ -190,7 +190,7 @@ impl Engine {
     }
 
     /// Takes what was admitted and has been committed. It cannot fail.
-    pub fn apply(&mut self, admitted: Vec<Admitted>, now: Now) {
+    pub fn apply(&mut self, admitted: &Admitted, now: Now) {
         self.store.record(admitted, now);
     }
 

@@ -97,7 +97,7 @@ fn send(
 ) -> Arc<Answer> {
     let records = drafts.into_iter().map(Measurement::new).collect();
     let (admitted, answer) = engine.admit(Batch { origin, records }, now);
-    engine.apply(admitted, now);
+    engine.apply(&admitted, now);
     answer
 }
 

@@ -106,11 +106,12 @@ fn read_document(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
             .map(|raw| reader.record(raw.get()))
             .collect());
     }
-    if let Some(measurement) = reader.plain(text) {
-        return Ok(vec![measurement]);
+    let record = reader.record(text);
+    if record.is_err() {
+        // It may be no JSON at all; then nothing of the body is taken.
+        let _: &RawValue = serde_json::from_str(text).map_err(not_json)?;
     }
-    let raw: &RawValue = serde_json::from_str(text).map_err(not_json)?;
-    Ok(vec![reader.record(raw.get())])
+    Ok(vec![record])
 }
 
 fn read_lines(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
@@ -199,8 +200,9 @@ impl<'t> Reader<'t> {
     }
 
     fn record(&mut self, text: &str) -> Result<Measurement, FieldFault> {
-        if let Some(record) = self.plain(text) {
-            return record;
+        let mut draft = Draft::default();
+        if self.plain.read(text, &mut draft).is_some() {
+            return self.check(&mut draft);
         }
         let record: Record<'_> = match serde_json::from_str(text) {
             Ok(record) => record,
@@ -209,13 +211,6 @@ impl<'t> Reader<'t> {
         let measurement = Measurement::new(record.draft())?;
         self.check_taken(&measurement.key)?;
         Ok(measurement)
-    }
-
-    /// Reads a record of the plain form; `None` where it is of another.
-    fn plain(&mut self, text: &str) -> Option<Result<Measurement, FieldFault>> {
-        let mut draft = Draft::default();
-        self.plain.read(text, &mut draft)?;
-        Some(self.check(&mut draft))
     }
 
     fn check(&mut self, draft: &mut Draft<'_>) -> Result<Measurement, FieldFault> {

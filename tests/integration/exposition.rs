@@ -309,7 +309,7 @@ fn put(engine: &mut Engine, draft: Draft<'_>, now: Now) {
         records: vec![Measurement::new(draft)],
     };
     let (admitted, _) = engine.admit(batch, now);
-    engine.apply(admitted, now);
+    engine.apply(&admitted, now);
 }
 
 fn groups() -> Vec<RuleGroup> {

@@ -1,7 +1,7 @@
 //! Measurements of one series on their way in, turned into columns: what is taken in together touches each column of
 //! its series once, and shares what its parts have in common.
 
-use super::Admitted;
+use super::admitted::Taken;
 use crate::engine::measurement::{Measurement, Outcome, count};
 use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
@@ -26,6 +26,8 @@ const FIXED: [Column; 9] = [
 pub(super) struct Rows {
     pub(super) times: Vec<Timestamp>,
     fixed: [Vec<f64>; FIXED.len()],
+    /// How many rows have a value in each fixed column.
+    present: [usize; FIXED.len()],
     scores: Vec<(Column, Vec<f64>)>,
 }
 
@@ -34,20 +36,20 @@ impl Rows {
     /// kept.
     pub(super) fn fill<'m>(
         &mut self,
-        measurements: impl Iterator<Item = &'m Admitted>,
+        taken: impl Iterator<Item = Taken<'m>>,
         mut score_column: impl FnMut(&str) -> Option<Column>,
     ) {
         self.times.clear();
         self.fixed.iter_mut().for_each(Vec::clear);
+        self.present = [0; FIXED.len()];
         self.scores.clear();
-        for Admitted {
-            at, measurement, ..
-        } in measurements
-        {
-            for (column, value) in self.fixed.iter_mut().zip(fixed_values(measurement)) {
+        for Taken { measurement, at } in taken {
+            let columns = self.fixed.iter_mut().zip(&mut self.present);
+            for ((column, present), value) in columns.zip(fixed_values(measurement)) {
                 column.push(value);
+                *present += usize::from(!value.is_nan());
             }
-            self.times.push(*at);
+            self.times.push(at);
             if measurement.outcome == Outcome::Success && !measurement.quality.is_empty() {
                 let samples = measurement.quality_samples.map(count);
                 self.put_score(Column::ScoreSamples, samples);
@@ -85,14 +87,11 @@ impl Rows {
 
     /// The columns that hold a value in any row.
     pub(super) fn columns(&self) -> impl Iterator<Item = (Column, &[f64])> {
-        let fixed = FIXED.into_iter().zip(self.fixed.iter().map(Vec::as_slice));
-        let scores = self
-            .scores
-            .iter()
-            .map(|(column, values)| (*column, values.as_slice()));
-        fixed
-            .chain(scores)
-            .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
+        let fixed = FIXED.into_iter().zip(&self.fixed).zip(self.present);
+        let fixed = fixed.filter_map(|(column, present)| (present > 0).then_some(column));
+        let scores = self.scores.iter().map(|(column, values)| (*column, values));
+        let all = fixed.chain(scores);
+        all.map(|(column, values)| (column, values.as_slice()))
     }
 
     fn column(&self, wanted: Column) -> Option<&[f64]> {
@@ -140,17 +139,27 @@ impl Chunk {
         self.values.clear();
         self.weights.clear();
         let weights = column.weights().and_then(|weights| rows.column(weights));
-        for (row, (at, value)) in rows.times.iter().zip(values).enumerate() {
-            if value.is_nan() {
-                continue;
+        if values.iter().any(|value| value.is_nan()) {
+            let here = rows
+                .times
+                .iter()
+                .zip(values)
+                .filter(|(_, value)| !value.is_nan());
+            for (at, value) in here {
+                self.times.push(*at);
+                self.values.push(*value);
             }
-            self.times.push(*at);
-            self.values.push(*value);
-            if let Some(weights) = weights {
-                let weight = weights.get(row).copied();
-                self.weights
-                    .push(weight.filter(|w| !w.is_nan()).unwrap_or(1.0));
-            }
+        } else {
+            self.times.extend_from_slice(&rows.times);
+            self.values.extend_from_slice(values);
+        }
+        if let Some(weights) = weights {
+            let here = weights
+                .iter()
+                .zip(values)
+                .filter(|(_, value)| !value.is_nan());
+            let known = here.map(|(weight, _)| if weight.is_nan() { 1.0 } else { *weight });
+            self.weights.extend(known);
         }
         self.find_keys();
     }

@@ -1,5 +1,6 @@
 //! Everything measured, bounded: per series the last runs, buckets by time, and totals.
 
+mod admitted;
 mod buckets;
 mod chunk;
 mod histogram;
@@ -22,11 +23,13 @@ use super::series::SeriesKey;
 use super::stats::Moments;
 use super::time::{Now, Timestamp};
 use super::window::{Reach, Window};
+pub use admitted::Admitted;
+pub(super) use admitted::Place;
 pub use buckets::Frontiers;
 use buckets::effective_start;
 use chunk::{Chunk, Rows};
 pub use histogram::{Exemplar, Grid, Grids, Histogram};
-pub use placement::{Admitted, Overflow};
+pub use placement::Overflow;
 pub use series::Series;
 pub use totals::{Score, Totals};
 
@@ -187,37 +190,22 @@ impl Store {
 
     /// Takes admitted measurements, in their order. A late one (over an hour old) counts in totals and buckets but is
     /// no recent run.
-    pub fn record(&mut self, mut admitted: Vec<Admitted>, now: Now) {
-        for one in &mut admitted {
-            self.keep_known_scores(&mut one.measurement);
-        }
+    pub fn record(&mut self, admitted: &Admitted, now: Now) {
         // By series, so that what is kept of one is gone through once, however many come together.
-        let mut order: Vec<(SeriesId, bool, usize)> = admitted
-            .iter()
-            .enumerate()
-            .map(|(place, one)| (one.series, one.late, place))
-            .collect();
-        order.sort_unstable();
         let (mut rows, mut chunk) = (Rows::default(), Chunk::default());
-        for same in order.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let Some((id, late, _)) = same.first() else {
-                continue;
-            };
+        for (id, late, taken) in admitted.by_series().groups() {
             let names = &self.score_names;
-            let measurements = || same.iter().filter_map(|(.., place)| admitted.get(*place));
-            rows.fill(measurements(), |name| score_column(names, name));
+            rows.fill(taken.clone(), |name| score_column(names, name));
             let Some(Some(series)) = self.series.get_mut(id.0 as usize) else {
                 continue;
             };
-            let in_flight = u32::try_from(same.len()).unwrap_or(u32::MAX);
-            series.in_flight = series.in_flight.saturating_sub(in_flight);
-            series.touched = now.steady;
+            series.touch(rows.times.len(), now);
             let grids = &self.settings.grids;
             series.add(&rows, &mut chunk, &self.frontiers, grids);
             if !late {
                 series.recent.extend(&rows, series.history);
             }
-            series.count(measurements(), now.wall, grids);
+            series.count(taken, now.wall, grids);
         }
         self.since_sweep += admitted.len();
         if self.since_sweep >= SWEEP_EVERY {
@@ -226,7 +214,7 @@ impl Store {
     }
 
     /// Drops the scores of a measurement for whose names there is no room, and counts them.
-    fn keep_known_scores(&mut self, m: &mut Measurement) {
+    pub(super) fn keep_known_scores(&mut self, m: &mut Measurement) {
         if m.outcome == Outcome::Failure {
             return;
         }

@@ -1,18 +1,8 @@
 //! Where a measurement goes: its own series, or an overflow series once the cap is reached.
 
 use super::{Series, SeriesId, Store};
-use crate::engine::measurement::Measurement;
 use crate::engine::series::SeriesKey;
-use crate::engine::time::{Now, Timestamp};
-
-/// A measurement that has been taken, with its place.
-#[derive(Debug)]
-pub struct Admitted {
-    pub(in crate::engine) series: SeriesId,
-    pub(in crate::engine) at: Timestamp,
-    pub(in crate::engine) late: bool,
-    pub(in crate::engine) measurement: Measurement,
-}
+use crate::engine::time::Now;
 
 /// How much of a series' identity the cap took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -103,7 +103,7 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Admitted, SeriesId};
+    use super::super::admitted::Taken;
     use super::*;
     use crate::engine::measurement::{Draft, Measurement};
 
@@ -117,14 +117,12 @@ mod tests {
             operation: "op",
             ..draft
         });
-        let admitted = Admitted {
-            series: SeriesId(0),
+        let taken = Taken {
+            measurement: &measurement.unwrap(),
             at: Timestamp::from_millis(at),
-            late: false,
-            measurement: measurement.unwrap(),
         };
         let mut rows = Rows::default();
-        rows.fill([&admitted].into_iter(), |_| Some(Column::Score(0)));
+        rows.fill([taken].into_iter(), |_| Some(Column::Score(0)));
         recent.extend(&rows, capacity);
     }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admitted::Taken;
 use super::buckets::{Buckets, Frontiers};
 use super::chunk::{Chunk, Rows};
 use super::recent::Recent;
-use super::{Admitted, Grids, Totals};
+use super::{Grids, Totals};
 use crate::engine::metric::Column;
 use crate::engine::series::SeriesKey;
 use crate::engine::time::{Now, Timestamp};
@@ -60,18 +61,25 @@ impl Series {
         }
     }
 
+    /// Notes that measurements which were on their way have come.
+    pub(super) fn touch(&mut self, measurements: usize, now: Now) {
+        let measurements = u32::try_from(measurements).unwrap_or(u32::MAX);
+        self.in_flight = self.in_flight.saturating_sub(measurements);
+        self.touched = now.steady;
+    }
+
     /// Counts in its totals what is in no column.
     pub(super) fn count<'m>(
         &mut self,
-        measurements: impl Iterator<Item = &'m Admitted>,
+        taken: impl Iterator<Item = Taken<'m>>,
         now: Timestamp,
         grids: &Grids,
     ) {
         let totals = Arc::make_mut(&mut self.totals);
         let mut last = None;
-        for one in measurements {
-            if totals.record(&one.measurement, one.at, now, grids) {
-                last = Some(&one.measurement);
+        for Taken { measurement, at } in taken {
+            if totals.record(measurement, at, now, grids) {
+                last = Some(measurement);
             }
         }
         if let Some(last) = last {

@@ -5,16 +5,17 @@ use crate::engine::metric::Stat;
 const NOW: Duration = Duration::from_secs(1_000_000);
 
 fn put(store: &mut Store, draft: Draft<'_>, now: Now) -> Option<Overflow> {
-    let measurement = Measurement::new(draft).unwrap();
+    let mut measurement = Measurement::new(draft).unwrap();
+    store.keep_known_scores(&mut measurement);
     let (id, overflow) = store.place(&measurement.key, now);
     let at = measurement.at.unwrap_or(now.wall);
-    let admitted = Admitted {
+    let place = Place {
+        record: 0,
         series: id,
         at,
         late: false,
-        measurement,
     };
-    store.record(vec![admitted], now);
+    store.record(&Admitted::new(vec![Ok(measurement)], vec![place]), now);
     overflow
 }
 

@@ -230,8 +230,8 @@ fn replaces(at: Timestamp, earlier: Timestamp, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::admitted::Taken;
     use super::super::chunk::Rows;
-    use super::super::{Admitted, SeriesId};
     use super::*;
     use crate::engine::measurement::Draft;
 
@@ -242,19 +242,17 @@ mod tests {
         })
         .unwrap();
         let at = Timestamp::from_millis(at);
-        let admitted = Admitted {
-            series: SeriesId(0),
+        let taken = Taken {
+            measurement: &measurement,
             at,
-            late: false,
-            measurement,
         };
         let (mut rows, mut chunk) = (Rows::default(), Chunk::default());
-        rows.fill([&admitted].into_iter(), |_| None);
+        rows.fill([taken].into_iter(), |_| None);
         for (column, values) in rows.columns() {
             chunk.fill(column, values, &rows);
             totals.observe(column, &chunk, "op", &Grids::default());
         }
-        totals.record(&admitted.measurement, at, at, &Grids::default());
+        totals.record(&measurement, at, at, &Grids::default());
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(super) fn run(
                 records: vec![Ok(measurement)],
             };
             let (admitted, _) = engine.admit(batch, now);
-            engine.apply(admitted, now);
+            engine.apply(&admitted, now);
         }
         if let Some(failure) = evaluate(&mut engine, Now::invented(at)) {
             checker.fault(place, failure);
