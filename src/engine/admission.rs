@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use super::measurement::Measurement;
 use super::series::FieldFault;
 use super::store::{Admitted, Overflow, Place, SeriesId, Store};
@@ -78,7 +80,7 @@ pub struct IngestCounts {
 /// Decides what is taken in.
 #[derive(Debug, Default)]
 pub struct Admission {
-    ids: HashMap<u64, Duration>,
+    ids: HashMap<u64, Duration, RandomState>,
     id_order: VecDeque<(u64, Duration)>,
     answers: HashMap<String, VecDeque<(u64, Arc<Answer>)>>,
     clients: VecDeque<String>,

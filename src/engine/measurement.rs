@@ -140,32 +140,18 @@ impl Measurement {
     /// # Errors
     /// The first other field that is out of range or ill-formed.
     pub fn of(key: SeriesKey, draft: &Draft<'_>) -> Result<Self, FieldFault> {
-        for (field, value) in [
-            ("duration_seconds", draft.duration_seconds),
-            ("setup_seconds", draft.setup_seconds),
-            ("cleanup_seconds", draft.cleanup_seconds),
-            ("cpu_cores", draft.cpu_cores),
-            ("memory_bytes", draft.memory_bytes),
-            ("memory_peak_bytes", draft.memory_peak_bytes),
-        ] {
-            if let Some(value) = value
-                && !(value.is_finite() && value >= 0.0)
-            {
+        check_numbers(draft)?;
+        if !draft.error_class.is_empty() {
+            check_text("error_class", draft.error_class)?;
+            if draft.outcome != Some(Outcome::Failure) {
                 return Err(FieldFault::new(
-                    field,
-                    format!("{value} is not allowed; a finite number of at least 0 is"),
+                    "error_class",
+                    format!(
+                        "{:?} is given without `outcome: failure`",
+                        draft.error_class
+                    ),
                 ));
             }
-        }
-        check_text("error_class", draft.error_class)?;
-        if !draft.error_class.is_empty() && draft.outcome != Some(Outcome::Failure) {
-            return Err(FieldFault::new(
-                "error_class",
-                format!(
-                    "{:?} is given without `outcome: failure`",
-                    draft.error_class
-                ),
-            ));
         }
         if draft.quality.len() > MAX_SCORES {
             return Err(FieldFault::new(
@@ -245,6 +231,33 @@ impl Measurement {
 )]
 pub fn count(n: u64) -> f64 {
     n as f64
+}
+
+fn check_numbers(draft: &Draft<'_>) -> Result<(), FieldFault> {
+    let numbers = [
+        draft.duration_seconds,
+        draft.setup_seconds,
+        draft.cleanup_seconds,
+        draft.cpu_cores,
+        draft.memory_bytes,
+        draft.memory_peak_bytes,
+    ];
+    let good = |number: &Option<f64>| number.is_none_or(|n| (0.0..=f64::MAX).contains(&n));
+    let fields = [
+        "duration_seconds",
+        "setup_seconds",
+        "cleanup_seconds",
+        "cpu_cores",
+        "memory_bytes",
+        "memory_peak_bytes",
+    ];
+    match numbers.iter().zip(fields).find(|(number, _)| !good(number)) {
+        Some((Some(number), field)) => Err(FieldFault::new(
+            field,
+            format!("{number} is not allowed; a finite number of at least 0 is"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn some_text(text: &str) -> Option<Box<str>> {

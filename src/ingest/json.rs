@@ -115,17 +115,14 @@ fn read_document(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
 }
 
 fn read_lines(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
-    let lines = || text.lines().filter(|line| !is_blank(line));
     let mut any_json = false;
     let mut first_fault = None;
     let mut reader = Reader::new(taken);
     let mut records = Vec::new();
-    for (line, number) in text.lines().zip(1..) {
-        if is_blank(line) {
-            continue;
-        }
+    let mut lines = lines(text);
+    while let Some((number, line)) = lines.next() {
         if records.len() == MAX_RECORDS {
-            return Err(Unreadable::TooMany(lines().count()));
+            return Err(Unreadable::TooMany(records.len() + 1 + lines.count()));
         }
         // The common line is read once; only a bad one is looked at again.
         let record = reader.record(line);
@@ -146,8 +143,19 @@ fn read_lines(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
     }
 }
 
-fn is_blank(line: &str) -> bool {
-    line.trim_start().is_empty()
+/// The lines that are not blank, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+    let mut start = 0;
+    let lines = ends.map(move |end| {
+        let line = text.get(start..end).unwrap_or_default();
+        start = end + 1;
+        line
+    });
+    (1..).zip(lines).filter(|(_, line)| {
+        // Nearly every line begins with what it is.
+        line.starts_with('{') || !line.trim_ascii().is_empty()
+    })
 }
 
 /// The elements of an array as they stand, as many as may be; the others are counted.

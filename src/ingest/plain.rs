@@ -79,9 +79,7 @@ impl PlainReader {
             bytes: text.as_bytes(),
             at: 0,
         };
-        cursor.blanks();
         cursor.expect(b'{')?;
-        cursor.blanks();
         let mut seen = 0u32;
         let mut place = 0;
         if !cursor.take(b'}') {
@@ -94,12 +92,10 @@ impl PlainReader {
                 seen |= bit;
                 place += 1;
                 value(field, &mut cursor, draft)?;
-                cursor.blanks();
                 if !cursor.take(b',') {
                     cursor.expect(b'}')?;
                     break;
                 }
-                cursor.blanks();
             }
         }
         cursor.blanks();
@@ -108,16 +104,14 @@ impl PlainReader {
 
     /// The field that begins here, with its colon.
     fn field(&mut self, place: usize, cursor: &mut Cursor<'_>) -> Option<Field> {
+        cursor.blanks();
         if let Some((token, field)) = self.order.get(place)
             && cursor.take_text(token)
         {
-            cursor.blanks();
             return Some(*field);
         }
         let name = cursor.string()?;
-        cursor.blanks();
         cursor.expect(b':')?;
-        cursor.blanks();
         let field = Field::named(name)?;
         self.order.truncate(place);
         let token = TOKENS.iter().find(|(_, other)| *other == field)?;
@@ -144,6 +138,7 @@ fn value<'a>(field: Field, cursor: &mut Cursor<'a>, draft: &mut Draft<'a>) -> Op
         Field::DatasetSize => draft.dataset_size = Some(cursor.whole()?),
         Field::QualitySamples => draft.quality_samples = Some(cursor.whole()?),
         Field::Timestamp => {
+            cursor.blanks();
             draft.at = Some(match cursor.peek()? {
                 b'"' => Timestamp::parse(cursor.string()?)?,
                 _ => Timestamp::from_seconds(cursor.number()?)?,
@@ -189,9 +184,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes a byte and the blanks before it. Blanks stay where it does not follow.
     fn take(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            return true;
+        }
+        let before = self.at;
+        self.blanks();
+        let found = self.at > before && self.peek() == Some(byte);
+        self.at = if found { self.at + 1 } else { before };
         found
     }
 
@@ -217,7 +219,8 @@ impl<'a> Cursor<'a> {
             .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f))?;
         let string = self.text.get(self.at..self.at + length)?;
         self.at += length;
-        self.expect(b'"')?;
+        self.at += 1;
+        self.bytes.get(self.at - 1).filter(|end| **end == b'"')?;
         Some(string)
     }
 
@@ -240,6 +243,7 @@ impl<'a> Cursor<'a> {
 
     /// A whole number of at most nineteen digits.
     fn whole(&mut self) -> Option<u64> {
+        self.blanks();
         let mut number = 0;
         let digits = self.whole_part(&mut number)?;
         let ends = !matches!(self.peek(), Some(b'.' | b'e' | b'E'));
@@ -248,12 +252,15 @@ impl<'a> Cursor<'a> {
 
     /// A number in the grammar of JSON, rounded to the nearest float.
     fn number(&mut self) -> Option<f64> {
+        self.blanks();
         let start = self.at;
-        let negative = self.take(b'-');
+        let negative = self.peek() == Some(b'-');
+        self.at += usize::from(negative);
         let mut mantissa = 0;
         let mut digits = self.whole_part(&mut mantissa)?;
         let mut fraction = 0;
-        if self.take(b'.') {
+        if self.peek() == Some(b'.') {
+            self.at += 1;
             fraction = self.digits(&mut mantissa);
             if fraction == 0 {
                 return None;
@@ -262,9 +269,8 @@ impl<'a> Cursor<'a> {
         }
         if let Some(b'e' | b'E') = self.peek() {
             self.at += 1;
-            if !self.take(b'-') {
-                self.take(b'+');
-            }
+            let signed = matches!(self.peek(), Some(b'-' | b'+'));
+            self.at += usize::from(signed);
             if self.digits(&mut 0) == 0 {
                 return None;
             }
@@ -289,21 +295,16 @@ impl<'a> Cursor<'a> {
         value: fn(&mut Self) -> Option<V>,
     ) -> Option<()> {
         self.expect(b'{')?;
-        self.blanks();
         if self.take(b'}') {
             return Some(());
         }
         loop {
             let name = self.string()?;
-            self.blanks();
             self.expect(b':')?;
-            self.blanks();
             into.push((name, value(self)?));
-            self.blanks();
             if !self.take(b',') {
                 return self.expect(b'}');
             }
-            self.blanks();
         }
     }
 }

@@ -113,10 +113,8 @@ impl Buckets {
         let mut start = 0;
         while let Some(first) = rest.first() {
             let place = frontiers.place(*first);
-            let same = rest
-                .iter()
-                .take_while(|at| frontiers.place(**at) == place)
-                .count();
+            let is_same = |at: &&Timestamp| *at == first || frontiers.place(**at) == place;
+            let same = rest.iter().take_while(is_same).count();
             if let Some((tier, number)) = place
                 && let Some(buckets) = self.tiers.get_mut(tier)
             {

@@ -180,18 +180,18 @@ impl Chunk {
         part
     }
 
-    /// Its values with their times and weights.
-    pub(super) fn samples(&self) -> impl Iterator<Item = Sample> {
-        let pairs = self.times.iter().zip(&self.values).enumerate();
-        pairs.map(|(row, (at, value))| Sample {
-            at: *at,
-            value: *value,
+    /// One of its values with its time and weight.
+    pub(super) fn sample(&self, row: usize) -> Option<Sample> {
+        Some(Sample {
+            at: *self.times.get(row)?,
+            value: *self.values.get(row)?,
             weight: self.weights.get(row).copied().unwrap_or(1.0),
         })
     }
 
     /// The latest of them; of equal times the one that came last.
     pub(super) fn latest(&self) -> Option<Sample> {
-        self.samples().max_by_key(|sample| sample.at)
+        let (row, _) = self.times.iter().enumerate().max_by_key(|(_, at)| **at)?;
+        self.sample(row)
     }
 }

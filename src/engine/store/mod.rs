@@ -15,6 +15,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use super::distribution::Distribution;
 use super::measurement::{Measurement, Outcome};
 use super::metric::{Column, Metric};
@@ -90,7 +92,7 @@ pub struct Losses {
 pub struct Store {
     settings: StoreSettings,
     series: Vec<Option<Box<Series>>>,
-    index: HashMap<SeriesKey, SeriesId>,
+    index: HashMap<SeriesKey, SeriesId, RandomState>,
     free: Vec<SeriesId>,
     /// How many series each operation has.
     operations: HashMap<Box<str>, usize>,
@@ -112,7 +114,7 @@ impl Store {
         Self {
             settings,
             series: Vec::new(),
-            index: HashMap::new(),
+            index: HashMap::default(),
             free: Vec::new(),
             operations: HashMap::new(),
             score_names: Vec::new(),

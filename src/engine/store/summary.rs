@@ -39,9 +39,8 @@ enum Bins {
 impl Summary {
     /// What is kept of the values of a chunk; `None` of an empty one.
     pub fn of(column: Column, chunk: &Chunk) -> Option<Self> {
-        let mut samples = chunk.samples();
-        let first = samples.next()?;
-        if samples.next().is_none() {
+        let first = chunk.sample(0)?;
+        if chunk.values.len() == 1 {
             return Some(Self::One(first));
         }
         let mut many = Many {
