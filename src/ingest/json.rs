@@ -49,6 +49,9 @@ impl Form {
 /// Most records in one body, so that a small one cannot take much memory by what is made of it.
 pub const MAX_RECORDS: usize = 100_000;
 
+/// Most records for which there is made room before they have been read.
+const MAX_GUESSED: usize = 4_096;
+
 /// Why nothing of a body is taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
@@ -118,7 +121,9 @@ fn read_lines(text: &str, taken: &[String]) -> Result<Records, Unreadable> {
     let mut any_json = false;
     let mut first_fault = None;
     let mut reader = Reader::new(taken);
-    let mut records = Vec::new();
+    // Lines of one client are about equally long.
+    let length = memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
+    let mut records = Vec::with_capacity((text.len() / (length + 1) + 1).min(MAX_GUESSED));
     let mut lines = lines(text);
     while let Some((number, line)) = lines.next() {
         if records.len() == MAX_RECORDS {

@@ -134,6 +134,11 @@ impl Moments {
         self.count
     }
 
+    /// The sum of values, unweighted, with what its rounding left.
+    pub fn total(&self) -> &Sum {
+        &self.sum
+    }
+
     /// Sum of values, unweighted.
     pub fn sum(&self) -> f64 {
         self.sum.get()

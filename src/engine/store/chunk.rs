@@ -6,6 +6,7 @@ use crate::engine::measurement::{Measurement, Outcome, count};
 use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
 use crate::engine::sketch::sorted_keys;
+use crate::engine::stats::Moments;
 use crate::engine::time::Timestamp;
 
 /// The columns that every store has; scores come beside them.
@@ -130,6 +131,7 @@ pub(super) struct Chunk {
     pub(super) weights: Vec<f64>,
     /// For sketches: see [`sorted_keys`].
     pub(super) keys: Vec<i32>,
+    pub(super) moments: Moments,
 }
 
 impl Chunk {
@@ -161,11 +163,24 @@ impl Chunk {
             let known = here.map(|(weight, _)| if weight.is_nan() { 1.0 } else { *weight });
             self.weights.extend(known);
         }
-        self.find_keys();
+        self.find_shared();
     }
 
-    fn find_keys(&mut self) {
+    /// Finds what several parts of a series need to know of the values.
+    fn find_shared(&mut self) {
         sorted_keys(&self.values, &mut self.keys);
+        self.moments = Moments::of(&self.values, &self.weights);
+    }
+
+    /// A single value at a time that does not matter.
+    pub(super) fn of_one(value: f64) -> Self {
+        let mut chunk = Self {
+            times: vec![Timestamp::default()],
+            values: vec![value],
+            ..Self::default()
+        };
+        chunk.find_shared();
+        chunk
     }
 
     /// A part of it as a chunk of its own.
@@ -174,9 +189,9 @@ impl Chunk {
             times: self.times.get(range.clone()).unwrap_or_default().to_vec(),
             values: self.values.get(range.clone()).unwrap_or_default().to_vec(),
             weights: self.weights.get(range).unwrap_or_default().to_vec(),
-            keys: Vec::new(),
+            ..Self::default()
         };
-        part.find_keys();
+        part.find_shared();
         part
     }
 

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::sketch::{LOWEST, Sketch, sorted_keys};
+use super::chunk::Chunk;
+use crate::engine::sketch::{LOWEST, Sketch};
 use crate::engine::stats::Sum;
 use crate::engine::time::Timestamp;
 
@@ -51,28 +52,25 @@ impl Histogram {
         }
     }
 
-    /// Counts values, in the classic form in the first bucket whose bound is not below them. `keys` are those that
-    /// [`sorted_keys`] makes of them.
-    pub fn observe(&mut self, values: &[f64], keys: &[i32]) {
-        for value in values {
+    /// Counts the values of a chunk, in the classic form in the first bucket whose bound is not below them.
+    pub(super) fn observe(&mut self, chunk: &Chunk) {
+        for value in &chunk.values {
             let bucket = self.bucket(*value);
             if let Some(count) = self.counts.get_mut(bucket) {
                 *count += 1;
             }
-            self.sum.add(*value);
         }
-        self.count += values.len() as u64;
-        self.native.add_keys(keys);
+        self.count += chunk.moments.count();
+        self.sum.merge(chunk.moments.total());
+        self.native.add_keys(&chunk.keys);
         while self.native.buckets() > MAX_NATIVE_BUCKETS && self.native.scale() > LOWEST {
             self.native.coarsen(self.native.scale() - 1);
         }
     }
 
     /// Counts one value.
-    pub fn observe_one(&mut self, value: f64) {
-        let mut keys = Vec::with_capacity(1);
-        sorted_keys(&[value], &mut keys);
-        self.observe(&[value], &keys);
+    pub(super) fn observe_one(&mut self, value: f64) {
+        self.observe(&Chunk::of_one(value));
     }
 
     /// Has a value, counted before, stand for its classic bucket until a later one does.

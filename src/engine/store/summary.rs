@@ -172,8 +172,7 @@ impl Summary {
 
 impl Many {
     fn add_chunk(&mut self, chunk: &Chunk) {
-        self.moments
-            .merge(&Moments::of(&chunk.values, &chunk.weights));
+        self.moments.merge(&chunk.moments);
         if let Some(latest) = chunk.latest()
             && latest.at >= self.last.at
         {

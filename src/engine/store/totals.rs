@@ -101,7 +101,7 @@ impl Totals {
         };
         histogram
             .get_or_insert_with(|| Histogram::new(grid.clone()))
-            .observe(&chunk.values, &chunk.keys);
+            .observe(chunk);
     }
 
     /// Counts everything of a measurement that is in no column. It ended `at` and is taken in `now`; whether it is the
