@@ -26,7 +26,8 @@ pub use negotiate::{Format, negotiate};
 use page::Page;
 pub use snapshot::Snapshot;
 pub use usage::{
-    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState, TargetUsage,
+    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState, TargetFailures,
+    TargetUsage,
 };
 
 /// `exposition:` of the configuration.
