@@ -131,7 +131,7 @@ fn listener((name, stats): &(&'static str, Arc<ListenerStats>)) -> ListenerUsage
 fn target(reading: &Reading) -> TargetUsage {
     TargetUsage {
         process: reading.name.clone(),
-        cpu_seconds: reading.cpu_seconds,
+        cpu_seconds: reading.cpu.as_secs_f64(),
         memory_bytes: reading.memory_bytes,
         memory_peak_bytes: reading.memory_peak_bytes,
         threads: reading.threads,

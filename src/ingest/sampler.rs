@@ -1,4 +1,6 @@
-//! What single processes use: CPU seconds and memory, from the operating system.
+//! What single processes use: CPU time and memory, from the operating system.
+
+use std::time::Duration;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
@@ -13,8 +15,8 @@ pub struct Usage {
     pub started: u64,
     /// Its name, of a title such as `gunicorn: worker` what stands before the colon.
     pub name: String,
-    /// CPU seconds since it started.
-    pub cpu_seconds: f64,
+    /// CPU time since it started.
+    pub cpu: Duration,
     /// Resident bytes.
     pub memory_bytes: u64,
     /// Threads, where the system says so.
@@ -69,15 +71,11 @@ impl Sampler {
             Some(stat) => stat.title().to_owned(),
             None => process.name().to_string_lossy().into_owned(),
         };
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "below 2^53 for any real process"
-        )]
         Ok(Usage {
             pid,
             started: stat.as_ref().map_or(process.start_time(), |s| s.started),
             name,
-            cpu_seconds: process.accumulated_cpu_time() as f64 / 1e3,
+            cpu: Duration::from_millis(process.accumulated_cpu_time()),
             memory_bytes: process.memory(),
             threads: stat.map(|stat| stat.threads),
         })
@@ -100,7 +98,7 @@ mod tests {
     fn this_process_can_be_read_and_uses_something() {
         let usage = Sampler::default().read(std::process::id()).unwrap();
         assert!(usage.memory_bytes > 100_000 && usage.threads.unwrap() >= 1);
-        assert!(usage.cpu_seconds >= 0.0 && !usage.name.is_empty());
+        assert!(usage.cpu < Duration::from_secs(1_000_000) && !usage.name.is_empty());
     }
 
     #[test]

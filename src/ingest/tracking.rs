@@ -184,7 +184,7 @@ impl Tracking {
         let cpu_cores = match (open.seen, seen) {
             // The kernel counts CPU time in hundredths of a second: nothing can be said of less.
             (Some(before), Some(after)) if elapsed >= 0.01 => {
-                Some((after.cpu_seconds - before.cpu_seconds).max(0.0) / elapsed)
+                Some(after.cpu.saturating_sub(before.cpu).as_secs_f64() / elapsed)
             }
             _ => None,
         };

@@ -1,6 +1,7 @@
 //! What processes have used together, in sums that never go down.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::choice::ProcessId;
 use crate::ingest::sampler::Usage;
@@ -14,14 +15,14 @@ pub(super) struct Member {
     pub(super) id: ProcessId,
     /// It started after watching began, so that all it has used belongs to the sum.
     pub(super) is_new: bool,
-    /// CPU seconds at the last reading; `None` before the first.
-    pub(super) counted: Option<f64>,
+    /// CPU time at the last reading; `None` before the first.
+    pub(super) counted: Option<Duration>,
 }
 
 /// The sum of all processes that were ever watched under one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sum {
-    pub(super) cpu_seconds: f64,
+    pub(super) cpu: Duration,
     pub(super) memory_peak_bytes: u64,
 }
 
@@ -50,14 +51,14 @@ impl Ledger {
         let sum = self.sums.entry(name.to_owned()).or_default();
         let mut memory_bytes = 0;
         for (member, usage) in readings {
-            let now = usage.cpu_seconds;
+            let now = usage.cpu;
             let before = match member.counted {
-                _ if is_first => 0.0,
+                _ if is_first => Duration::ZERO,
                 Some(before) => before,
-                None if member.is_new => 0.0,
+                None if member.is_new => Duration::ZERO,
                 None => now,
             };
-            sum.cpu_seconds += (now - before).max(0.0);
+            sum.cpu += now.saturating_sub(before);
             member.counted = Some(now);
             memory_bytes += usage.memory_bytes;
         }
@@ -80,7 +81,7 @@ mod tests {
 
     fn usage(cpu_seconds: f64, memory_bytes: u64) -> Usage {
         Usage {
-            cpu_seconds,
+            cpu: Duration::from_secs_f64(cpu_seconds),
             memory_bytes,
             ..Usage::default()
         }
@@ -92,7 +93,7 @@ mod tests {
             .iter_mut()
             .map(|(member, usage)| (&mut **member, &*usage));
         let sum = ledger.add(name, readings);
-        (sum.cpu_seconds, sum.memory_peak_bytes)
+        (sum.cpu.as_secs_f64(), sum.memory_peak_bytes)
     }
 
     #[test]

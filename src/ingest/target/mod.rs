@@ -39,8 +39,8 @@ impl Default for Target {
 pub struct Seen {
     /// What was read.
     pub of: Subject,
-    /// CPU seconds used so far.
-    pub cpu_seconds: f64,
+    /// CPU time used so far.
+    pub cpu: Duration,
     /// Resident bytes.
     pub memory_bytes: u64,
 }
@@ -58,7 +58,7 @@ impl From<&Usage> for Seen {
     fn from(usage: &Usage) -> Self {
         Self {
             of: Subject::Process((usage.pid, usage.started)),
-            cpu_seconds: usage.cpu_seconds,
+            cpu: usage.cpu,
             memory_bytes: usage.memory_bytes,
         }
     }
@@ -71,8 +71,8 @@ pub struct Reading {
     pub name: String,
     /// How many processes it is.
     pub processes: usize,
-    /// CPU seconds of all processes that were watched under this name; never goes down.
-    pub cpu_seconds: f64,
+    /// CPU time of all processes that were watched under this name; never goes down.
+    pub cpu: Duration,
     /// Resident bytes of all of them.
     pub memory_bytes: u64,
     /// Most of it in any reading under this name.

@@ -223,12 +223,12 @@ impl Watcher {
         let memory_bytes = usages().map(|usage| usage.memory_bytes).sum();
         let together = Seen {
             of: Subject::Named(self.number),
-            cpu_seconds: sum.cpu_seconds,
+            cpu: sum.cpu,
             memory_bytes,
         };
         Reading {
             processes: read.len(),
-            cpu_seconds: sum.cpu_seconds,
+            cpu: sum.cpu,
             memory_bytes,
             memory_peak_bytes: sum.memory_peak_bytes,
             threads: usages().map(|usage| usage.threads).sum(),
@@ -275,7 +275,11 @@ impl Watcher {
                 source: CpuLimitSource::Setting,
             },
             // As long as the target is away its limit is taken to stay what it was.
-            (None, Some(_)) if first.is_none() => return,
+            (None, Some(_))
+                if first.is_none() && self.cpu_limit.source != CpuLimitSource::Setting =>
+            {
+                return;
+            }
             (None, Some(_)) => cgroup::cpu_limit(first),
             (None, None) => cgroup::cpu_limit(None),
         };

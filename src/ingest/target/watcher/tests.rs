@@ -81,7 +81,7 @@ fn workers_of_one_name_are_watched_together_while_they_come_and_go() {
     drop(two);
     let single = look(&mut watcher, 2_000).unwrap();
     assert_eq!(single.processes, 1);
-    assert!(single.cpu_seconds >= both.cpu_seconds);
+    assert!(single.cpu >= both.cpu);
     assert!(single.memory_peak_bytes >= both.memory_peak_bytes.max(single.memory_bytes));
     let failures = watcher.failures();
     drop(one);
@@ -105,7 +105,7 @@ fn a_number_means_whoever_has_it_but_readings_of_two_are_told_apart() {
     let second = look(&mut watcher, 1).unwrap();
     assert_eq!(second.seen.of, first.seen.of);
     assert_eq!(watcher.members.len(), 1);
-    assert!(second.cpu_seconds >= first.cpu_seconds);
+    assert!(second.cpu >= first.cpu);
 }
 
 #[test]
@@ -155,10 +155,16 @@ fn a_new_configuration_counts_on_and_takes_nothing_of_before() {
     assert_eq!(watcher.interval(), Duration::from_secs(9));
     assert_eq!(watcher.cpu_limit().cores, 0.25);
     assert_eq!(watcher.cpu_limit().source, CpuLimitSource::Setting);
+    watcher.reconfigure(Target {
+        choice: Some(Choice::Pid(u32::MAX - 1)),
+        ..Target::default()
+    });
+    assert_eq!(look(&mut watcher, 2), None);
+    assert_ne!(watcher.cpu_limit().source, CpuLimitSource::Setting);
     // This process has used CPU for long, but not under the name that is known.
     watcher.ledger.add(&name, std::iter::empty());
     watcher.reconfigure(target(Some(Choice::Pid(process.pid()))));
-    let reading = look(&mut watcher, 2).unwrap();
+    let reading = look(&mut watcher, 3).unwrap();
     assert_eq!(reading.name, name);
     assert!(!watcher.members[0].is_new);
 }
