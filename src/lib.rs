@@ -8,7 +8,7 @@
 //! | [`app`] | the one place that knows every part: build, run, reload, drain |
 //! | [`driver`] | the task that owns the engine and feeds it, in order |
 //! | [`config`], [`rulefile`], [`document`], [`secret`] | YAML in: every fault of every file, with its place |
-//! | [`ingest`] | the ways in: JSON, start/end, the process sampler |
+//! | [`ingest`] | the ways in: JSON, start/end, the watched target |
 //! | [`engine`] | pure: measurements, store, rules, alerts, templates, dispatch |
 //! | [`storage`] | what must survive is committed here before it counts |
 //! | [`exposition`] | `/metrics` in OpenMetrics and classic text |

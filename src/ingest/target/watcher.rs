@@ -96,7 +96,8 @@ impl Watcher {
         if is_due {
             self.next_search = now + SEARCH_INTERVAL.max(self.settings.interval);
         }
-        let had_one = !self.members.is_empty();
+        // As far as was told: an operation that looked in between may have found it gone already.
+        let had_one = matches!(self.said, Some(Ok(_)));
         if let Some(choice) = self.settings.choice.clone() {
             if let Err(why) = self.read() {
                 self.failures.add(why);

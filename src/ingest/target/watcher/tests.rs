@@ -85,6 +85,8 @@ fn workers_of_one_name_are_watched_together_while_they_come_and_go() {
     assert!(single.memory_peak_bytes >= both.memory_peak_bytes.max(single.memory_bytes));
     let failures = watcher.failures();
     drop(one);
+    // Also where someone else notices first, the next one is looked for at once.
+    assert!(watcher.read().is_err());
     assert_eq!(look(&mut watcher, 2_001), None);
     assert_eq!(watcher.failures().not_found, failures.not_found + 1);
     assert!(watcher.wants_listing(Duration::from_secs(2_001)));
