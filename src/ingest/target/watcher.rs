@@ -87,7 +87,7 @@ impl Watcher {
     }
 
     /// Looks at the target, and where a listing is at hand also for it. Failures are counted, and logged when the
-    /// state changes.
+    /// state changes. Where it turns out to have ended a listing is wanted at once.
     pub fn observe(&mut self, listing: Option<&Listing>, now: Duration) {
         if let Some(listing) = listing {
             self.search(listing);
@@ -100,11 +100,13 @@ impl Watcher {
         let had_one = matches!(self.said, Some(Ok(_)));
         if let Some(choice) = self.settings.choice.clone() {
             if let Err(why) = self.read() {
-                self.failures.add(why);
-                if had_one {
-                    // Where one has just ended, the next one may be there already.
+                let is_searched = !matches!(choice, Choice::Pid(_));
+                if had_one && is_searched && listing.is_none() {
+                    // Where one has just ended the next one may be there already: no failure yet.
                     self.next_search = now;
+                    return;
                 }
+                self.failures.add(why);
             }
             self.say(&choice);
         }
