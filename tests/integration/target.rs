@@ -1,6 +1,7 @@
 //! The watched target through the public border: real processes, compared with the kernel's own numbers.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -9,15 +10,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::sidecar::{Folder, Sidecar, wait_for};
+use crate::sidecar::{BINARY, Folder, Sidecar, request, wait_for};
 
 /// The kernel counts CPU time in hundredths of a second.
 const TICK: f64 = 0.01;
 
-/// A process of a name of its own that ends with its test.
+/// A process that ends with its test.
 struct Process(Child);
 
 impl Process {
+    /// One of a name of its own.
     fn start(folder: &Folder, name: &str, script: &str) -> Self {
         // The kernel calls a process after the file that it executes.
         let program = folder.0.join(name);
@@ -264,6 +266,49 @@ fn a_target_that_is_away_is_counted_but_told_once_and_found_when_it_comes() {
     );
     assert!(last["memory_peak_bytes"].as_f64().unwrap() > 10_000.0);
     told(&sidecar, 2, 1);
+}
+
+#[test]
+fn without_privileges_the_process_of_another_user_is_read_all_the_same() {
+    const NOBODY: u32 = 65_534;
+    let own = fs::metadata("/proc/self").unwrap().uid();
+    if own != 0 {
+        println!("skipped: only root can run opwatch as somebody else");
+        return;
+    }
+    let folder = Folder::new();
+    let name = own_name("other");
+    let process = Process::busy(&folder, &name);
+    // Where the build lies only its owner may look.
+    let program = folder.0.join("opwatch");
+    fs::copy(BINARY, &program).unwrap();
+    let config = format!(
+        "listen: {{public: '127.0.0.1:0', ingest: '127.0.0.1:0'}}\ndata_dir: none\ntarget: {{name: {name}, interval: 50ms}}\n"
+    );
+    let config = folder.write("opwatch.yaml", &config);
+    let log = folder.0.join("log");
+    let mut command = Command::new(program);
+    command.arg("--config").arg(config).uid(NOBODY).gid(NOBODY);
+    command.stderr(fs::File::create(&log).unwrap());
+    let opwatch = Process(command.spawn().unwrap());
+    let address = wait_for("opwatch to start", || {
+        let log = fs::read_to_string(&log).unwrap();
+        let (_, rest) = log.split_once(" public=")?;
+        rest.split_once(" ingest=")
+            .map(|(address, _)| address.to_owned())
+    });
+    let status = fs::read_to_string(format!("/proc/{}/status", opwatch.pid())).unwrap();
+    assert!(status.contains(&format!("Uid:\t{NOBODY}")), "{status}");
+    process.use_up(0.2);
+    let before = process.cpu();
+    let cpu = family("cpu_seconds_total", &name);
+    let shown = wait_for("a later reading", || {
+        let page = request(&address, "GET", "/metrics", &[], b"").text();
+        let line = page.lines().find_map(|line| line.strip_prefix(&cpu))?;
+        let shown: f64 = line.trim().parse().unwrap();
+        (shown >= before).then_some(shown)
+    });
+    assert!(shown <= process.cpu() + TICK / 2.0);
 }
 
 #[test]
