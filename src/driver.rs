@@ -60,6 +60,7 @@ type Read = Box<dyn FnOnce(&Engine, Now) + Send>;
 
 enum Control {
     Reconfigure(Box<Settings>, Arc<Notifiers>, oneshot::Sender<()>),
+    CpuLimit(f64, oneshot::Sender<()>),
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
 }
@@ -127,6 +128,14 @@ impl EngineHandle {
     ) -> Result<(), Refused> {
         self.control(|done| Control::Reconfigure(Box::new(settings), notifiers, done))
             .await
+    }
+
+    /// Tells the engine how many cores `cpu_ratio` is a share of.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn set_cpu_limit(&self, cores: f64) -> Result<(), Refused> {
+        self.control(|done| Control::CpuLimit(cores, done)).await
     }
 
     /// Stops judging.
@@ -297,6 +306,10 @@ impl Driver {
                 let effects = self.engine.reconfigure(*settings, now);
                 self.notifiers = notifiers;
                 self.pass_on(&effects);
+                done
+            }
+            Control::CpuLimit(cores, done) => {
+                self.engine.set_cpu_limit(Some(cores));
                 done
             }
             Control::Pause(done) => {

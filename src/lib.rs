@@ -8,13 +8,13 @@
 //! | [`app`] | the one place that knows every part: build, run, reload, drain |
 //! | [`driver`] | the task that owns the engine and feeds it, in order |
 //! | [`config`], [`rulefile`], [`document`], [`secret`] | YAML in: every fault of every file, with its place |
-//! | [`ingest`] | the ways in: JSON, start/end, the process sampler |
+//! | [`ingest`] | the ways in: JSON, start/end, the watched target |
 //! | [`engine`] | pure: measurements, store, rules, alerts, templates, dispatch |
 //! | [`storage`] | what must survive is committed here before it counts |
 //! | [`exposition`] | `/metrics` in OpenMetrics and classic text |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
 //! | [`http`] | listeners with their limits, routes, and a file per API resource |
-//! | [`clock`], [`logging`] | the one reader of the system clock; the log |
+//! | [`clock`], [`cgroup`], [`logging`] | the one reader of the system clock; the limits of control groups; the log |
 //!
 //! # The walk: from one measurement to one e-mail
 //!
@@ -40,6 +40,7 @@
 //! - Everything is bounded: memory, series, queues, bodies, connections, templates.
 
 pub mod app;
+pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod config;

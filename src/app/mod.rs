@@ -1,6 +1,7 @@
 //! The one place that knows every part: build, run, drain.
 
 mod reload;
+mod target;
 pub mod vitals;
 
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,7 @@ use crate::http::limits::Limits;
 use crate::http::listener::Listener;
 use crate::http::request::Side;
 use crate::http::router::Router;
-use crate::ingest::sampler;
+use crate::ingest::target::{SharedTarget, Watcher};
 use crate::ingest::tracking::Tracking;
 use crate::notify::{Notifiers, SettingFault};
 use reload::Reloader;
@@ -127,7 +128,11 @@ impl App {
         let notifiers = Notifiers::start(&notify_settings, clock, &stop_notifiers)
             .map_err(StartError::Notifiers)?;
         let notifiers = Arc::new(notifiers);
-        let engine = Engine::new(config.engine_settings(), clock.now());
+        let mut watcher = Watcher::new(config.target.clone());
+        target::look_first(&mut watcher, clock.now().steady);
+        let mut engine = Engine::new(config.engine_settings(), clock.now());
+        engine.set_cpu_limit(Some(watcher.cpu_limit().cores));
+        let target = Arc::new(SharedTarget::new(watcher));
         let stop_driver = CancellationToken::new();
         let (driver, engine) = Driver::new(engine, clock, notifiers.clone(), config.limits.queue);
         let tasks = TaskTracker::new();
@@ -138,9 +143,6 @@ impl App {
             let _end_all = without_engine;
             driver.run(stop).await;
         });
-        let target = config
-            .target
-            .map(|target| sampler::watch(target.pid, target.interval, quit.clone()));
         let (reload, reloads) = mpsc::channel(4);
         let (taken_sender, taken) = watch::channel(taken_labels(&config));
         let vitals = Arc::new(Vitals {
@@ -160,8 +162,7 @@ impl App {
             engine: engine.clone(),
             clock,
             limits: http_limits(&config),
-            tracking: Mutex::new(Tracking::default()),
-            target_pid: config.target.map(|target| target.pid),
+            tracking: Mutex::new(Tracking::new(target.clone())),
             taken_labels: taken,
             reload,
             quit: quit.clone(),
@@ -178,12 +179,19 @@ impl App {
             tasks.spawn(listener.serve(answer, http_limits(&config), quit.clone(), GRACE));
         }
         tasks.spawn(look_at_open_operations(services, quit.clone()));
+        tasks.spawn(target::watch(
+            target.clone(),
+            clock,
+            engine.clone(),
+            quit.clone(),
+        ));
         let mut reloader = Reloader {
             load_config,
             config,
             clock,
             engine,
             taken: taken_sender,
+            target,
             vitals: vitals.clone(),
             notify_settings,
             stop_notifiers: stop_notifiers.clone(),

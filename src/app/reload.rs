@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::EngineHandle;
 use crate::http::api::Reload;
+use crate::ingest::target::SharedTarget;
 use crate::notify::{Notifiers, NotifySettings};
 
 /// Reads the configuration again when it is asked to.
@@ -22,6 +23,7 @@ pub(super) struct Reloader {
     pub(super) clock: Clock,
     pub(super) engine: EngineHandle,
     pub(super) taken: watch::Sender<Arc<Vec<String>>>,
+    pub(super) target: Arc<SharedTarget>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) notify_settings: NotifySettings,
     pub(super) stop_notifiers: CancellationToken,
@@ -98,6 +100,8 @@ impl Reloader {
             .await
             .map_err(|error| error.to_string())?;
         self.taken.send_replace(taken_labels(&config));
+        self.target.lock().reconfigure(config.target.clone());
+        self.target.changed.notify_one();
         if !Arc::ptr_eq(&before, &notifiers) {
             *locked(&self.vitals.notifiers) = notifiers;
             self.notify_settings = settings;

@@ -3,16 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
-
 use crate::driver::EngineHandle;
 use crate::engine::time::Timestamp;
 use crate::exposition::{
     Build, ExpositionConfig, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState,
-    TargetUsage,
+    TargetFailures, TargetUsage,
 };
 use crate::http::listener::ListenerStats;
-use crate::ingest::sampler::Target;
+use crate::ingest::target::{Reading, SharedTarget};
 use crate::notify::Notifiers;
 
 /// Locks even where a holder has panicked: what is kept behind these locks is whole at every moment.
@@ -37,8 +35,8 @@ pub struct Vitals {
     pub exposition: ExpositionConfig,
     /// The listeners by name.
     pub listeners: [(&'static str, Arc<ListenerStats>); 2],
-    /// The watched process.
-    pub target: Option<watch::Receiver<Target>>,
+    /// What is watched.
+    pub target: Arc<SharedTarget>,
     /// Those who are told.
     pub notifiers: Mutex<Arc<Notifiers>>,
     /// How reading the configuration went.
@@ -51,6 +49,16 @@ impl Vitals {
     /// All numbers at this moment.
     pub fn read(&self) -> Internals {
         let last = *locked(&self.reload);
+        let (targets, target_failures, target_cpu_limit) = {
+            let watcher = self.target.lock();
+            let failures = watcher.failures();
+            let failures = TargetFailures {
+                not_found: failures.not_found,
+                unreadable: failures.unreadable,
+            };
+            let targets = watcher.latest().map(target).into_iter().collect();
+            (targets, failures, watcher.cpu_limit().cores)
+        };
         Internals {
             config: self.exposition,
             build: Build::default(),
@@ -62,11 +70,9 @@ impl Vitals {
                 successful: last.successful,
                 succeeded_at: last.succeeded_at,
             }),
-            targets: self
-                .target
-                .iter()
-                .filter_map(|t| target(&t.borrow()))
-                .collect(),
+            targets,
+            target_failures,
+            target_cpu_limit: Some(target_cpu_limit),
         }
     }
 
@@ -122,13 +128,12 @@ fn listener((name, stats): &(&'static str, Arc<ListenerStats>)) -> ListenerUsage
     }
 }
 
-fn target(target: &Target) -> Option<TargetUsage> {
-    let usage = target.usage.as_ref()?;
-    Some(TargetUsage {
-        process: usage.name.clone(),
-        cpu_seconds: usage.cpu_seconds,
-        memory_bytes: usage.memory_bytes,
-        memory_peak_bytes: target.memory_peak_bytes,
-        threads: usage.threads,
-    })
+fn target(reading: &Reading) -> TargetUsage {
+    TargetUsage {
+        process: reading.name.clone(),
+        cpu_seconds: reading.cpu.as_secs_f64(),
+        memory_bytes: reading.memory_bytes,
+        memory_peak_bytes: reading.memory_peak_bytes,
+        threads: reading.threads,
+    }
 }

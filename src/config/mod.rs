@@ -10,6 +10,7 @@ mod paths;
 mod read;
 mod route;
 mod sections;
+mod target;
 mod wire;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
 use crate::exposition::ExpositionConfig;
+pub use crate::ingest::target::{Choice, Target};
 use crate::notify::{NotifySettings, ReceiverConfig};
 
 /// Looks up an environment variable.
@@ -55,8 +57,8 @@ pub struct Config {
     pub external_labels: Labels,
     /// What is logged.
     pub log: Log,
-    /// The process whose CPU and memory are watched; none by default.
-    pub target: Option<Target>,
+    /// The process or processes whose CPU and memory are watched; none by default.
+    pub target: Target,
     /// Bounds of the store, with the bucket bounds of `buckets`.
     pub store: StoreSettings,
     /// Bytes that the store may take on disk. Default 256MiB.
@@ -102,15 +104,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// The watched process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Its number.
-    pub pid: u32,
-    /// Time between readings. Default 1s.
-    pub interval: Duration,
 }
 
 /// Bounds of what clients may send.

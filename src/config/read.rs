@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, memory, paths, sections, wire};
+use super::{Config, Lookup, memory, paths, sections, target, wire};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
 use crate::engine::dispatch::Route;
@@ -113,7 +113,7 @@ fn join(
     Config {
         external_labels: external_labels(&written, checker),
         log: sections::log(&written.log, checker),
-        target: sections::target(written.target.as_ref(), checker),
+        target: target::read(written.target.as_ref(), checker),
         limits: sections::limits(&written.limits, checker),
         data_dir: sections::data_dir(written.data_dir.as_deref(), folder, checker),
         max_disk: sections::max_disk(&written.store, checker),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::read::show;
-use super::{Limits, Listen, Log, Target, wire};
+use super::{Limits, Listen, Log, wire};
 use crate::document::Place;
 use crate::document::units::{ByteSize, Period, Unit};
 use crate::engine::store::{Grids, StoreSettings};
@@ -139,34 +139,6 @@ pub(super) fn log(written: &wire::Log, checker: &mut Checker<'_>) -> Log {
         level: level.to_owned(),
         format: written.format.unwrap_or_default(),
     }
-}
-
-pub(super) fn target(written: Option<&wire::Target>, checker: &mut Checker<'_>) -> Option<Target> {
-    let written = written?;
-    let place = Place::root().key("target");
-    let interval = period(
-        written.interval,
-        Duration::from_secs(1),
-        &place.key("interval"),
-        checker,
-    );
-    checker.refuse(written.process.as_ref(), &place, "process");
-    checker.refuse(written.name.as_ref(), &place, "name");
-    match written.pid {
-        Some(0) => checker.fault(
-            &place.key("pid"),
-            "`pid` of 0 is no process, allowed: above 0",
-        ),
-        Some(pid) => return Some(Target { pid, interval }),
-        None if written.process.is_none() && written.name.is_none() => {
-            checker.fault_at_key(
-                &place,
-                "target names no process, allowed: such as target: {pid: 42}",
-            );
-        }
-        None => {}
-    }
-    None
 }
 
 pub(super) fn store(

@@ -35,7 +35,7 @@ fn an_empty_configuration_has_every_default() {
     assert_eq!(config.evaluation_interval, Duration::from_secs(15));
     assert_eq!(config.log.level, "info");
     assert_eq!(config.log.format, LogFormat::Text);
-    assert_eq!(config.target, None);
+    assert_eq!(config.target, Target::default());
     assert!(config.store.max_memory <= 96 << 20);
     assert_eq!(config.store.max_history, 1_000);
     assert_eq!(config.store.max_series, 2_000);
@@ -79,10 +79,11 @@ fn every_key_has_its_effect() {
     );
     assert_eq!(config.log.format, LogFormat::Json);
     let target = Target {
-        pid: 42,
+        choice: Some(Choice::Pid(42)),
         interval: Duration::from_secs(2),
+        cpu_limit: Some(2.5),
     };
-    assert_eq!(config.target, Some(target));
+    assert_eq!(config.target, target);
     assert_eq!(config.store.max_memory, 64 << 20);
     assert_eq!(config.store.max_history, 500);
     assert_eq!(config.store.max_series, 3_000);
@@ -104,6 +105,43 @@ fn every_key_has_its_effect() {
         settings.receivers[1].integrations,
         [resolved(true), resolved(false)]
     );
+}
+
+#[test]
+fn a_target_is_chosen_in_one_of_several_ways() {
+    let folder = std::env::temp_dir().join(format!("opwatch-target-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("opwatch.yaml");
+    for (written, choice, cpu_limit) in [
+        (
+            "{process: largest, interval: 1s}",
+            Some(Choice::Largest),
+            None,
+        ),
+        ("{pid: 42}", Some(Choice::Pid(42)), None),
+        (
+            "{name: model-inference-server}",
+            Some(Choice::Name("model-inference-server".to_owned())),
+            None,
+        ),
+        ("{cpu_limit: 2}", None, Some(2.0)),
+        (
+            "{name: '7', cpu_limit: 500m}",
+            Some(Choice::Name("7".to_owned())),
+            Some(0.5),
+        ),
+    ] {
+        fs::write(&path, format!("data_dir: none\ntarget: {written}\n")).unwrap();
+        let (config, warnings) = Config::load(&path, &|_| None).unwrap();
+        assert_eq!(warnings, []);
+        let expected = Target {
+            choice,
+            cpu_limit,
+            interval: Duration::from_secs(1),
+        };
+        assert_eq!(config.target, expected, "{written}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
@@ -140,7 +178,14 @@ fn routes_inherit_and_are_named_as_in_alertmanager() {
 
 #[test]
 fn bad_configurations_are_refused_with_all_their_faults_at_their_places() {
-    for name in ["unknown_key.bad.yaml", "values.bad.yaml", "routes.bad.yaml"] {
+    for name in [
+        "unknown_key.bad.yaml",
+        "values.bad.yaml",
+        "routes.bad.yaml",
+        "target_two.bad.yaml",
+        "target_none.bad.yaml",
+        "target_values.bad.yaml",
+    ] {
         let faults = load(name).unwrap_err();
         let said = portable(&render(&faults, false)) + "\n";
         let beside = data(name).with_extension("txt");

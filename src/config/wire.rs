@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{LogFormat, SendLevels};
-use crate::document::units::{ByteSize, Period, Quantity};
+use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
 use crate::notify::alertmanager::AlertmanagerConfig;
@@ -74,10 +74,11 @@ pub(super) struct Log {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
-    pub process: Option<IgnoredAny>,
+    pub process: Option<String>,
     pub pid: Option<u32>,
-    pub name: Option<IgnoredAny>,
+    pub name: Option<String>,
     pub interval: Option<Period>,
+    pub cpu_limit: Option<Cores>,
 }
 
 #[derive(Default, Deserialize)]

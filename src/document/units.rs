@@ -20,6 +20,11 @@ pub enum UnitError {
     /// Not a ratio.
     #[error("invalid ratio {0:?}, allowed: a number not below 0, such as 0.8 or 80%")]
     Ratio(String),
+    /// Not a number of cores.
+    #[error(
+        "invalid number of cores {0:?}, allowed: above 0, such as 2, 0.5, 2 cores or 500m (thousandths)"
+    )]
+    Cores(String),
     /// Not a number, or not a known unit.
     #[error(
         "invalid value {0:?}, allowed: a number, or one with a unit such as 250ms, 1m30s, 512MiB, 80% or 2 cores"
@@ -168,6 +173,27 @@ impl FromStr for Ratio {
     }
 }
 
+/// Processor cores, above 0: `2`, `0.5`, `2 cores`, and as in Kubernetes `500m` for half a one.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Cores(pub f64);
+
+impl FromStr for Cores {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let cores = match text.strip_suffix('m') {
+            Some(thousandths) => thousandths.parse::<u32>().ok().map(|n| f64::from(n) / 1e3),
+            None => text
+                .parse::<Quantity>()
+                .ok()
+                .filter(|quantity| matches!(quantity.unit, Unit::None | Unit::Cores))
+                .map(|quantity| quantity.value),
+        };
+        let cores = cores.filter(|cores| *cores > 0.0).map(Self);
+        cores.ok_or_else(|| UnitError::Cores(excerpt(text)))
+    }
+}
+
 /// What a quantity is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -299,12 +325,33 @@ deserialize_from_text! {
     Period: "a duration such as 1h30m or 250ms"
     ByteSize: "a size such as 4096, 512MiB or 1GB"
     Ratio: "a ratio such as 0.8 or 80%"
+    Cores: "a number of cores such as 2, 0.5 or 500m"
     Quantity: "a number, or one with a unit such as 250ms, 512MiB or 80%"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cores_are_numbers_above_zero_also_in_thousandths() {
+        for (text, expected) in [
+            ("2", Some(2.0)),
+            ("0.5", Some(0.5)),
+            ("1.5 cores", Some(1.5)),
+            ("500m", Some(0.5)),
+            ("0", None),
+            ("0m", None),
+            ("-1", None),
+            ("1.5m", None),
+            ("50%", None),
+            ("2s", None),
+            ("many", None),
+        ] {
+            let cores = text.parse::<Cores>().ok().map(|cores| cores.0);
+            assert_eq!(cores, expected, "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_those_of_prometheus() {

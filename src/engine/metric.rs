@@ -77,6 +77,8 @@ pub enum Metric {
     Cleanup,
     /// `cpu`.
     Cpu,
+    /// `cpu_ratio`: CPU as a share of the limit.
+    CpuRatio,
     /// `memory`.
     Memory,
     /// `memory_peak`.
@@ -105,6 +107,7 @@ impl MetricName {
         ("setup", Metric::Setup),
         ("cleanup", Metric::Cleanup),
         ("cpu", Metric::Cpu),
+        ("cpu_ratio", Metric::CpuRatio),
         ("memory", Metric::Memory),
         ("memory_peak", Metric::MemoryPeak),
         ("samples", Metric::Samples),
@@ -115,7 +118,7 @@ impl MetricName {
     ];
 
     /// Names that later versions use; taken already, so that no score collides with them.
-    pub const RESERVED: &'static [&'static str] = &["cpu_ratio", "dataset_size", "outcome"];
+    pub const RESERVED: &'static [&'static str] = &["dataset_size", "outcome"];
 
     /// Whether a score may not have this name.
     pub fn is_taken(name: &str) -> bool {
@@ -138,7 +141,7 @@ impl Metric {
             Self::Duration | Self::Setup | Self::Cleanup => Unit::Seconds,
             Self::Memory | Self::MemoryPeak => Unit::Bytes,
             Self::Cpu => Unit::Cores,
-            Self::ErrorRatio => Unit::Ratio,
+            Self::CpuRatio | Self::ErrorRatio => Unit::Ratio,
             Self::Samples | Self::Throughput | Self::Rate | Self::Errors | Self::Score(_) => {
                 Unit::None
             }
@@ -152,6 +155,7 @@ impl Metric {
             | Self::Setup
             | Self::Cleanup
             | Self::Cpu
+            | Self::CpuRatio
             | Self::Memory
             | Self::MemoryPeak
             | Self::Errors

@@ -105,6 +105,8 @@ pub struct Engine {
     external: Arc<External>,
     resend_delay: Duration,
     send_levels: bool,
+    /// Cores that `cpu_ratio` is a share of.
+    cpu_limit: Option<f64>,
     /// The last changes of alerts, oldest first.
     history: VecDeque<AlertChange>,
     paused_since: Option<Duration>,
@@ -123,6 +125,7 @@ impl Engine {
             external: Arc::default(),
             resend_delay: settings.resend_delay,
             send_levels: false,
+            cpu_limit: None,
             history: VecDeque::new(),
             paused_since: None,
             paused: Duration::ZERO,
@@ -177,6 +180,17 @@ impl Engine {
         self.dispatcher
             .replace(settings.route, settings.receivers, now);
         effects
+    }
+
+    /// Takes how many cores `cpu_ratio` is a share of; it holds from the next evaluation on, for all of its window.
+    /// Without one there is no data to judge.
+    pub fn set_cpu_limit(&mut self, cores: Option<f64>) {
+        self.cpu_limit = cores.filter(|cores| cores.is_finite() && *cores > 0.0);
+    }
+
+    /// How many cores `cpu_ratio` is a share of, where known.
+    pub fn cpu_limit(&self) -> Option<f64> {
+        self.cpu_limit
     }
 
     /// Decides over a batch: what is taken gets its place, what is not is answered with its reason.
@@ -340,6 +354,7 @@ impl Engine {
             interval,
             resend_delay: self.resend_delay,
             send_levels: self.send_levels,
+            cpu_limit: self.cpu_limit,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::admission::Origin;
 use super::alert::EndReason;
-use super::condition::{Comparison, Condition, Level, Threshold};
+use super::condition::{Comparison, Condition, Level, Standing, Threshold};
 use super::dispatch::Announced;
 use super::measurement::{Draft, Measurement};
 use super::metric::{Metric, Stat};
@@ -213,6 +213,38 @@ fn an_alert_is_shown_with_the_fingerprint_by_which_others_know_it() {
     assert_eq!(announced.fingerprint, announced.labels.fingerprint());
     let shown = engine.groups()[0].rules[0].alerts().next().unwrap();
     assert_eq!(shown.fingerprint, announced.fingerprint);
+}
+
+#[test]
+fn cpu_is_judged_as_a_share_of_the_limit_that_holds_at_the_time() {
+    let Condition::Threshold(threshold) = rule().condition;
+    let condition = Condition::Threshold(Threshold {
+        metric: Metric::CpuRatio,
+        levels: vec![level(Severity::Medium, 0.8)],
+        ..threshold
+    });
+    let mut engine = engine(Rule {
+        condition,
+        ..rule()
+    });
+    let draft = Draft {
+        operation: "op",
+        cpu_cores: Some(1.5),
+        ..Draft::default()
+    };
+    send(&mut engine, vec![draft], None, at(0));
+    let mut judge = |limit, second| {
+        engine.set_cpu_limit(limit);
+        tick(&mut engine, at(second));
+        let rule = &engine.groups()[0].rules[0];
+        let verdict = rule.alerts().next().unwrap().verdict.unwrap();
+        (verdict.standing, verdict.value)
+    };
+    // Without a limit nothing can be said, and a limit of nothing is none.
+    assert_eq!(judge(None, 0), (Standing::NoData, None));
+    assert_eq!(judge(Some(0.0), 10), (Standing::NoData, None));
+    assert_eq!(judge(Some(2.0), 20), (Standing::Holds, Some(0.75)));
+    assert_eq!(judge(Some(1.0), 30), (Standing::Breached, Some(1.5)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::distribution::Distribution;
 use super::measurement::count;
-use super::metric::Stat;
+use super::metric::{Metric, Stat};
 use super::sample::Sample;
 use super::stats::{self, Moments};
 
@@ -30,6 +30,8 @@ pub struct Window {
     pub covered: Duration,
     /// How many values the series have ever taken in this column; it grows when the window gains data.
     pub arrivals: u64,
+    /// What the metric is a share of; the values themselves are whole.
+    pub divisor: Option<f64>,
 }
 
 impl Window {
@@ -38,8 +40,31 @@ impl Window {
         self.moments.count()
     }
 
+    /// The window as it is for a metric: `cpu_ratio` is CPU as a share of the limit, in cores. Without a known limit
+    /// that is no data, which never alarms.
+    pub fn of_metric(self, metric: &Metric, cpu_limit: Option<f64>) -> Self {
+        match (metric, cpu_limit) {
+            (Metric::CpuRatio, None) => Self::default(),
+            (Metric::CpuRatio, Some(_)) => Self {
+                divisor: cpu_limit,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// A statistic of the values; `None` where it is undefined.
     pub fn stat(&self, stat: Stat) -> Option<f64> {
+        let whole = self.whole(stat)?;
+        let value = match (stat, self.divisor) {
+            // How many values there are does not depend on their unit.
+            (Stat::Count | Stat::PerSecond, _) | (_, None) => whole,
+            (_, Some(divisor)) => whole / divisor,
+        };
+        Some(value).filter(|value| value.is_finite())
+    }
+
+    fn whole(&self, stat: Stat) -> Option<f64> {
         if self.count() == 0 {
             return None;
         }
@@ -65,6 +90,43 @@ impl Window {
                 (seconds > 0.0).then(|| count(self.count()) / seconds)
             }
         }
-        .filter(|value| value.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_scales_every_statistic_but_counts() {
+        let mut window = Window {
+            covered: Duration::from_secs(2),
+            ..Window::default()
+        };
+        for value in [1.0, 2.0, 6.0] {
+            window.moments.add(value, 1.0);
+            window.distribution.add(value);
+        }
+        let cpu = |stat| window.clone().of_metric(&Metric::Cpu, Some(4.0)).stat(stat);
+        let ratio = |limit, stat| {
+            window
+                .clone()
+                .of_metric(&Metric::CpuRatio, limit)
+                .stat(stat)
+        };
+        for stat in [
+            Stat::Mean,
+            Stat::Quantile(0.5),
+            Stat::Min,
+            Stat::Max,
+            Stat::Sum,
+            Stat::StdDev,
+        ] {
+            let expected = cpu(stat).map(|cores| cores / 4.0);
+            assert_eq!(ratio(Some(4.0), stat), expected, "{stat}");
+            assert_eq!(ratio(None, stat), None, "{stat}");
+        }
+        assert_eq!(ratio(Some(4.0), Stat::Count), Some(3.0));
+        assert_eq!(ratio(Some(4.0), Stat::PerSecond), Some(1.5));
     }
 }

@@ -27,7 +27,8 @@ use page::Page;
 pub use snapshot::Snapshot;
 use text::Dialect;
 pub use usage::{
-    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState, TargetUsage,
+    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState, TargetFailures,
+    TargetUsage,
 };
 
 /// `exposition:` of the configuration.

@@ -22,6 +22,10 @@ pub struct Internals {
     pub reload: Option<ReloadState>,
     /// The watched processes.
     pub targets: Vec<TargetUsage>,
+    /// Readings of processes that failed.
+    pub target_failures: TargetFailures,
+    /// Cores that `cpu_ratio` is a share of, where known.
+    pub target_cpu_limit: Option<f64>,
 }
 
 /// Which build this is.
@@ -121,16 +125,25 @@ pub struct ReloadState {
     pub succeeded_at: Timestamp,
 }
 
-/// One watched process.
+/// Readings of processes that failed, by reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TargetFailures {
+    /// There was no such process.
+    pub not_found: u64,
+    /// It may not be looked at.
+    pub unreadable: u64,
+}
+
+/// What is watched: one process, or all of one name together.
 #[derive(Clone, Debug, Default)]
 pub struct TargetUsage {
-    /// What it is called.
+    /// The name that was configured, else what it is called.
     pub process: String,
-    /// CPU time used since it was first seen, in seconds.
+    /// CPU seconds used under this name; never goes down.
     pub cpu_seconds: f64,
     /// Resident bytes.
     pub memory_bytes: u64,
-    /// Most resident bytes since it was first seen.
+    /// Most resident bytes of any reading under this name.
     pub memory_peak_bytes: u64,
     /// Threads, where the system says so.
     pub threads: Option<u64>,

@@ -3,6 +3,8 @@
 pub mod json;
 mod keys;
 mod plain;
+pub mod procfs;
 pub mod sampler;
+pub mod target;
 pub mod tracking;
 mod wire;

@@ -1,11 +1,15 @@
 //! `start` and `end`: operations timed in the sidecar, with the CPU and memory of their process.
+//!
+//! CPU and memory are those of the whole process, or of all processes of the target: what runs at the same time in it
+//! is in the figures of each operation. Of a process that does one operation at a time they are the operation's own.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::sampler::{Sampler, Usage};
+use super::target::{Seen, SharedTarget, Target, Watcher};
 use super::wire::{Pairs, Record, Text, Whole, WireOutcome};
 use crate::engine::measurement::{Draft, Measurement, count};
 use crate::engine::series::FieldFault;
@@ -69,10 +73,12 @@ struct Open {
     /// The identity, checked at the start.
     template: Measurement,
     started: Now,
+    /// The process that the body named; else the target is looked at.
     pid: Option<u32>,
-    usage: Option<Usage>,
+    /// What was read at the start.
+    seen: Option<Seen>,
     /// Most memory seen between start and end, as far as anyone looked.
-    peak: f64,
+    peak: u64,
 }
 
 /// An operation that has ended.
@@ -85,26 +91,46 @@ pub struct Closed {
 }
 
 /// Operations that have started and not ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tracking {
     open: HashMap<String, Open>,
-    sampler: Sampler,
+    target: Arc<SharedTarget>,
     sequence: u64,
     /// Operations given up because they never ended.
     pub abandoned: u64,
 }
 
+impl Default for Tracking {
+    fn default() -> Self {
+        let nothing = Watcher::new(Target::default());
+        Self::new(Arc::new(SharedTarget::new(nothing)))
+    }
+}
+
+/// Reads the process of an operation.
+fn look(watcher: &mut Watcher, pid: Option<u32>) -> Option<Seen> {
+    match pid {
+        Some(pid) => watcher.read_process(pid),
+        None => Some(watcher.read().ok()?.seen),
+    }
+}
+
 impl Tracking {
-    /// Opens an operation and returns its id. `target` is looked at where the body names no process.
+    /// No operations yet. `target` is looked at for those that name no process.
+    pub fn new(target: Arc<SharedTarget>) -> Self {
+        Self {
+            open: HashMap::new(),
+            target,
+            sequence: 0,
+            abandoned: 0,
+        }
+    }
+
+    /// Opens an operation and returns its id.
     ///
     /// # Errors
     /// A bad body or field, or too many open operations.
-    pub fn start(
-        &mut self,
-        body: &[u8],
-        target: Option<u32>,
-        now: Now,
-    ) -> Result<String, TrackingError> {
+    pub fn start(&mut self, body: &[u8], now: Now) -> Result<String, TrackingError> {
         let start: Start<'_> = parse(body)?;
         let template = Measurement::new(Draft {
             operation: &start.operation.0,
@@ -124,16 +150,13 @@ impl Tracking {
         }
         self.sequence += 1;
         let id = format!("{:x}-{:x}", now.wall.millis(), self.sequence);
-        let pid = start.pid.or(target);
-        let usage = pid.and_then(|pid| self.sampler.read(pid));
+        let seen = look(&mut self.target.lock(), start.pid);
         let open = Open {
             template,
             started: now,
-            pid,
-            peak: usage
-                .as_ref()
-                .map_or(0.0, |usage| count(usage.memory_bytes)),
-            usage,
+            pid: start.pid,
+            peak: seen.map_or(0, |seen| seen.memory_bytes),
+            seen,
         };
         self.open.insert(id.clone(), open);
         Ok(id)
@@ -155,15 +178,21 @@ impl Tracking {
             .get_mut(id)
             .ok_or_else(|| TrackingError::Unknown(id.to_owned()))?;
         let elapsed = now.steady.saturating_sub(open.started.steady).as_secs_f64();
-        let usage = open.pid.and_then(|pid| self.sampler.read(pid));
-        let cpu_cores = match (&open.usage, &usage) {
+        let seen = look(&mut self.target.lock(), open.pid);
+        // Another process under the same number, or another target, has nothing to do with this operation.
+        let seen = seen.filter(|after| open.seen.is_none_or(|before| before.of == after.of));
+        let cpu_cores = match (open.seen, seen) {
             // The kernel counts CPU time in hundredths of a second: nothing can be said of less.
             (Some(before), Some(after)) if elapsed >= 0.01 => {
-                Some((after.cpu_seconds - before.cpu_seconds).max(0.0) / elapsed)
+                Some(after.cpu.saturating_sub(before.cpu).as_secs_f64() / elapsed)
             }
             _ => None,
         };
-        let memory = usage.map(|usage| count(usage.memory_bytes));
+        let memory = seen.map(|seen| count(seen.memory_bytes));
+        // What was seen of a process stays true when it has ended since.
+        let peak = seen
+            .or(open.seen)
+            .map(|seen| count(seen.memory_bytes.max(open.peak)));
         let record = Record {
             samples: end.samples,
             outcome: end.outcome,
@@ -177,7 +206,7 @@ impl Tracking {
             duration_seconds: Some(elapsed),
             cpu_cores,
             memory_bytes: memory,
-            memory_peak_bytes: memory.map(|memory| memory.max(open.peak)),
+            memory_peak_bytes: peak,
             ..record.draft()
         })
         .map_err(TrackingError::Field)?;
@@ -206,14 +235,17 @@ impl Tracking {
     /// Looks at the memory of every process with an open operation, so that peaks between start and
     /// end are seen.
     pub fn sample(&mut self) {
-        let mut seen: HashMap<u32, Option<f64>> = HashMap::new();
+        let mut seen: HashMap<Option<u32>, Option<Seen>> = HashMap::new();
+        let mut watcher = self.target.lock();
         for open in self.open.values_mut() {
-            let Some(pid) = open.pid else { continue };
-            let sampler = &mut self.sampler;
-            let memory = seen
-                .entry(pid)
-                .or_insert_with(|| sampler.read(pid).map(|usage| count(usage.memory_bytes)));
-            open.peak = open.peak.max(memory.unwrap_or_default());
+            // What could not be read at the start is not asked for again and again.
+            let Some(before) = open.seen else { continue };
+            let now = seen
+                .entry(open.pid)
+                .or_insert_with(|| look(&mut watcher, open.pid));
+            if let Some(now) = now.filter(|now| now.of == before.of) {
+                open.peak = open.peak.max(now.memory_bytes);
+            }
         }
     }
 
@@ -237,6 +269,7 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, TrackingError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::target::Subject;
 
     fn at(seconds: u64) -> Now {
         Now::invented(Duration::from_secs(1_000_000 + seconds))
@@ -249,7 +282,7 @@ mod tests {
         let body = format!(
             r#"{{"operation":"train","algorithm":"svm","labels":{{"zone":"a"}},"dataset_size":1000,"pid":{pid}}}"#
         );
-        let id = tracking.start(body.as_bytes(), None, at(0)).unwrap();
+        let id = tracking.start(body.as_bytes(), at(0)).unwrap();
         let m = tracking
             .end(&id, br#"{"samples":1000,"quality":{"f1":0.9}}"#, at(5))
             .unwrap()
@@ -269,11 +302,42 @@ mod tests {
     }
 
     #[test]
+    fn another_process_under_the_same_number_counts_for_nothing() {
+        let mut tracking = Tracking::default();
+        let pid = std::process::id();
+        let body = format!(r#"{{"operation":"train","pid":{pid}}}"#);
+        let id = tracking.start(body.as_bytes(), at(0)).unwrap();
+        // As if the process of the start had been an older one, with little memory.
+        let seen = tracking.open.get_mut(&id).unwrap().seen.as_mut().unwrap();
+        seen.of = Subject::Process((pid, 1));
+        seen.memory_bytes = 4_096;
+        tracking.open.get_mut(&id).unwrap().peak = 8_192;
+        tracking.sample();
+        let m = tracking.end(&id, b"", at(5)).unwrap().measurement;
+        assert_eq!((m.cpu_cores, m.memory_bytes), (None, None));
+        // What was seen of the other one stays true.
+        assert_eq!(m.memory_peak_bytes, Some(8_192.0));
+    }
+
+    #[test]
+    fn an_operation_without_a_process_is_only_timed() {
+        let mut tracking = Tracking::default();
+        let id = tracking.start(br#"{"operation":"a"}"#, at(0)).unwrap();
+        let body = format!(r#"{{"operation":"b","pid":{}}}"#, u32::MAX - 1);
+        let other = tracking.start(body.as_bytes(), at(0)).unwrap();
+        tracking.sample();
+        for id in [id, other] {
+            let m = tracking.end(&id, b"", at(5)).unwrap().measurement;
+            assert_eq!(m.duration_seconds, Some(5.0));
+            assert_eq!((m.cpu_cores, m.memory_peak_bytes), (None, None));
+        }
+        assert_eq!(tracking.target.lock().failures().not_found, 2);
+    }
+
+    #[test]
     fn a_bad_end_leaves_the_operation_open() {
         let mut tracking = Tracking::default();
-        let id = tracking
-            .start(br#"{"operation":"train"}"#, None, at(0))
-            .unwrap();
+        let id = tracking.start(br#"{"operation":"train"}"#, at(0)).unwrap();
         let error = tracking.end(&id, br#"{"samples":-1}"#, at(1)).unwrap_err();
         assert!(
             error.to_string().contains("a whole number of at least 0"),
@@ -286,9 +350,7 @@ mod tests {
     #[test]
     fn an_operation_whose_measurement_was_refused_can_be_ended_again() {
         let mut tracking = Tracking::default();
-        let id = tracking
-            .start(br#"{"operation":"train"}"#, None, at(0))
-            .unwrap();
+        let id = tracking.start(br#"{"operation":"train"}"#, at(0)).unwrap();
         let closed = tracking.end(&id, b"", at(1)).unwrap();
         tracking.reopen(closed);
         let again = tracking.end(&id, b"", at(2)).unwrap();
@@ -307,7 +369,7 @@ mod tests {
             ),
             (br#"{"operation":"a","sample":1}"#, "unknown field `sample`"),
         ] {
-            let error = tracking.start(body, None, at(0)).unwrap_err().to_string();
+            let error = tracking.start(body, at(0)).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -83,9 +83,7 @@ fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric
     let names = || MetricName::ALL.iter().map(|(name, _)| *name);
     let allowed = || names().collect::<Vec<_>>().join(", ");
     let metric = Metric::named(name);
-    if name == "cpu_ratio" {
-        checker.fault(&place, "metric `cpu_ratio` is not available yet");
-    } else if MetricName::RESERVED.contains(&name) {
+    if MetricName::RESERVED.contains(&name) {
         let allowed = allowed();
         checker.fault(
             &place,

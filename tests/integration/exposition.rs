@@ -23,7 +23,7 @@ use opwatch::engine::window::Reach;
 use opwatch::engine::{Engine, Settings};
 use opwatch::exposition::{
     self, Build, ExpositionConfig, Format, Internals, ListenerUsage, NotifierUsage, QueueUsage,
-    ReloadState, Snapshot, TargetUsage, sections,
+    ReloadState, Snapshot, TargetFailures, TargetUsage, sections,
 };
 
 /// 2026-01-31T12:00:00Z.
@@ -452,6 +452,11 @@ fn internals() -> Internals {
             memory_peak_bytes: 223_456_789,
             threads: Some(17),
         }],
+        target_failures: TargetFailures {
+            not_found: 24,
+            unreadable: 25,
+        },
+        target_cpu_limit: Some(2.5),
     }
 }
 

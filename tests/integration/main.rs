@@ -22,3 +22,4 @@ mod oracle;
 mod peers;
 mod readme;
 mod sidecar;
+mod target;

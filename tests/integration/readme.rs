@@ -10,13 +10,13 @@ fn the_examples_of_the_readme_are_good() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    let [config, rules, tests] = blocks[..] else {
+    let [config, rules, tests, target] = blocks[..] else {
         panic!("{} YAML blocks in the README", blocks.len());
     };
     let folder = Folder::new();
     let password = folder.write("password", "secret\n");
     let config = config.replace("/run/secrets/smtp", password.to_str().unwrap());
-    folder.write("opwatch.yaml", &config);
+    folder.write("opwatch.yaml", &format!("{config}{target}"));
     folder.write("rules.yaml", rules);
     folder.write("test.yaml", tests);
     let (code, said, errors) = run(&folder, &["check"]);

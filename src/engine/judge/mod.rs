@@ -88,6 +88,8 @@ pub struct Scope {
     pub resend_delay: Duration,
     /// Announce every firing level instead of the highest only.
     pub send_levels: bool,
+    /// Cores that `cpu_ratio` is a share of, where known.
+    pub cpu_limit: Option<f64>,
 }
 
 /// A change of one alert, for history and logs.
@@ -232,6 +234,7 @@ impl RuleState {
                     let now = scope.now.wall;
                     store.window(&instance.series, column, need.reach, with_quantiles, now)
                 });
+                let window = window.of_metric(&need.metric, scope.cpu_limit);
                 (labels.clone(), window)
             })
             .collect()

@@ -238,7 +238,7 @@ impl Store {
             Metric::Duration => Column::Duration,
             Metric::Setup => Column::Setup,
             Metric::Cleanup => Column::Cleanup,
-            Metric::Cpu => Column::Cpu,
+            Metric::Cpu | Metric::CpuRatio => Column::Cpu,
             Metric::Memory => Column::Memory,
             Metric::MemoryPeak => Column::MemoryPeak,
             Metric::Samples => Column::Samples,

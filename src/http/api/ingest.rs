@@ -97,7 +97,7 @@ pub async fn start(services: &Services, request: Request<Incoming>) -> Response<
             .tracking
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        tracking.start(&body, services.target_pid, now)
+        tracking.start(&body, now)
     };
     match started {
         Ok(operation_id) => respond::json(StatusCode::OK, &Started { operation_id }),

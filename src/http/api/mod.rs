@@ -32,8 +32,6 @@ pub struct Services {
     pub limits: Limits,
     /// Operations between start and end.
     pub tracking: Mutex<Tracking>,
-    /// The pid whose CPU and memory go to operations that name none.
-    pub target_pid: Option<u32>,
     /// Label names that the external labels have taken.
     pub taken_labels: watch::Receiver<Arc<Vec<String>>>,
     /// Where reloads are asked for.

@@ -178,7 +178,7 @@ fn detail(engine: &Engine, operation: &str, now: Now) -> Option<OperationDetail>
         .map(|(_, metric)| metric.clone())
         .filter(|metric| metric.own_stat().is_none())
         .chain(scores)
-        .filter_map(|metric| Some((metric.to_string(), statistics(store, &ids, &metric, now)?)))
+        .filter_map(|metric| Some((metric.to_string(), statistics(engine, &ids, &metric, now)?)))
         .collect();
     Some(OperationDetail {
         summary: summarise(store, operation, &ids),
@@ -188,9 +188,11 @@ fn detail(engine: &Engine, operation: &str, now: Now) -> Option<OperationDetail>
     })
 }
 
-fn statistics(store: &Store, ids: &[SeriesId], metric: &Metric, now: Now) -> Option<Statistics> {
+fn statistics(engine: &Engine, ids: &[SeriesId], metric: &Metric, now: Now) -> Option<Statistics> {
+    let store = engine.store();
     let runs = Reach::Runs(u32::try_from(store.settings().max_history).unwrap_or(u32::MAX));
     let window = store.window(ids, store.column(metric)?, runs, true, now.wall);
+    let window = window.of_metric(metric, engine.cpu_limit());
     (window.count() > 0).then(|| Statistics {
         n: window.count(),
         mean: window.stat(Stat::Mean),

@@ -72,6 +72,7 @@ mod tests {
             ("memory_peak", "max", 536_870_912.0, "512MiB"),
             ("error_ratio", "mean", 0.0512, "5.12%"),
             ("cpu", "mean", 1.0, "1 core"),
+            ("cpu_ratio", "p95", 0.853, "85.3%"),
             ("cpu", "mean", 0.25, "0.25 cores"),
             ("rate", "rate", 12.0, "12/s"),
             ("throughput", "mean", 12_345.0, "12.35k/s"),

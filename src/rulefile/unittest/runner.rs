@@ -58,6 +58,8 @@ pub(super) fn run(
         ..Settings::default()
     };
     let mut engine = Engine::new(settings, Now::default());
+    // One core unless the test says otherwise, so that `cpu_ratio` is what `cpu_cores` says.
+    engine.set_cpu_limit(Some(test.cpu_limit.map_or(1.0, |limit| limit.0)));
     let mut incoming = measurements.into_iter().peekable();
     let mut looks = looks.into_iter().peekable();
     let mut mismatches = Vec::new();

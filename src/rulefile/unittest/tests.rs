@@ -41,7 +41,7 @@ fn the_behaviour_cases_pass() {
 fn alerts_are_pending_firing_and_over_in_virtual_time() {
     let report = run_one("unit.test.yaml");
     assert!(report.is_good(), "{}", said(&report));
-    assert_eq!((report.passed(), report.failed()), (2, 0));
+    assert_eq!((report.passed(), report.failed()), (4, 0));
 }
 
 #[test]

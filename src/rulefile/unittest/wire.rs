@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::document::units::Period;
+use crate::document::units::{Cores, Period};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +35,7 @@ pub(super) struct Test {
     pub external_labels: BTreeMap<String, String>,
     pub external_url: Option<String>,
     pub send_levels: Option<SendLevels>,
+    pub cpu_limit: Option<Cores>,
 }
 
 /// One source of measurements; each field of the wire format as values over time.
