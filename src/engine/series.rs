@@ -279,18 +279,19 @@ pub fn is_label_name(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// A set of labels, sorted by name; empty values are never kept.
+/// A set of labels, sorted by name; empty values are never kept. Copies share it until one is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Labels(BTreeMap<String, String>);
+pub struct Labels(Arc<BTreeMap<String, String>>);
 
 impl Labels {
     /// Sets `name` to `value`; an empty value removes it.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let (name, value) = (name.into(), value.into());
+        let labels = Arc::make_mut(&mut self.0);
         if value.is_empty() {
-            self.0.remove(&name);
+            labels.remove(&name);
         } else {
-            self.0.insert(name, value);
+            labels.insert(name, value);
         }
     }
 

@@ -7,6 +7,7 @@ use super::measurement::count;
 use super::metric::{Metric, Stat};
 use super::sample::Sample;
 use super::stats::{self, Moments};
+use super::time::Timestamp;
 
 /// How far back a window reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,11 +31,20 @@ pub struct Window {
     pub covered: Duration,
     /// How many values the series have ever taken in this column; it grows when the window gains data.
     pub arrivals: u64,
+    /// When its content next changes although no series does, because values leave or enter it; `None` for never.
+    /// [`Window::covered`] changes all the time.
+    pub until: Option<Timestamp>,
     /// What the metric is a share of; the values themselves are whole.
     pub divisor: Option<f64>,
 }
 
 impl Window {
+    /// Notes that the content changes at that time, in milliseconds since 1970.
+    pub(super) fn changes_at(&mut self, millis: i64) {
+        let at = Timestamp::from_millis(millis);
+        self.until = Some(self.until.map_or(at, |until| until.min(at)));
+    }
+
     /// Number of values.
     pub fn count(&self) -> u64 {
         self.moments.count()

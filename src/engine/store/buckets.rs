@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use super::chunk::Chunk;
 use super::summary::Summary;
-use crate::engine::distribution::Distribution;
 use crate::engine::metric::Column;
-use crate::engine::sample::Sample;
 use crate::engine::sketch::{COARSE, FINE};
-use crate::engine::stats::Moments;
 use crate::engine::time::{Timestamp, millis};
+use crate::engine::window::Window;
 
 /// One resolution: buckets of `step`, kept for `reach`, then merged into the next.
 #[derive(Clone, Copy, Debug)]
@@ -137,17 +135,20 @@ impl Buckets {
         self.arrivals
     }
 
-    /// Merges what has passed a frontier into the next tier and drops what has passed the last one.
-    pub fn roll_up(&mut self, column: Column, frontiers: &Frontiers) {
+    /// Merges what has passed a frontier into the next tier and drops what has passed the last one; whether there was
+    /// any.
+    pub fn roll_up(&mut self, column: Column, frontiers: &Frontiers) -> bool {
+        let mut moved = false;
         for index in 0..TIERS.len() {
             let (Some(tier), Some(frontier)) = (TIERS.get(index), frontiers.0.get(index)) else {
-                return;
+                continue;
             };
             while let Some(buckets) = self.tiers.get_mut(index)
                 && let Some((number, _)) = buckets.front()
                 && (number + 1).saturating_mul(tier.step) <= *frontier
                 && let Some((number, mut summary)) = buckets.pop_front()
             {
+                moved = true;
                 self.held = self.held.saturating_sub(summary.heap_bytes());
                 if let (Some(next), Some(coarser)) =
                     (self.tiers.get_mut(index + 1), TIERS.get(index + 1))
@@ -159,6 +160,7 @@ impl Buckets {
                 }
             }
         }
+        moved
     }
 
     /// Drops the oldest eighth of the coarsest tier that holds anything; how many buckets that was.
@@ -181,22 +183,21 @@ impl Buckets {
     }
 
     /// Gathers what lies in (start, end], whole buckets: those that end after `start` and begin before `end`.
-    pub fn gather(
-        &self,
-        start: Timestamp,
-        end: Timestamp,
-        moments: &mut Moments,
-        last: &mut Option<Sample>,
-        mut wanted: Option<&mut Distribution>,
-    ) {
+    pub fn gather(&self, start: Timestamp, end: Timestamp, window: &mut Window, quantiles: bool) {
+        let span = end.millis().saturating_sub(start.millis());
         for (buckets, tier) in self.tiers.iter().zip(TIERS).rev() {
             let from =
                 buckets.partition_point(|(number, _)| (number + 1) * tier.step <= start.millis());
+            if let Some((oldest, _)) = buckets.get(from) {
+                window.changes_at((oldest + 1) * tier.step + span);
+            }
             for (number, summary) in buckets.range(from..) {
                 if number * tier.step >= end.millis() {
+                    window.changes_at(number * tier.step + 1);
                     break;
                 }
-                summary.gather(moments, last, wanted.as_deref_mut());
+                let wanted = quantiles.then_some(&mut window.distribution);
+                summary.gather(&mut window.moments, &mut window.last, wanted);
             }
         }
     }
@@ -303,9 +304,9 @@ mod tests {
     }
 
     fn gather(buckets: &Buckets, start: i64, end: i64) -> (u64, f64) {
-        let (mut moments, mut last) = (Moments::default(), None);
-        buckets.gather(at(start), at(end), &mut moments, &mut last, None);
-        (moments.count(), moments.sum())
+        let mut window = Window::default();
+        buckets.gather(at(start), at(end), &mut window, false);
+        (window.count(), window.moments.sum())
     }
 
     #[test]
@@ -324,6 +325,30 @@ mod tests {
         assert_eq!(gather(&buckets, 105, 120), (4, 30.0));
         assert_eq!(effective_start(at(105), &Frontiers::default()), at(100));
         assert_eq!(effective_start(at(110), &Frontiers::default()), at(110));
+    }
+
+    #[test]
+    fn a_window_says_when_it_changes_without_new_data() {
+        let mut buckets = Buckets::default();
+        let frontiers = Frontiers::default();
+        for seconds in [95, 105, 125] {
+            buckets.add(Column::Duration, &reading(seconds, 1.0), &frontiers);
+        }
+        let look = |now: i64| {
+            let mut window = Window::default();
+            buckets.gather(at(now - 60), at(now), &mut window, false);
+            (window.count(), window.until)
+        };
+        let second =
+            |seconds: i64, millis: i64| Some(Timestamp::from_millis(seconds * 1_000 + millis));
+        // What lies ahead of the clock comes in, and what is old goes out, a bucket at a time.
+        assert_eq!(look(110), (2, second(120, 1)));
+        assert_eq!(look(120), (2, second(120, 1)));
+        assert_eq!(look(121), (3, second(160, 0)));
+        assert_eq!(look(159), (3, second(160, 0)));
+        assert_eq!(look(160), (2, second(170, 0)));
+        assert_eq!(look(189), (1, second(190, 0)));
+        assert_eq!(look(190), (0, None));
     }
 
     #[test]

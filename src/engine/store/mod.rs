@@ -94,8 +94,8 @@ pub struct Store {
     series: Vec<Option<Box<Series>>>,
     index: HashMap<SeriesKey, SeriesId, RandomState>,
     free: Vec<SeriesId>,
-    /// How many series each operation has.
-    operations: HashMap<Box<str>, usize>,
+    /// The series of each operation, so that a rule about one does not look at all.
+    operations: HashMap<Box<str>, Vec<SeriesId>, RandomState>,
     score_names: Vec<Arc<str>>,
     frontiers: Frontiers,
     overflow_series: usize,
@@ -116,7 +116,7 @@ impl Store {
             series: Vec::new(),
             index: HashMap::default(),
             free: Vec::new(),
-            operations: HashMap::new(),
+            operations: HashMap::default(),
             score_names: Vec::new(),
             frontiers: Frontiers::default(),
             overflow_series: 0,
@@ -232,6 +232,19 @@ impl Store {
         });
     }
 
+    /// How often anything of these series has changed that a window may hold. While it is the same, and until
+    /// [`Window::until`], a window of them has the same content.
+    pub fn changes(&self, ids: &[SeriesId]) -> u64 {
+        let series = ids.iter().filter_map(|id| self.get(*id));
+        series.map(|series| series.changes).sum()
+    }
+
+    /// All series of an operation.
+    pub fn series_of(&self, operation: &str) -> impl Iterator<Item = (SeriesId, &Series)> {
+        let ids = self.operations.get(operation).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.get(*id)?)))
+    }
+
     /// The column that holds a metric's values; `None` for a score that never came.
     pub fn column(&self, metric: &Metric) -> Option<Column> {
         Some(match metric {
@@ -286,8 +299,7 @@ impl Store {
         for series in series {
             if let Some((_, buckets)) = series.columns.iter().find(|(c, _)| *c == column) {
                 window.arrivals += buckets.arrivals();
-                let wanted = with_quantiles.then_some(&mut window.distribution);
-                buckets.gather(start, now, &mut window.moments, &mut window.last, wanted);
+                buckets.gather(start, now, &mut window, with_quantiles);
             }
         }
         window

@@ -87,7 +87,8 @@ impl Store {
             SeriesId(u32::try_from(self.series.len() - 1).unwrap_or(u32::MAX))
         });
         self.overflow_series += usize::from(key.is_overflow());
-        *self.operations.entry(key.operation().into()).or_default() += 1;
+        let operation = self.operations.entry(key.operation().into());
+        operation.or_default().push(id);
         self.index.insert(key.clone(), id);
         let history = self.settings.max_history.max(self.needed_history);
         if let Some(slot) = self.series.get_mut(id.0 as usize) {
@@ -101,9 +102,9 @@ impl Store {
         if let Some(series) = self.series.get_mut(id.0 as usize).and_then(Option::take) {
             self.overflow_series -= usize::from(series.key.is_overflow());
             self.index.remove(&series.key);
-            if let Some(count) = self.operations.get_mut(series.key.operation()) {
-                *count -= 1;
-                if *count == 0 {
+            if let Some(ids) = self.operations.get_mut(series.key.operation()) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
                     self.operations.remove(series.key.operation());
                 }
             }

@@ -9,9 +9,11 @@ impl Store {
         let retention = self.settings.retention;
         if self.frontiers.advance(now.wall, retention) {
             for series in self.series.iter_mut().flatten() {
-                for (column, buckets) in &mut series.columns {
-                    buckets.roll_up(*column, &self.frontiers);
-                }
+                let columns = series.columns.iter_mut();
+                let moved = columns.filter_map(|(column, buckets)| {
+                    buckets.roll_up(*column, &self.frontiers).then_some(())
+                });
+                series.changes += moved.count() as u64;
             }
             self.forget(now);
             self.bound_memory();
@@ -59,6 +61,7 @@ impl Store {
                         if let Some(Some(series)) = self.series.get_mut(*place)
                             && step(series, floor, &mut self.losses)
                         {
+                            series.changes += 1;
                             let now = series.heap_bytes();
                             held = (held + now).saturating_sub(*bytes);
                             *bytes = now;

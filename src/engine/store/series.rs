@@ -19,6 +19,8 @@ pub struct Series {
     pub key: SeriesKey,
     /// What the exposition shows; shared with the snapshots that readers hold.
     pub totals: Arc<Totals>,
+    /// How often anything of it has changed that a window may hold.
+    pub(super) changes: u64,
     pub(super) recent: Recent,
     pub(super) columns: Vec<(Column, Buckets)>,
     /// Rows that `recent` may hold; lower than the setting once memory was short.
@@ -37,6 +39,7 @@ impl Series {
                 created: now.wall,
                 ..Totals::default()
             }),
+            changes: 0,
             recent: Recent::default(),
             columns: Vec::new(),
             history,
@@ -66,6 +69,7 @@ impl Series {
         let measurements = u32::try_from(measurements).unwrap_or(u32::MAX);
         self.in_flight = self.in_flight.saturating_sub(measurements);
         self.touched = now.steady;
+        self.changes += 1;
     }
 
     /// Counts in its totals what is in no column.
