@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::engine::admission::{Admitted, Answer, Batch};
 use crate::engine::judge::Effects;
 use crate::engine::time::Now;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Settings, own};
 use crate::notify::Notifiers;
 use crate::storage::Storage;
 
@@ -314,6 +314,7 @@ impl Driver {
     /// measurements and commits have their turn, so that a long round of judging delays nobody.
     async fn tick(&mut self) {
         let now = self.clock.now();
+        self.tell_own_losses();
         for due in self.engine.due(now) {
             let begun = self.clock.now().steady;
             let answer = self.engine.answer(due, now);
@@ -344,12 +345,26 @@ impl Driver {
         }
     }
 
+    /// Tells the engine what the parts around it have lost or refused, so that rules can judge it.
+    fn tell_own_losses(&mut self) {
+        let refused = [&self.refused.queue_full, &self.refused.memory_full];
+        let refused = refused
+            .map(|count| count.load(Ordering::Relaxed))
+            .iter()
+            .sum();
+        let dropped = self.notifiers.dropped();
+        let own = self.engine.own();
+        own.total(own::INGEST_REFUSED, refused);
+        own.total(own::NOTIFICATIONS_DROPPED, dropped);
+    }
+
     fn pass_on(&self, effects: &Effects) {
         for change in &effects.changes {
             tracing::info!(
                 alert = %change.labels,
                 change = ?change.change,
                 value = change.value,
+                shadow = change.is_shadow,
                 "alert changed"
             );
         }

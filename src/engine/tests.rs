@@ -6,12 +6,15 @@ use super::condition::{Comparison, Condition, Level, Threshold};
 use super::dispatch::Announced;
 use super::measurement::{Draft, Measurement};
 use super::metric::{Metric, Stat};
-use super::rule::{Hold, NoData, Rule, Severity, Templated};
+use super::rule::{Hold, NoData, OnError, Rule, Severity, Templated};
 use super::selector::Selector;
 use super::series::Labels;
 use super::template::Template;
 use super::time::Timestamp;
 use super::*;
+
+mod absence;
+mod dependence;
 
 fn at(seconds: u64) -> Now {
     Now::invented(Duration::from_secs(1_000_000 + seconds))
@@ -43,6 +46,8 @@ fn rule() -> Rule {
             min_samples: 1,
         }),
         hold: Hold::default(),
+        on_error: OnError::Keep,
+        depends_on: Vec::new(),
         mode: Mode::Active,
         labels: vec![Templated {
             name: "team".into(),
@@ -611,8 +616,9 @@ fn missing_data_is_told_also_where_the_rule_counts_samples() {
     let mut rule = rule();
     rule.hold.no_data = NoData::Alert;
     rule.hold.for_samples = Some(rule::ForSamples { breached: 3, of: 5 });
-    let Condition::Threshold(threshold) = &mut rule.condition;
-    threshold.reach = Reach::Time(Duration::from_secs(60));
+    if let Condition::Threshold(threshold) = &mut rule.condition {
+        threshold.reach = Reach::Time(Duration::from_secs(60));
+    }
     let mut engine = engine(rule);
     measure(&mut engine, "op", 1.0, at(0));
     assert_eq!(told(&tick(&mut engine, at(0))), words(&[]));

@@ -28,8 +28,10 @@ fn one(rule: &str) -> Rule {
 }
 
 fn threshold(rule: &Rule) -> &Threshold {
-    let Condition::Threshold(threshold) = &rule.condition;
-    threshold
+    match &rule.condition {
+        Condition::Threshold(threshold) => threshold,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -222,7 +224,11 @@ fn the_definition_changes_with_everything_but_annotations_and_the_way_of_writing
 #[test]
 fn the_rules_of_the_example_load() {
     let path = data("../../examples/isolation_forest/rules.yaml");
-    let loaded = load_all(&[(path, "rules.yaml".to_owned())], Surroundings::default());
+    let loaded = load_all(
+        &[(path, "rules.yaml".to_owned())],
+        &[],
+        Surroundings::default(),
+    );
     assert_eq!(loaded.findings.faults, []);
     assert_eq!(loaded.findings.warnings, []);
     assert_eq!(loaded.groups[0].rules.len(), 4);
@@ -234,7 +240,9 @@ fn faults_of_all_files_are_told_and_a_missing_one_is_one_of_them() {
         .iter()
         .map(|name| (data("rules").join(name), (*name).to_owned()))
         .collect();
-    let mut faults = load_all(&files, Surroundings::default()).findings.faults;
+    let mut faults = load_all(&files, &[], Surroundings::default())
+        .findings
+        .faults;
     assert!(faults.iter().any(|fault| {
         fault
             .brief()

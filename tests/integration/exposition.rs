@@ -12,7 +12,7 @@ use opwatch::engine::admission::Batch;
 use opwatch::engine::condition::{Comparison, Condition, Level, Threshold};
 use opwatch::engine::measurement::{Draft, Measurement, Outcome};
 use opwatch::engine::metric::{Metric, Stat};
-use opwatch::engine::rule::{Hold, Mode, Rule, RuleGroup, Severity, Templated};
+use opwatch::engine::rule::{Hold, Mode, OnError, Rule, RuleGroup, Severity, Templated};
 use opwatch::engine::selector::Selector;
 use opwatch::engine::series::FieldFault;
 use opwatch::engine::template::Template;
@@ -318,6 +318,8 @@ fn rule(name: &str, operation: &str, metric: Metric, limits: &[f64]) -> Rule {
             min_samples: 1,
         }),
         hold: Hold::default(),
+        on_error: OnError::Keep,
+        depends_on: Vec::new(),
         mode: Mode::Active,
         labels: vec![
             label("team", "fraud of {{ $labels.operation }}"),

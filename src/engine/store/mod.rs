@@ -295,6 +295,18 @@ impl Store {
         })
     }
 
+    /// Notes that an operation of series `id` ended at `when` on the clock of judging.
+    pub fn sight(&mut self, id: SeriesId, when: Duration) {
+        if let Some(series) = self.get_mut(id) {
+            series.seen = series.seen.max(Some(when));
+        }
+    }
+
+    /// When an operation of any of these series last ended, on the clock of judging.
+    pub fn last_seen(&self, ids: &[SeriesId]) -> Option<Duration> {
+        ids.iter().filter_map(|id| self.get(*id)?.seen).max()
+    }
+
     /// Names of all scores that ever came.
     pub fn score_names(&self) -> &[Arc<str>] {
         &self.score_names

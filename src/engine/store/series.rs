@@ -25,6 +25,8 @@ pub struct Series {
     pub(super) in_flight: u32,
     /// When the last measurement was applied, on the steady clock.
     pub(super) touched: Duration,
+    /// When its last operation ended, on the clock of judging.
+    pub(super) seen: Option<Duration>,
 }
 
 impl Series {
@@ -40,6 +42,7 @@ impl Series {
             history,
             in_flight: 0,
             touched: now.steady,
+            seen: None,
         }
     }
 
