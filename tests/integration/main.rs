@@ -21,4 +21,6 @@ mod operations;
 mod oracle;
 mod peers;
 mod readme;
+mod rules;
+mod shipped;
 mod sidecar;
