@@ -449,6 +449,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_refused_raises_an_alert_of_opwatch_about_itself() {
+        let rules = "groups: [{name: g, rules: [{alert: Refused, select: 'operation=\"__opwatch__\"', by: [], threshold: {metric: ingest_refused, stat: sum, window: 1m, above: 0}}]}]";
+        let around = crate::rulefile::Surroundings {
+            evaluation_interval: Duration::from_millis(50),
+            ..crate::rulefile::Surroundings::default()
+        };
+        let loaded = crate::rulefile::load("f", rules.to_owned(), around);
+        let settings = Settings {
+            groups: loaded.groups,
+            ..Settings::default()
+        };
+        let (driver, handle) = driver(settings, 1);
+        let refused = driver.refused.clone();
+        refused.queue_full.fetch_add(2, Ordering::Relaxed);
+        let stop = CancellationToken::new();
+        tokio::spawn(driver.run(stop.clone()));
+        let value = || {
+            handle.read(|engine, _| {
+                let mut alerts = engine
+                    .groups()
+                    .iter()
+                    .flat_map(|group| group.rules[0].alerts());
+                let firing = alerts.find(|alert| alert.state.is_firing());
+                firing.and_then(|alert| alert.value)
+            })
+        };
+        for _ in 0..200 {
+            if value().await == Ok(Some(2.0)) {
+                stop.cancel();
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no alert: {:?}", value().await);
+    }
+
+    #[tokio::test]
     async fn what_is_queued_at_shutdown_is_still_taken_in_and_answered() {
         let (driver, handle) = driver(Settings::default(), 8);
         let waiting: Vec<_> = (0..8)

@@ -203,7 +203,7 @@ fn missing(alert: &Announced) -> String {
     match (alert.is_firing(), alert.n) {
         (true, 0) => format!("never seen in {value}, expected at least every {limit}"),
         (true, _) => format!("last seen {value} ago, expected at least every {limit}"),
-        (false, _) => format!("was at last seen {value} before, expected at least every {limit}"),
+        (false, _) => format!("seen {value} before its end, expected at least every {limit}"),
     }
 }
 
