@@ -98,7 +98,7 @@ fn the_reference_of_metrics_is_up_to_date() {
         Everything that `GET /metrics` can show. A family without samples is left out.\n\n\
         - *series*: `operation`, and where they were given `algorithm`, `version` and the labels of the client; \
         `overflow=\"true\"` where there were too many series.\n\
-        - *instance*: the labels that the rule keeps (`by`).\n\
+        - *instance*: the labels that the rule keeps (`by`); `rule_mode=\"shadow\"` marks those of a rule in shadow.\n\
         - *alert*: the labels of the alert, `alertname` among them.\n",
     );
     for (title, families) in sections() {
