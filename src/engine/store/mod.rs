@@ -90,6 +90,8 @@ pub struct Store {
     score_names: Vec<Arc<str>>,
     frontiers: Frontiers,
     overflow_series: usize,
+    /// Until then, on the steady clock, no series can have become idle that could make room.
+    crowded_until: Duration,
     /// Rows the longest run window of any rule needs; memory pressure never goes below it.
     needed_history: usize,
     generation: u64,
@@ -111,6 +113,7 @@ impl Store {
             score_names: Vec::new(),
             frontiers: Frontiers::default(),
             overflow_series: 0,
+            crowded_until: Duration::ZERO,
             needed_history: 0,
             generation: 0,
             since_sweep: 0,
@@ -130,6 +133,7 @@ impl Store {
             series.history = settings.max_history.max(self.needed_history);
         }
         self.settings = settings;
+        self.crowded_until = Duration::ZERO;
     }
 
     /// Keeps at least `rows` measurements per series, for the longest run window of the rules.
