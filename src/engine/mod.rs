@@ -44,56 +44,26 @@ pub mod judge;
 
 mod order;
 
+mod settings;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{Admission, Admitted, Answer, Batch};
-use dispatch::{Dispatcher, Notification, Receiver, Route};
+use dispatch::{Dispatcher, Notification};
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
-use rule::{External, Mode, RuleGroup};
+use rule::{External, Mode};
 use series::OWN_OPERATION;
-use store::{Store, StoreSettings};
+pub use settings::Settings;
+use store::Store;
 use time::Now;
 use window::{Reach, Window};
 
 /// Changes of alerts that are remembered.
 const HISTORY: usize = 1_000;
-
-/// Everything the engine is told by its configuration.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Bounds of the store.
-    pub store: StoreSettings,
-    /// The rules.
-    pub groups: Vec<RuleGroup>,
-    /// The root of the routes; `None` when nobody is told by opwatch itself.
-    pub route: Option<Route>,
-    /// Those who can be told.
-    pub receivers: Vec<Receiver>,
-    /// What all alerts share.
-    pub external: External,
-    /// How often Alertmanagers are told again.
-    pub resend_delay: Duration,
-    /// Announce every firing level instead of the highest only.
-    pub send_levels: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            store: StoreSettings::default(),
-            groups: Vec::new(),
-            route: None,
-            receivers: Vec::new(),
-            external: External::default(),
-            resend_delay: Duration::from_secs(60),
-            send_levels: false,
-        }
-    }
-}
 
 /// A rule that is due: its place among the groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

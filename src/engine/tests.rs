@@ -12,6 +12,9 @@ use super::series::Labels;
 use super::template::Template;
 use super::time::Timestamp;
 use super::*;
+use crate::engine::dispatch::{Receiver, Route};
+use crate::engine::rule::RuleGroup;
+use crate::engine::store::StoreSettings;
 
 mod absence;
 mod dependence;

@@ -312,8 +312,7 @@ struct Alert<'a> {
     threshold: Option<f64>,
     n: u64,
     degradation_percent: Option<f64>,
-    /// Why it ended: `recovered`, `no_data`, `gone` or `forgotten`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why it ended: `recovered`, `no_data`, `gone` or `forgotten`; null while it fires.
     reason: Option<&'static str>,
 }
 
@@ -409,6 +408,7 @@ mod tests {
                     "threshold": 10.0,
                     "n": 42,
                     "degradation_percent": 25.0,
+                    "reason": null,
                 }],
                 "groupLabels": {"alertname": "DetectionSlow"},
                 "commonLabels": labels,

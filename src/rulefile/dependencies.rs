@@ -28,7 +28,7 @@ pub(super) fn check(loaded: &mut Loaded) {
     }
     let fault = |reference: &Reference| {
         let Reference { rule, on, .. } = reference;
-        if !loaded.names.contains(on) {
+        if !loaded.names.contains(on) && !loaded.incomplete {
             let hint = did_you_mean(on, loaded.names.iter().map(String::as_str));
             return Some(format!(
                 "no rule has the name {on:?},{hint} allowed: names of rules, in this or another file"

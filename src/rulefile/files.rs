@@ -98,6 +98,7 @@ pub fn load_all(files: &[(PathBuf, String)], built_in: &[BuiltIn], around: Surro
             Ok(text) => all.extend(load(name, text, around)),
             Err(error) => {
                 let fault = fault_of_file(name, format!("cannot read the file: {error}"));
+                all.incomplete = true;
                 all.findings.extend(Findings {
                     faults: vec![fault],
                     warnings: Vec::new(),

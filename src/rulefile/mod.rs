@@ -61,6 +61,8 @@ pub struct Loaded {
     names: BTreeSet<String>,
     /// Which rules depend on which.
     references: Vec<Reference>,
+    /// A file could not be read at all, so that there may be further names.
+    incomplete: bool,
 }
 
 impl Loaded {
@@ -70,6 +72,7 @@ impl Loaded {
         self.findings.extend(other.findings);
         self.names.extend(other.names);
         self.references.extend(other.references);
+        self.incomplete |= other.incomplete;
     }
 }
 
@@ -85,13 +88,17 @@ pub fn load(file: &str, text: String, around: Surroundings) -> Loaded {
             };
             return Loaded {
                 findings,
+                incomplete: true,
                 ..Loaded::default()
             };
         }
     };
     let (written, faults) = document.decode::<wire::File>();
     let mut checker = Checker::new(&document, faults);
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded {
+        incomplete: written.is_none(),
+        ..Loaded::default()
+    };
     if let Some(written) = written {
         loaded.groups = groups(file, &written, around, &mut checker);
         (loaded.names, loaded.references) = names(&written, &document);

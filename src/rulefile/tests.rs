@@ -312,7 +312,10 @@ fn what_a_rule_depends_on_is_looked_for_in_all_files_and_may_not_lead_back_to_it
             .findings
             .faults;
         crate::document::sort(&mut faults);
-        faults.iter().map(|fault| fault.brief()).collect::<Vec<_>>()
+        faults
+            .iter()
+            .map(crate::document::Fault::brief)
+            .collect::<Vec<_>>()
     };
     assert_eq!(
         said(&[BuiltIn::Own]),

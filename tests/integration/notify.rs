@@ -433,6 +433,7 @@ async fn a_real_alertmanager_tells_of_our_alerts_what_we_tell_ourselves() {
             "threshold",
             "n",
             "degradation_percent",
+            "reason",
         ] {
             assert!(
                 own["alerts"][0]

@@ -187,7 +187,7 @@ groups:
     check(
         "annotations",
         "number",
-        &format!("{fault}4: humanize: can't convert \"one\" to a number>"),
+        &format!("{fault}4: humanize \"one\": can't convert \"one\" to a number>"),
     );
     check(
         "annotations",

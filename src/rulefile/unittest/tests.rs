@@ -46,7 +46,7 @@ fn alerts_are_pending_firing_and_over_in_virtual_time() {
 
 #[test]
 fn absence_dependence_and_failing_rules_can_be_tested() {
-    let report = run_one("missing.test.yaml");
+    let report = run_one("absence.test.yaml");
     assert!(report.is_good(), "{}", said(&report));
     assert_eq!(report.passed(), 4);
 }
