@@ -8,7 +8,7 @@ use opwatch::engine::admission::Batch;
 use opwatch::engine::condition::{Comparison, Condition, Level, Threshold};
 use opwatch::engine::measurement::{Draft, Measurement};
 use opwatch::engine::metric::{Metric, Stat};
-use opwatch::engine::rule::{Hold, Mode, Rule, RuleGroup, Severity};
+use opwatch::engine::rule::{Hold, Mode, OnError, Rule, RuleGroup, Severity};
 use opwatch::engine::selector::Selector;
 use opwatch::engine::time::Now;
 use opwatch::engine::window::Reach;
@@ -34,6 +34,8 @@ fn rule(number: u64) -> Option<Rule> {
             min_samples: 1,
         }),
         hold: Hold::default(),
+        on_error: OnError::Keep,
+        depends_on: Vec::new(),
         mode: Mode::Active,
         labels: Vec::new(),
         annotations: Vec::new(),

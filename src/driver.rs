@@ -14,7 +14,7 @@ use crate::engine::admission::{Answer, Batch};
 use crate::engine::judge::Effects;
 use crate::engine::store::Admitted;
 use crate::engine::time::Now;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Settings, own};
 use crate::notify::Notifiers;
 use crate::storage::Storage;
 
@@ -328,6 +328,7 @@ impl Driver {
     /// measurements and commits have their turn, so that a long round of judging delays nobody.
     async fn tick(&mut self) {
         let now = self.clock.now();
+        self.tell_own_losses();
         for due in self.engine.due(now) {
             let begun = self.clock.now().steady;
             let answer = self.engine.answer(due, now);
@@ -358,12 +359,26 @@ impl Driver {
         }
     }
 
+    /// Tells the engine what the parts around it have lost or refused, so that rules can judge it.
+    fn tell_own_losses(&mut self) {
+        let refused = [&self.refused.queue_full, &self.refused.memory_full];
+        let refused = refused
+            .map(|count| count.load(Ordering::Relaxed))
+            .iter()
+            .sum();
+        let dropped = self.notifiers.dropped();
+        let own = self.engine.own();
+        own.total(own::INGEST_REFUSED, refused);
+        own.total(own::NOTIFICATIONS_DROPPED, dropped);
+    }
+
     fn pass_on(&self, effects: &Effects) {
         for change in &effects.changes {
             tracing::info!(
                 alert = %change.labels,
                 change = ?change.change,
                 value = change.value,
+                shadow = change.is_shadow,
                 "alert changed"
             );
         }
@@ -445,6 +460,43 @@ mod tests {
         assert_eq!(handle.ingest(batch(1)).await, Err(Refused::MemoryFull));
         assert!(handle.refused().memory_full.load(Ordering::Relaxed) > 0);
         stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_raises_an_alert_of_opwatch_about_itself() {
+        let rules = "groups: [{name: g, rules: [{alert: Refused, select: 'operation=\"__opwatch__\"', by: [], threshold: {metric: ingest_refused, stat: sum, window: 1m, above: 0}}]}]";
+        let around = crate::rulefile::Surroundings {
+            evaluation_interval: Duration::from_millis(50),
+            ..crate::rulefile::Surroundings::default()
+        };
+        let loaded = crate::rulefile::load("f", rules.to_owned(), around);
+        let settings = Settings {
+            groups: loaded.groups,
+            ..Settings::default()
+        };
+        let (driver, handle) = driver(settings, 1);
+        let refused = driver.refused.clone();
+        refused.queue_full.fetch_add(2, Ordering::Relaxed);
+        let stop = CancellationToken::new();
+        tokio::spawn(driver.run(stop.clone()));
+        let value = || {
+            handle.read(|engine, _| {
+                let mut alerts = engine
+                    .groups()
+                    .iter()
+                    .flat_map(|group| group.rules[0].alerts());
+                let firing = alerts.find(|alert| alert.state.is_firing());
+                firing.and_then(|alert| alert.value)
+            })
+        };
+        for _ in 0..200 {
+            if value().await == Ok(Some(2.0)) {
+                stop.cancel();
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no alert: {:?}", value().await);
     }
 
     #[tokio::test]

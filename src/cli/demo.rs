@@ -40,6 +40,7 @@ impl Files {
             "listen: {{public: '{}', ingest: '{}'}}
 data_dir: none
 rule_files: [rules.yaml]
+guide_rules: on
 log: {{level: warn}}
 route: {{receiver: terminal, group_by: [alertname], group_wait: 0s, group_interval: 2s}}
 receivers:

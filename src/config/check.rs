@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Lookup, read};
 use crate::document::render;
 use crate::engine::rule::RuleGroup;
-use crate::rulefile::{Findings, Surroundings, load_all};
+use crate::rulefile::{BuiltIn, Findings, Surroundings, load_all};
 
 /// What a check has found.
 #[derive(Debug)]
@@ -54,10 +54,12 @@ impl Report {
 
     fn new(files: usize, groups: &[RuleGroup], mut findings: Findings) -> Self {
         findings.sort();
+        // What is built in has been checked already.
+        let own = || groups.iter().filter(|group| !BuiltIn::has(group));
         Self {
             files,
-            groups: groups.len(),
-            rules: groups.iter().map(|group| group.rules.len()).sum(),
+            groups: own().count(),
+            rules: own().map(|group| group.rules.len()).sum(),
             findings,
         }
     }
@@ -73,12 +75,16 @@ pub fn check(path: &Path, lookup: Lookup<'_>) -> Report {
     Report::new(1 + files, groups, read.findings)
 }
 
-/// Checks rule files by themselves, with the defaults of an empty configuration.
+/// Checks rule files by themselves, with the defaults of an empty configuration and all that is built in.
 pub fn check_rules(paths: &[PathBuf]) -> Report {
     let files: Vec<_> = paths
         .iter()
         .map(|path| (path.clone(), path.display().to_string()))
         .collect();
-    let loaded = load_all(&files, Surroundings::default());
+    let loaded = load_all(
+        &files,
+        &[BuiltIn::Own, BuiltIn::Guide],
+        Surroundings::default(),
+    );
     Report::new(files.len(), &loaded.groups, loaded.findings)
 }

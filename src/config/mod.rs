@@ -49,7 +49,9 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// The rule files found by the patterns of `rule_files`, in their order.
     pub rule_files: Vec<PathBuf>,
-    /// The groups of all rule files.
+    /// The groups of all rule files, and after them what is built in: with `guide_rules: on` (default off) the default
+    /// thresholds of the guide, and unless `self_rules: off` what opwatch says of itself. A rule of a file takes the place
+    /// of a built-in one of the same name.
     pub groups: Vec<RuleGroup>,
     /// Time between evaluations of groups that do not say. Default 15s.
     pub evaluation_interval: Duration,

@@ -12,7 +12,9 @@ use crate::document::{Document, Place};
 use crate::engine::dispatch::Route;
 use crate::engine::series::{Labels, is_label_name};
 use crate::notify::NotifySettings;
-use crate::rulefile::{Checker, Findings, Loaded, Surroundings, fault_of_file, load_all, matching};
+use crate::rulefile::{
+    BuiltIn, Checker, Findings, Loaded, Surroundings, fault_of_file, load_all, matching,
+};
 
 /// What came of reading a configuration.
 pub(super) struct Read {
@@ -86,8 +88,19 @@ fn join(
         checker,
     );
     let route = route(&written, checker);
+    let switched = |one: BuiltIn, written: Option<wire::Switch>, default: wire::Switch| {
+        (written.unwrap_or(default) == wire::Switch::On).then_some(one)
+    };
+    let built_in: Vec<BuiltIn> = [
+        switched(BuiltIn::Guide, written.guide_rules, wire::Switch::Off),
+        switched(BuiltIn::Own, written.self_rules, wire::Switch::On),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let (rule_files, loaded) = rules(
         &written.rule_files,
+        &built_in,
         folder,
         Surroundings {
             evaluation_interval,
@@ -149,7 +162,6 @@ fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
         ("mute", &written.mute),
         ("tls", &written.tls),
         ("web", &written.web),
-        ("guide_rules", &written.guide_rules),
     ] {
         checker.refuse(value.as_ref(), &root, key);
     }
@@ -225,6 +237,7 @@ fn route(written: &wire::File, checker: &mut Checker<'_>) -> Option<Route> {
 /// The rule files that the patterns mean, and what they hold.
 fn rules(
     patterns: &[String],
+    built_in: &[BuiltIn],
     folder: &Path,
     around: Surroundings,
     checker: &mut Checker<'_>,
@@ -247,7 +260,7 @@ fn rules(
             Err(message) => checker.fault(&place, message),
         }
     }
-    let loaded = load_all(&files, around);
+    let loaded = load_all(&files, built_in, around);
     (files.into_iter().map(|(path, _)| path).collect(), loaded)
 }
 

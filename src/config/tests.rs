@@ -52,7 +52,10 @@ fn an_empty_configuration_has_every_default() {
     assert_eq!(config.resend_delay, Duration::from_secs(60));
     assert_eq!(config.send_levels, SendLevels::Highest);
     let settings = config.engine_settings();
-    assert!(settings.groups.is_empty() && settings.route.is_none());
+    // Nothing but what opwatch says of itself.
+    let files: Vec<_> = settings.groups.iter().map(|g| g.file.as_str()).collect();
+    assert_eq!(files, ["built-in:opwatch"]);
+    assert!(settings.route.is_none());
     assert!(settings.receivers.is_empty() && !settings.send_levels);
 }
 
@@ -70,7 +73,9 @@ fn every_key_has_its_effect() {
         .map(|p| p.file_name().unwrap())
         .collect();
     assert_eq!(files, ["all_keys.good.yaml", "json.good.yaml"]);
-    assert_eq!(config.groups.len(), 3);
+    // Of the file, and the guide's; `self_rules` is off.
+    let groups: Vec<_> = config.groups.iter().map(|g| g.name.as_str()).collect();
+    assert_eq!(groups, ["fraud", "empty", "json", "guide"]);
     // A group without an interval takes the configured one.
     assert_eq!(config.groups[1].interval, Duration::from_secs(30));
     assert_eq!(
@@ -141,6 +146,46 @@ fn a_target_is_chosen_in_one_of_several_ways() {
         };
         assert_eq!(config.target, expected, "{written}");
     }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_rule_of_a_file_takes_the_place_of_a_built_in_one_and_can_switch_it_off() {
+    let folder = std::env::temp_dir().join(format!("opwatch-built-in-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let rules = "groups: [{name: mine, rules: [{alert: CpuUsage, mode: off}, {alert: OpwatchMemoryShort, mode: off}, {alert: ExecutionTime, threshold: {metric: duration, stat: max, window: 1m, above: 60s}}]}]";
+    fs::write(folder.join("rules.yaml"), rules).unwrap();
+    let file = folder.join("opwatch.yaml");
+    let names = |config: &str| -> Vec<(String, String)> {
+        fs::write(&file, format!("rule_files: [rules.yaml]\n{config}")).unwrap();
+        let (config, _) = Config::load(&file, &lookup).unwrap();
+        let groups = config.groups.iter();
+        groups
+            .flat_map(|g| g.rules.iter().map(|r| (g.name.clone(), r.name.clone())))
+            .collect()
+    };
+    let pair = |group: &str, rule: &str| (group.to_owned(), rule.to_owned());
+    assert_eq!(
+        names("guide_rules: on\nself_rules: off\n"),
+        [
+            pair("mine", "ExecutionTime"),
+            pair("guide", "MemoryUsage"),
+            pair("guide", "Throughput")
+        ]
+    );
+    let own = names("");
+    assert!(own.contains(&pair("opwatch", "OpwatchIngestRefused")));
+    assert!(!own.iter().any(|(_, rule)| rule == "OpwatchMemoryShort"));
+    fs::write(
+        folder.join("rules.yaml"),
+        "groups: [{name: mine, rules: [{alert: CpuUsge, mode: off}]}]",
+    )
+    .unwrap();
+    let faults = Config::load(&file, &lookup).unwrap_err();
+    assert!(
+        faults[0].message.contains("no condition given"),
+        "{faults:?}"
+    );
     fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -272,7 +317,7 @@ fn rule_files_can_be_checked_by_themselves() {
     let rendered = good.render(false);
     assert!(rendered.contains("did you mean `duration`?"), "{rendered}");
     assert!(
-        rendered.ends_with("2 files, 3 groups, 9 rules: 0 faults, 2 warnings"),
+        rendered.ends_with("2 files, 3 groups, 10 rules: 0 faults, 2 warnings"),
         "{rendered}"
     );
     let missing = check_rules(&[data("none.yaml")]);

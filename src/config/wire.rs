@@ -21,6 +21,8 @@ pub(super) struct File {
     pub data_dir: Option<String>,
     #[serde(default)]
     pub rule_files: Vec<String>,
+    pub guide_rules: Option<Switch>,
+    pub self_rules: Option<Switch>,
     pub evaluation_interval: Option<Period>,
     #[serde(default)]
     pub external_labels: BTreeMap<String, String>,
@@ -54,7 +56,16 @@ pub(super) struct File {
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,
     pub web: Option<IgnoredAny>,
-    pub guide_rules: Option<IgnoredAny>,
+}
+
+/// `on` or `off`; `true` and `false` mean the same, because some tools write YAML 1.1 that way.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Switch {
+    #[serde(alias = "true")]
+    On,
+    #[serde(alias = "false")]
+    Off,
 }
 
 #[derive(Default, Deserialize)]

@@ -18,6 +18,8 @@ pub enum EndReason {
     NoData,
     /// Its series or its rule is gone.
     Gone,
+    /// What it missed has been absent for longer than its rule remembers; it has not come back.
+    Forgotten,
 }
 
 impl EndReason {
@@ -27,6 +29,7 @@ impl EndReason {
             Self::Recovered => "recovered",
             Self::NoData => "no_data",
             Self::Gone => "gone",
+            Self::Forgotten => "forgotten",
         }
     }
 }
@@ -336,8 +339,8 @@ fn end(
     (resolved, Some(Change::Resolved(reason)))
 }
 
-/// Ends an alert whose series or rule is gone.
-pub fn abandon(state: AlertState, now: Now) -> (AlertState, Option<Change>) {
+/// Ends an alert whose series or rule is gone or forgotten, which is the `reason`.
+pub fn abandon(state: AlertState, reason: EndReason, now: Now) -> (AlertState, Option<Change>) {
     match state {
         AlertState::Inactive | AlertState::Resolved { .. } => (state, None),
         AlertState::Pending { .. } => (AlertState::Inactive, Some(Change::Dropped)),
@@ -345,7 +348,7 @@ pub fn abandon(state: AlertState, now: Now) -> (AlertState, Option<Change>) {
             active_at,
             fired_at,
             ..
-        } => end(active_at, fired_at, EndReason::Gone, now),
+        } => end(active_at, fired_at, reason, now),
     }
 }
 

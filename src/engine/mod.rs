@@ -38,58 +38,35 @@ pub mod dispatch;
 
 pub mod admission;
 
+pub mod own;
+
 pub mod judge;
+
+mod order;
+
+mod settings;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{Admission, Answer, Batch};
-use dispatch::{Dispatcher, Notification, Receiver, Route};
+use dispatch::{Dispatcher, Notification};
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
-use rule::{External, Mode, RuleGroup};
-use store::{Admitted, Store, StoreSettings};
+use order::Order;
+use own::Own;
+use rule::{External, Mode};
+use series::OWN_OPERATION;
+pub use settings::Settings;
+use store::{Admitted, Store};
 use time::Now;
 use window::{Reach, Window};
 
 /// Changes of alerts that are remembered.
 const HISTORY: usize = 1_000;
 
-/// Everything the engine is told by its configuration.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Bounds of the store.
-    pub store: StoreSettings,
-    /// The rules.
-    pub groups: Vec<RuleGroup>,
-    /// The root of the routes; `None` when nobody is told by opwatch itself.
-    pub route: Option<Route>,
-    /// Those who can be told.
-    pub receivers: Vec<Receiver>,
-    /// What all alerts share.
-    pub external: External,
-    /// How often Alertmanagers are told again.
-    pub resend_delay: Duration,
-    /// Announce every firing level instead of the highest only.
-    pub send_levels: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            store: StoreSettings::default(),
-            groups: Vec::new(),
-            route: None,
-            receivers: Vec::new(),
-            external: External::default(),
-            resend_delay: Duration::from_secs(60),
-            send_levels: false,
-        }
-    }
-}
-
 /// A rule that is due: its place among the groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
     group: usize,
     rule: usize,
@@ -99,8 +76,10 @@ pub struct Due {
 #[derive(Debug)]
 pub struct Engine {
     store: Store,
+    own: Own,
     admission: Admission,
     groups: Vec<GroupState>,
+    order: Order,
     dispatcher: Dispatcher,
     external: Arc<External>,
     resend_delay: Duration,
@@ -119,8 +98,10 @@ impl Engine {
     pub fn new(settings: Settings, now: Now) -> Self {
         let mut engine = Self {
             store: Store::new(settings.store.clone()),
+            own: Own::new(&settings.store),
             admission: Admission::default(),
             groups: Vec::new(),
+            order: Order::default(),
             dispatcher: Dispatcher::new(None, Vec::new()),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
@@ -142,12 +123,14 @@ impl Engine {
             .groups
             .iter()
             .flat_map(|group| &group.rules)
-            .filter_map(|rule| match rule.condition.need().reach {
+            .filter_map(|rule| match rule.condition.need()?.reach {
                 Reach::Runs(runs) => usize::try_from(runs).ok(),
                 Reach::Time(_) => None,
             })
             .max();
         self.store.need_history(longest_run.unwrap_or_default());
+        self.own.store.need_history(longest_run.unwrap_or_default());
+        self.own.set_settings(&settings.store);
         self.store.set_settings(settings.store);
         // What alerts share is part of their identity, so a change of it starts all of them anew.
         let same_identity = self.external.labels == settings.external.labels;
@@ -165,6 +148,7 @@ impl Engine {
             }
             self.groups.push(group);
         }
+        self.order = Order::of(&self.groups);
         let mut effects = Effects::default();
         for mut group in old {
             let scope = Scope {
@@ -205,12 +189,14 @@ impl Engine {
 
     /// Takes what was admitted and has been committed. It cannot fail.
     pub fn apply(&mut self, admitted: &Admitted, now: Now) {
-        self.store.record(admitted, now);
+        self.store.record(admitted, now, self.judged(now));
     }
 
     /// Moves time on in the store and begins every group that is due; returns their rules, in order.
     pub fn due(&mut self, now: Now) -> Vec<Due> {
         self.store.sweep(now);
+        self.own
+            .measure(self.admission.counts, self.store.losses, now);
         if self.paused_since.is_some() {
             return Vec::new();
         }
@@ -224,6 +210,7 @@ impl Engine {
                 }));
             }
         }
+        self.order.arrange(&mut due);
         due
     }
 
@@ -241,10 +228,17 @@ impl Engine {
         let Some(scope) = self.scope_of(due, now) else {
             return judge::Answer::new();
         };
-        match rule_of(&mut self.groups, due) {
-            Some(rule) => rule.answer(&self.store, &scope),
-            None => judge::Answer::new(),
-        }
+        let Some(rule) = rule_of(&mut self.groups, due) else {
+            return judge::Answer::new();
+        };
+        let store = if rule.rule.select.names_operation(OWN_OPERATION) {
+            &self.own.store
+        } else {
+            &self.store
+        };
+        let answer = rule.answer(store, &scope);
+        self.own.add(own::ABSENCE_FORGOTTEN, rule.take_given_up());
+        answer
     }
 
     /// Judges a rule by its data.
@@ -278,9 +272,6 @@ impl Engine {
     /// Notes how long answering and judging a rule took, for the API and the engine's own metrics.
     pub fn note_duration(&mut self, due: Due, took: Duration) {
         if let Some(group) = self.groups.get_mut(due.group) {
-            if due.rule == 0 {
-                group.took = Duration::ZERO;
-            }
             group.took += took;
             if let Some(rule) = group.rules.get_mut(due.rule) {
                 rule.took = took;
@@ -313,6 +304,11 @@ impl Engine {
         self.paused_since.is_some()
     }
 
+    /// What opwatch measures of itself: those who lose or refuse something tell it here.
+    pub fn own(&mut self) -> &mut Own {
+        &mut self.own
+    }
+
     /// The store, for reading.
     pub fn store(&self) -> &Store {
         &self.store
@@ -341,7 +337,28 @@ impl Engine {
             wall: now.wall,
             steady: group.scheduled(now),
         };
-        Some(self.scope(now, group.interval))
+        Some(Scope {
+            blockers: self.blockers(due),
+            ..self.scope(now, group.interval)
+        })
+    }
+
+    /// The instances for which a rule that this one depends on fires.
+    fn blockers(&self, due: Due) -> Vec<series::Labels> {
+        (self.order.parents(due).iter())
+            .filter_map(|parent| self.groups.get(parent.group)?.rules.get(parent.rule))
+            .flat_map(|rule| rule.instances.values())
+            .filter(|instance| instance.is_firing())
+            .map(|instance| instance.labels.clone())
+            .collect()
+    }
+
+    /// The clock of judging: the steady one without time in which judging was paused.
+    fn judged(&self, now: Now) -> Duration {
+        let pausing = self
+            .paused_since
+            .map_or(Duration::ZERO, |since| now.steady.saturating_sub(since));
+        now.steady.saturating_sub(self.paused + pausing)
     }
 
     fn scope(&self, now: Now, interval: Duration) -> Scope {
@@ -355,6 +372,7 @@ impl Engine {
             resend_delay: self.resend_delay,
             send_levels: self.send_levels,
             cpu_limit: self.cpu_limit,
+            blockers: Vec::new(),
         }
     }
 }

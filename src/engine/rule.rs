@@ -54,6 +54,16 @@ pub enum NoData {
     Alert,
 }
 
+/// What is said when a rule cannot be evaluated. Its alerts stay as they are in any case, as in Prometheus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// The health of the rule says so.
+    #[default]
+    Keep,
+    /// An alert of type `rule_error` says so as well, until the rule is healthy.
+    Alert,
+}
+
 /// Whether a rule's alerts are told to anyone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -124,6 +134,10 @@ pub struct Rule {
     pub condition: Condition,
     /// How long it must stand.
     pub hold: Hold,
+    /// What is said when it cannot be evaluated.
+    pub on_error: OnError,
+    /// Names of rules: while an alert of one of them fires for the same instance, nobody is told of this rule's anew.
+    pub depends_on: Vec<String>,
     /// Whether anyone is told.
     pub mode: Mode,
     /// Labels of its alerts, over those of the instance.

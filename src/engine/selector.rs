@@ -124,6 +124,11 @@ impl Selector {
         &self.0
     }
 
+    /// Whether it asks for exactly this operation.
+    pub fn names_operation(&self, operation: &str) -> bool {
+        (self.0.iter()).any(|m| m.name == "operation" && m.equal_to() == Some(operation))
+    }
+
     /// Adds the matchers of another selector.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {

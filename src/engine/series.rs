@@ -20,6 +20,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "alertname",
     "alertstate",
     "alert_type",
+    "rule_mode",
     "le",
     "quantile",
     "job",
@@ -27,6 +28,8 @@ pub const RESERVED_LABELS: &[&str] = &[
     "overflow",
 ];
 
+/// The operation under which opwatch measures itself.
+pub const OWN_OPERATION: &str = "__opwatch__";
 /// Most labels a client may add to a series.
 pub const MAX_LABELS: usize = 8;
 /// Most characters in a name or value of a series' identity.
@@ -162,6 +165,11 @@ impl SeriesKey {
     /// The series of all operations that the cap refused.
     pub fn overflow_of_all() -> Self {
         Self::encode("__overflow__", "", "", [("overflow", "true")].into_iter())
+    }
+
+    /// The series in which opwatch measures itself; no client can name it.
+    pub fn own() -> Self {
+        Self::encode(OWN_OPERATION, "", "", std::iter::empty())
     }
 
     /// Whether this is one of the overflow series.

@@ -6,12 +6,18 @@ use super::condition::{Comparison, Condition, Level, Standing, Threshold};
 use super::dispatch::Announced;
 use super::measurement::{Draft, Measurement};
 use super::metric::{Metric, Stat};
-use super::rule::{Hold, NoData, Rule, Severity, Templated};
+use super::rule::{Hold, NoData, OnError, Rule, Severity, Templated};
 use super::selector::Selector;
 use super::series::Labels;
 use super::template::Template;
 use super::time::Timestamp;
 use super::*;
+use crate::engine::dispatch::{Receiver, Route};
+use crate::engine::rule::RuleGroup;
+use crate::engine::store::StoreSettings;
+
+mod absence;
+mod dependence;
 
 fn at(seconds: u64) -> Now {
     Now::invented(Duration::from_secs(1_000_000 + seconds))
@@ -43,6 +49,8 @@ fn rule() -> Rule {
             min_samples: 1,
         }),
         hold: Hold::default(),
+        on_error: OnError::Keep,
+        depends_on: Vec::new(),
         mode: Mode::Active,
         labels: vec![Templated {
             name: "team".into(),
@@ -217,7 +225,9 @@ fn an_alert_is_shown_with_the_fingerprint_by_which_others_know_it() {
 
 #[test]
 fn cpu_is_judged_as_a_share_of_the_limit_that_holds_at_the_time() {
-    let Condition::Threshold(threshold) = rule().condition;
+    let Condition::Threshold(threshold) = rule().condition else {
+        panic!("no threshold");
+    };
     let condition = Condition::Threshold(Threshold {
         metric: Metric::CpuRatio,
         levels: vec![level(Severity::Medium, 0.8)],
@@ -643,8 +653,9 @@ fn missing_data_is_told_also_where_the_rule_counts_samples() {
     let mut rule = rule();
     rule.hold.no_data = NoData::Alert;
     rule.hold.for_samples = Some(rule::ForSamples { breached: 3, of: 5 });
-    let Condition::Threshold(threshold) = &mut rule.condition;
-    threshold.reach = Reach::Time(Duration::from_secs(60));
+    if let Condition::Threshold(threshold) = &mut rule.condition {
+        threshold.reach = Reach::Time(Duration::from_secs(60));
+    }
     let mut engine = engine(rule);
     measure(&mut engine, "op", 1.0, at(0));
     assert_eq!(told(&tick(&mut engine, at(0))), words(&[]));

@@ -8,7 +8,7 @@ use super::page::Page;
 use super::snapshot::{AlertRow, RuleRow};
 use crate::engine::time::Timestamp;
 
-const INSTANCE: &str = "instance, `alertname`, `severity`";
+const INSTANCE: &str = "instance, `alertname`, `severity`, `rule_mode`";
 const ALERT: &str = "alert, `alertstate`";
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -40,7 +40,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::gauge(
         "opwatch_alerts",
         ALERT,
-        "Alerts that are pending or firing; always 1.",
+        "Alerts that are pending or firing, but those of rules in shadow; always 1.",
         alerts,
     ),
     Family::gauge(

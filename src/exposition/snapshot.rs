@@ -129,11 +129,14 @@ impl Snapshot {
                         of: rule.instances.len() as u64,
                     });
                 }
+                let is_shadow = rule.rule.mode == Mode::Shadow;
                 for instance in rule.instances.values() {
                     let rows = instance.levels.iter();
-                    rules.extend(rows.map(|level| RuleRow::of(level, instance, alertname)));
+                    let row = |level| RuleRow::of(level, instance, alertname, is_shadow);
+                    rules.extend(rows.map(row));
                 }
-                for alert in rule.alerts() {
+                // What nobody is told must not look like an alert to those who read alerts here.
+                for alert in rule.alerts().filter(|_| !is_shadow) {
                     match AlertRow::of(alert) {
                         Some(Ok(row)) => alerts.push(row),
                         Some(Err(IllFormed)) => omitted += 1,
@@ -191,17 +194,18 @@ impl Snapshot {
 }
 
 impl RuleRow {
-    fn of(level: &Tracked, instance: &Instance, alertname: &str) -> Self {
+    fn of(level: &Tracked, instance: &Instance, alertname: &str, is_shadow: bool) -> Self {
         // The instance's labels come sorted; ours follow, so that equal label sets render equally.
-        let own = |name: &str| name == "alertname" || name == "severity";
+        let own = |name: &str| ["alertname", "rule_mode", "severity"].contains(&name);
         let mut labels = LabelText::of(instance.labels.iter().filter(|(name, _)| !own(name)));
         labels.push("alertname", alertname);
+        labels.push("rule_mode", if is_shadow { "shadow" } else { "" });
         labels.push("severity", level.labels.get("severity"));
         let standing = level.verdict.map(|verdict| verdict.standing);
         Self {
             labels: labels.into_boxed(),
             value: level.verdict.and_then(|verdict| verdict.value),
-            limit: level.level.map_or(f64::NAN, |level| level.limit),
+            limit: level.level().map_or(f64::NAN, |level| level.limit),
             state: match (level.state, standing) {
                 (AlertState::Firing { .. }, _) => 2,
                 (AlertState::Pending { .. }, _) => 1,

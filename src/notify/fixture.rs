@@ -27,6 +27,7 @@ pub(super) fn firing(operation: &str) -> Arc<Announced> {
         annotations: [("summary", "p95 is <high>")].into_iter().collect(),
         starts_at: start(),
         ended: None,
+        suppressed: false,
         generator_url: "http://opwatch.example.org/api/v1/rules?rule_name[]=DetectionSlow".into(),
         rule: "DetectionSlow".into(),
         alert_type: "threshold_exceeded",

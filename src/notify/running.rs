@@ -200,6 +200,17 @@ impl Notifiers {
         }
     }
 
+    /// Notifications given up so far, those to Alertmanagers included.
+    pub fn dropped(&self) -> u64 {
+        let stats = self.stats();
+        let letters = stats
+            .integrations
+            .iter()
+            .map(|one| one.deliveries.dead_letters);
+        let lost = stats.alertmanagers.iter().map(|one| one.dropped);
+        letters.chain(lost).sum()
+    }
+
     /// What became of everything so far.
     pub fn stats(&self) -> NotifyStats {
         let of_outbox = |outbox: &Arc<Outbox>| {

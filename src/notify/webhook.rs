@@ -312,6 +312,8 @@ struct Alert<'a> {
     threshold: Option<f64>,
     n: u64,
     degradation_percent: Option<f64>,
+    /// Why it ended: `recovered`, `no_data`, `gone` or `forgotten`; null while it fires.
+    reason: Option<&'static str>,
 }
 
 /// Go's zero time, which stands for "not ended".
@@ -365,6 +367,7 @@ fn alert(alert: &Announced) -> Alert<'_> {
         threshold: finite(alert.limit).filter(|_| message::has_limit(alert)),
         n: alert.n,
         degradation_percent: message::degradation_percent(alert),
+        reason: alert.ended.map(|(_, reason)| reason.as_str()),
     }
 }
 
@@ -405,6 +408,7 @@ mod tests {
                     "threshold": 10.0,
                     "n": 42,
                     "degradation_percent": 25.0,
+                    "reason": null,
                 }],
                 "groupLabels": {"alertname": "DetectionSlow"},
                 "commonLabels": labels,

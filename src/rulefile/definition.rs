@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use crate::engine::condition::Condition;
-use crate::engine::rule::Rule;
+use crate::engine::rule::{OnError, Rule};
 use crate::engine::series::Fnv1a;
 use crate::engine::window::Reach;
 
 /// A hash of everything that a rule's alerts depend on. Annotations are left out, so that a better wording keeps an
-/// alert's state; so is how things are written (`60s` or `1m`).
+/// alert's state; so are `depends_on`, which only says who is told, and how things are written (`60s` or `1m`).
 pub(super) fn hash(rule: &Rule) -> u64 {
     let mut hash = Fnv1a::new();
     for part in parts(rule) {
@@ -20,29 +20,23 @@ pub(super) fn hash(rule: &Rule) -> u64 {
 }
 
 fn parts(rule: &Rule) -> Vec<String> {
-    let Condition::Threshold(threshold) = &rule.condition;
     let hold = &rule.hold;
     let mut parts = vec![
         rule.name.clone(),
         rule.select.to_string(),
         rule.by.join(","),
         format!("{:?}", rule.mode),
-        threshold.metric.to_string(),
-        threshold.stat.to_string(),
-        match threshold.reach {
-            Reach::Time(span) => format!("{}ms", span.as_millis()),
-            Reach::Runs(runs) => format!("{runs} runs"),
-        },
-        threshold.comparison.operator().to_owned(),
-        threshold.min_samples.to_string(),
+    ];
+    parts.extend(condition(&rule.condition));
+    parts.extend([
         hold.hold.as_millis().to_string(),
         hold.for_samples
             .map_or_else(String::new, |f| format!("{} of {}", f.breached, f.of)),
         hold.keep_firing_for.as_millis().to_string(),
         format!("{:?}", hold.no_data),
         hold.stale_after.as_millis().to_string(),
-    ];
-    for level in &threshold.levels {
+    ]);
+    for level in rule.condition.levels() {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = write!(
@@ -52,9 +46,35 @@ fn parts(rule: &Rule) -> Vec<String> {
         );
         parts.push(text);
     }
+    if rule.on_error == OnError::Alert {
+        parts.push("on_error alert".to_owned());
+    }
     for label in &rule.labels {
         parts.push(label.name.clone());
         parts.push(label.template.source().to_owned());
     }
     parts
+}
+
+fn condition(condition: &Condition) -> Vec<String> {
+    match condition {
+        Condition::Threshold(threshold) => vec![
+            threshold.metric.to_string(),
+            threshold.stat.to_string(),
+            match threshold.reach {
+                Reach::Time(span) => format!("{}ms", span.as_millis()),
+                Reach::Runs(runs) => format!("{runs} runs"),
+            },
+            threshold.comparison.operator().to_owned(),
+            threshold.min_samples.to_string(),
+        ],
+        Condition::Absence(absence) => ["absence".to_owned()]
+            .into_iter()
+            .chain(
+                [absence.expect_every, absence.grace, absence.remember]
+                    .map(|span| span.as_millis().to_string()),
+            )
+            .chain(absence.expect.iter().map(ToString::to_string))
+            .collect(),
+    }
 }

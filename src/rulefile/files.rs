@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::findings::{Findings, fault_of_file};
-use super::{Loaded, Surroundings, load};
+use super::{BuiltIn, Loaded, Surroundings, dependencies, load};
 
 /// The files that a pattern means, sorted by name: of the last part of its path, `*` stands for any characters and `?`
 /// for any one. Without these it is one file, if it exists. Relative patterns are taken from `folder`.
@@ -85,9 +85,9 @@ fn matches(pattern: &str, name: &str) -> bool {
     pattern.iter().skip(p).all(|c| *c == '*')
 }
 
-/// Loads several files, each once, and tells everything that is wrong in all of them. `names` pairs each path with the
-/// name that it has in messages and in the API.
-pub fn load_all(files: &[(PathBuf, String)], around: Surroundings) -> Loaded {
+/// Loads several files, each once, and tells everything that is wrong in all of them. `files` pairs each path with the
+/// name that it has in messages and in the API. Of `built_in` come the rules whose names no file has.
+pub fn load_all(files: &[(PathBuf, String)], built_in: &[BuiltIn], around: Surroundings) -> Loaded {
     let mut all = Loaded::default();
     let mut seen = BTreeSet::new();
     for (path, name) in files {
@@ -95,13 +95,10 @@ pub fn load_all(files: &[(PathBuf, String)], around: Surroundings) -> Loaded {
             continue;
         }
         match fs::read_to_string(path) {
-            Ok(text) => {
-                let loaded = load(name, text, around);
-                all.groups.extend(loaded.groups);
-                all.findings.extend(loaded.findings);
-            }
+            Ok(text) => all.extend(load(name, text, around)),
             Err(error) => {
                 let fault = fault_of_file(name, format!("cannot read the file: {error}"));
+                all.incomplete = true;
                 all.findings.extend(Findings {
                     faults: vec![fault],
                     warnings: Vec::new(),
@@ -109,6 +106,11 @@ pub fn load_all(files: &[(PathBuf, String)], around: Surroundings) -> Loaded {
             }
         }
     }
+    let taken = all.names.clone();
+    for one in built_in {
+        all.extend(one.load(&taken, around));
+    }
+    dependencies::check(&mut all);
     all
 }
 

@@ -3,7 +3,10 @@
 //! Keys that exist in Prometheus' rule files have their meaning; ours stand beside them. What the design names but this
 //! version does not have is recognised and refused as such.
 
+mod absence;
+mod built_in;
 mod definition;
+mod dependencies;
 mod files;
 mod findings;
 mod limits;
@@ -16,9 +19,11 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use built_in::BuiltIn;
+use dependencies::Reference;
 pub use files::{load_all, matching};
 pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
@@ -52,9 +57,27 @@ pub struct Loaded {
     pub groups: Vec<RuleGroup>,
     /// Faults and warnings.
     pub findings: Findings,
+    /// Names of all rules that are written, also of those that are off or cannot be read.
+    names: BTreeSet<String>,
+    /// Which rules depend on which.
+    references: Vec<Reference>,
+    /// A file could not be read at all, so that there may be further names.
+    incomplete: bool,
 }
 
-/// Reads the text of one rule file; `file` is its name in messages and in the API.
+impl Loaded {
+    /// Adds what another file has.
+    fn extend(&mut self, other: Self) {
+        self.groups.extend(other.groups);
+        self.findings.extend(other.findings);
+        self.names.extend(other.names);
+        self.references.extend(other.references);
+        self.incomplete |= other.incomplete;
+    }
+}
+
+/// Reads the text of one rule file; `file` is its name in messages and in the API. What its rules depend on may stand in
+/// other files, so that is not checked here but in [`load_all`].
 pub fn load(file: &str, text: String, around: Surroundings) -> Loaded {
     let mut document = match Document::parse(file, text) {
         Ok(document) => document,
@@ -64,19 +87,45 @@ pub fn load(file: &str, text: String, around: Surroundings) -> Loaded {
                 warnings: Vec::new(),
             };
             return Loaded {
-                groups: Vec::new(),
                 findings,
+                incomplete: true,
+                ..Loaded::default()
             };
         }
     };
     let (written, faults) = document.decode::<wire::File>();
     let mut checker = Checker::new(&document, faults);
-    let groups = written.map_or_else(Vec::new, |written| {
-        groups(file, &written, around, &mut checker)
-    });
-    let mut findings = checker.findings;
-    findings.sort();
-    Loaded { groups, findings }
+    let mut loaded = Loaded {
+        incomplete: written.is_none(),
+        ..Loaded::default()
+    };
+    if let Some(written) = written {
+        loaded.groups = groups(file, &written, around, &mut checker);
+        (loaded.names, loaded.references) = names(&written, &document);
+    }
+    loaded.findings = checker.findings;
+    loaded.findings.sort();
+    loaded
+}
+
+/// Names of all rules that are written, and what they depend on.
+fn names(written: &wire::File, document: &Document) -> (BTreeSet<String>, Vec<Reference>) {
+    let (mut names, mut references) = (BTreeSet::new(), Vec::new());
+    for (group_index, group) in written.groups.iter().enumerate() {
+        let place = Place::root().key("groups").index(group_index).key("rules");
+        for (rule_index, rule) in group.rules.iter().enumerate() {
+            let Some(name) = &rule.alert else { continue };
+            names.insert(name.clone());
+            let place = place.index(rule_index).key("depends_on");
+            let on = rule.depends_on.iter().enumerate();
+            references.extend(on.map(|(index, on)| Reference {
+                rule: name.clone(),
+                on: on.clone(),
+                at: document.fault(&place.index(index), ""),
+            }));
+        }
+    }
+    (names, references)
 }
 
 fn groups(

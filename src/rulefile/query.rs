@@ -1,6 +1,6 @@
 //! What a local rule asks, as PromQL over the metrics that opwatch itself exposes.
 
-use crate::engine::condition::Condition;
+use crate::engine::condition::{Comparison, Condition};
 use crate::engine::rule::Rule;
 
 /// The query that shows the same breaches in Prometheus: `opwatch_rule_value{…} > opwatch_rule_limit{…}`.
@@ -8,8 +8,10 @@ use crate::engine::rule::Rule;
 /// Both metrics have the labels of the instance, `alertname` and `severity`, so every level is compared with its own limit.
 pub fn query(rule: &Rule) -> String {
     let name = escape(&rule.name);
-    let Condition::Threshold(threshold) = &rule.condition;
-    let operator = threshold.comparison.operator();
+    let operator = match &rule.condition {
+        Condition::Threshold(threshold) => threshold.comparison.operator(),
+        Condition::Absence(_) => Comparison::Above.operator(),
+    };
     format!(
         "opwatch_rule_value{{alertname=\"{name}\"}} {operator} opwatch_rule_limit{{alertname=\"{name}\"}}"
     )

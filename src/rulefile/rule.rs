@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::absence;
+use super::built_in;
 use super::definition;
 use super::findings::{Checker, did_you_mean};
 use super::threshold::{self, Surroundings};
 use super::wire;
 use crate::document::Place;
 use crate::engine::condition::Condition;
-use crate::engine::rule::{ForSamples, Hold, Rule, TEMPLATE_VARIABLES, Templated};
+use crate::engine::rule::{ForSamples, Hold, Rule, Severity, TEMPLATE_VARIABLES, Templated};
 use crate::engine::selector::{Selector, SelectorError};
 use crate::engine::series::{RESERVED_LABELS, check_text, is_label_name};
 use crate::engine::template::{ALERT_VARIABLES, Template};
@@ -38,23 +40,30 @@ pub(super) fn read(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Rule> {
-    refuse_unavailable(written, place, checker);
+    checker.refuse(written.actions.as_ref(), place, "actions");
     let name = name(written, around.damaged, place, checker);
-    let condition = check_kinds(written, around.damaged, place, checker)
-        .then_some(written.threshold.as_ref())
-        .flatten()
-        .and_then(|threshold| threshold::read(threshold, around, &place.key("threshold"), checker));
-    let select = select(written.select.as_deref(), &place.key("select"), checker);
     let by = by(written.by.as_deref(), &place.key("by"), checker);
+    let has_severity = |labels: &[Templated]| labels.iter().any(|label| label.name == "severity");
+    let condition = match check_kinds(written, around.damaged, place, checker) {
+        Some(Kind::Threshold(threshold)) => {
+            threshold::read(threshold, around, &place.key("threshold"), checker)
+                .map(Condition::Threshold)
+        }
+        Some(Kind::Absence(absence)) => {
+            let labelled = written.labels.contains_key("severity") || has_severity(group_labels);
+            let severity = (!labelled).then_some(Severity::Medium);
+            refuse_on_data(written, place, checker);
+            absence::read(absence, &by, severity, &place.key("absence"), checker)
+                .map(Condition::Absence)
+        }
+        None => None,
+    };
+    let select = select(written.select.as_deref(), &place.key("select"), checker);
     let hold = hold(written, place, checker);
     let mut labels = labels(&written.labels, &place.key("labels"), checker);
     let annotations = annotations(&written.annotations, &place.key("annotations"), checker);
-    let has_levels = condition.as_ref().is_some_and(|threshold| {
-        threshold
-            .levels
-            .iter()
-            .any(|level| level.severity.is_some())
-    });
+    let has_levels = (condition.as_ref())
+        .is_some_and(|one| one.levels().iter().any(|level| level.severity.is_some()));
     if has_levels && written.labels.contains_key("severity") {
         checker.fault_at_key(
             &place.key("labels").key("severity"),
@@ -71,8 +80,10 @@ pub(super) fn read(
         name: name?,
         select: select?,
         by,
-        condition: Condition::Threshold(condition?),
+        condition: condition?,
         hold,
+        on_error: written.on_error.map(Into::into).unwrap_or_default(),
+        depends_on: written.depends_on.clone(),
         mode: written.mode.map(Into::into).unwrap_or_default(),
         labels,
         annotations,
@@ -82,10 +93,20 @@ pub(super) fn read(
     Some(rule)
 }
 
-fn refuse_unavailable(written: &wire::Rule, place: &Place, checker: &mut Checker<'_>) {
-    checker.refuse(written.on_error.as_ref(), place, "on_error");
-    checker.refuse(written.depends_on.as_ref(), place, "depends_on");
-    checker.refuse(written.actions.as_ref(), place, "actions");
+/// Refuses what says how to go on without data on a rule for which missing data is the very matter.
+fn refuse_on_data(written: &wire::Rule, place: &Place, checker: &mut Checker<'_>) {
+    for (given, name) in [
+        (written.no_data.is_some(), "no_data"),
+        (written.stale_after.is_some(), "stale_after"),
+        (written.for_samples.is_some(), "for_samples"),
+    ] {
+        if given {
+            checker.fault_at_key(
+                &place.key(name),
+                format!("`{name}` has no meaning beside `absence`, which is itself about missing data, allowed: leave it out"),
+            );
+        }
+    }
 }
 
 /// The name of the alert; recording rules are refused.
@@ -129,13 +150,19 @@ fn name(
     None
 }
 
+/// The condition of a rule as it is written.
+enum Kind<'a> {
+    Threshold(&'a wire::Threshold),
+    Absence(&'a wire::Absence),
+}
+
 /// Checks that there is one condition, of a kind that is available.
-fn check_kinds(
-    written: &wire::Rule,
+fn check_kinds<'a>(
+    written: &'a wire::Rule,
     damaged: bool,
     place: &Place,
     checker: &mut Checker<'_>,
-) -> bool {
+) -> Option<Kind<'a>> {
     let given = [
         written.threshold.is_some(),
         written.regression.is_some(),
@@ -149,11 +176,18 @@ fn check_kinds(
         .zip(given)
         .filter_map(|(kind, given)| given.then_some(kind))
         .collect();
+    // One that is built in is switched off by its name alone.
+    let is_built_in = |name: &String| built_in::rule_names().contains(name);
+    let is_off = written.mode == Some(wire::RuleMode::Off);
+    if given.is_empty() && is_off && written.alert.as_ref().is_some_and(is_built_in) {
+        return None;
+    }
     let allowed = "exactly one of threshold, regression, trend, anomaly, absence, expr";
     match given.as_slice() {
         [] if damaged => {}
         [] => checker.fault(place, format!("no condition given, allowed: {allowed}")),
-        ["threshold"] => return true,
+        ["threshold"] => return written.threshold.as_ref().map(Kind::Threshold),
+        ["absence"] => return written.absence.as_ref().map(Kind::Absence),
         // A recording rule has been refused already.
         ["expr"] if written.record.is_some() => {}
         ["expr"] => checker.fault_at_key(
@@ -166,10 +200,10 @@ fn check_kinds(
                 &place.key(other),
                 format!("both `{one}` and `{other}` given, allowed: {allowed}"),
             );
-            return written.threshold.is_some();
+            return written.threshold.as_ref().map(Kind::Threshold);
         }
     }
-    false
+    None
 }
 
 /// Refuses labels that no series has, so that a rule that can never match is found here.

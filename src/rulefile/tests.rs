@@ -28,8 +28,10 @@ fn one(rule: &str) -> Rule {
 }
 
 fn threshold(rule: &Rule) -> &Threshold {
-    let Condition::Threshold(threshold) = &rule.condition;
-    threshold
+    match &rule.condition {
+        Condition::Threshold(threshold) => threshold,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -160,7 +162,8 @@ fn the_definition_changes_with_everything_but_annotations_and_the_way_of_writing
         format!("{base}, annotations: {{summary: other}}"),
         base.replace("60s", "1m").replace("5s", "5000ms"),
         base.replace("operation=\"x\"", " operation = \"x\" "),
-        format!("{base}, by: [operation, algorithm], mode: active"),
+        format!("{base}, by: [operation, algorithm], mode: active, on_error: keep"),
+        format!("{base}, depends_on: [B]"),
     ];
     for rule in &same {
         assert_eq!(hash(rule), hash(base), "{rule}");
@@ -185,6 +188,7 @@ fn the_definition_changes_with_everything_but_annotations_and_the_way_of_writing
         format!("{base}, stale_after: 1s"),
         format!("{base}, no_data: alert"),
         format!("{base}, for_samples: 1 of 2"),
+        format!("{base}, on_error: alert"),
     ];
     let mut hashes: Vec<u64> = other.iter().map(|rule| hash(rule)).collect();
     hashes.push(hash(base));
@@ -220,9 +224,45 @@ fn the_definition_changes_with_everything_but_annotations_and_the_way_of_writing
 }
 
 #[test]
+fn the_definition_of_an_absence_changes_with_each_of_its_keys() {
+    let base = "alert: A, absence: {expect_every: 24h, grace: 2h, remember: 14d, expect: [{operation: x}]}";
+    let rules = [
+        base.to_owned(),
+        base.replace("24h", "25h"),
+        base.replace("2h", "3h"),
+        base.replace("14d", "15d"),
+        base.replace(": x", ": y"),
+        base.replace("[{operation: x}]", "[]"),
+        format!("{base}, labels: {{severity: high}}"),
+    ];
+    let mut hashes: Vec<u64> = rules
+        .iter()
+        .map(|rule| one(&format!("{{{rule}}}")).definition)
+        .collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), rules.len());
+    let rule = one("{alert: A, absence: {expect_every: 20d}}");
+    let Condition::Absence(absence) = &rule.condition else {
+        panic!("{rule:?}")
+    };
+    // Long enough to miss it for a while.
+    assert_eq!(absence.remember, Duration::from_secs(40 * 86_400));
+    assert_eq!(absence.levels[0].severity, Some(Severity::Medium));
+    assert_eq!(
+        query(&rule),
+        r#"opwatch_rule_value{alertname="A"} > opwatch_rule_limit{alertname="A"}"#
+    );
+}
+
+#[test]
 fn the_rules_of_the_example_load() {
     let path = data("../../examples/isolation_forest/rules.yaml");
-    let loaded = load_all(&[(path, "rules.yaml".to_owned())], Surroundings::default());
+    let loaded = load_all(
+        &[(path, "rules.yaml".to_owned())],
+        &[],
+        Surroundings::default(),
+    );
     assert_eq!(loaded.findings.faults, []);
     assert_eq!(loaded.findings.warnings, []);
     assert_eq!(loaded.groups[0].rules.len(), 4);
@@ -234,7 +274,9 @@ fn faults_of_all_files_are_told_and_a_missing_one_is_one_of_them() {
         .iter()
         .map(|name| (data("rules").join(name), (*name).to_owned()))
         .collect();
-    let mut faults = load_all(&files, Surroundings::default()).findings.faults;
+    let mut faults = load_all(&files, &[], Surroundings::default())
+        .findings
+        .faults;
     assert!(faults.iter().any(|fault| {
         fault
             .brief()
@@ -242,4 +284,55 @@ fn faults_of_all_files_are_told_and_a_missing_one_is_one_of_them() {
     }));
     faults.dedup_by(|one, other| one.file == other.file);
     assert_eq!(faults.len(), 3);
+}
+
+#[test]
+fn what_a_rule_depends_on_is_looked_for_in_all_files_and_may_not_lead_back_to_it() {
+    let folder = std::env::temp_dir().join(format!("opwatch-depends-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let threshold = "threshold: {metric: rate, window: 5m, below: 1}";
+    let files: Vec<_> = [
+        format!(
+            "groups:\n- name: g\n  rules:\n  - {{alert: A, {threshold}, depends_on: [B, Typpo]}}\n  - {{alert: Typo, {threshold}, depends_on: [OpwatchMemoryShort]}}\n  - {{alert: Self, {threshold}, depends_on: [Self]}}\n"
+        ),
+        format!(
+            "groups:\n- name: g\n  rules:\n  - {{alert: B, {threshold}, depends_on: [C]}}\n  - {{alert: C, {threshold}, depends_on: [A]}}\n  - {{alert: D, {threshold}, depends_on: [A, C]}}\n"
+        ),
+    ]
+    .iter()
+    .enumerate()
+    .map(|(number, text)| {
+        let path = folder.join(format!("{number}.yaml"));
+        fs::write(&path, text).unwrap();
+        (path, format!("{number}.yaml"))
+    })
+    .collect();
+    let said = |built_in: &[BuiltIn]| {
+        let mut faults = load_all(&files, built_in, Surroundings::default())
+            .findings
+            .faults;
+        crate::document::sort(&mut faults);
+        faults
+            .iter()
+            .map(crate::document::Fault::brief)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said(&[BuiltIn::Own]),
+        [
+            "0.yaml:4:78: rule \"A\" depends on itself: A → B → C → A, allowed: no circle",
+            "0.yaml:4:81: no rule has the name \"Typpo\", did you mean `Typo`? allowed: names of rules, in this or another file",
+            "0.yaml:6:81: rule \"Self\" depends on itself: Self → Self, allowed: no circle",
+            "1.yaml:4:78: rule \"B\" depends on itself: B → C → A → B, allowed: no circle",
+            "1.yaml:5:78: rule \"C\" depends on itself: C → A → B → C, allowed: no circle",
+        ]
+    );
+    let without = said(&[]);
+    assert!(
+        without
+            .iter()
+            .any(|fault| fault.contains("\"OpwatchMemoryShort\"")),
+        "{without:?}"
+    );
+    fs::remove_dir_all(&folder).unwrap();
 }

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::document::units::{Period, Quantity};
 use crate::engine::metric::Worse;
-use crate::engine::rule::{Mode, NoData, Severity};
+use crate::engine::rule::{Mode, NoData, OnError, Severity};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +41,7 @@ pub(super) struct Rule {
     pub regression: Option<IgnoredAny>,
     pub trend: Option<IgnoredAny>,
     pub anomaly: Option<IgnoredAny>,
-    pub absence: Option<IgnoredAny>,
+    pub absence: Option<Absence>,
     pub expr: Option<IgnoredAny>,
     #[serde(rename = "for")]
     pub hold: Option<Period>,
@@ -49,9 +49,10 @@ pub(super) struct Rule {
     pub keep_firing_for: Option<Period>,
     pub no_data: Option<WhenNoData>,
     pub stale_after: Option<Period>,
-    pub on_error: Option<IgnoredAny>,
+    pub on_error: Option<WhenError>,
     pub mode: Option<RuleMode>,
-    pub depends_on: Option<IgnoredAny>,
+    #[serde(default)]
+    pub depends_on: Vec<String>,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -75,6 +76,32 @@ pub(super) struct Threshold {
     pub worse: Option<Direction>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Absence {
+    pub expect_every: Period,
+    pub grace: Option<Period>,
+    pub remember: Option<Period>,
+    #[serde(default)]
+    pub expect: Vec<BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WhenError {
+    Keep,
+    Alert,
+}
+
+impl From<WhenError> for OnError {
+    fn from(written: WhenError) -> Self {
+        match written {
+            WhenError::Keep => Self::Keep,
+            WhenError::Alert => Self::Alert,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum WhenNoData {
@@ -93,7 +120,7 @@ impl From<WhenNoData> for NoData {
     }
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RuleMode {
     Active,

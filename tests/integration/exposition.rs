@@ -14,7 +14,7 @@ use opwatch::engine::admission::Batch;
 use opwatch::engine::condition::{Comparison, Condition, Level, Threshold};
 use opwatch::engine::measurement::{Draft, Measurement, Outcome};
 use opwatch::engine::metric::{Metric, Stat};
-use opwatch::engine::rule::{Hold, Mode, Rule, RuleGroup, Severity, Templated};
+use opwatch::engine::rule::{Hold, Mode, OnError, Rule, RuleGroup, Severity, Templated};
 use opwatch::engine::selector::Selector;
 use opwatch::engine::series::FieldFault;
 use opwatch::engine::template::Template;
@@ -158,7 +158,7 @@ fn the_reference_of_metrics_is_up_to_date() {
         Everything that `GET /metrics` can show. A family without samples is left out.\n\n\
         - *series*: `operation`, and where they were given `algorithm`, `version` and the labels of the client; \
         `overflow=\"true\"` where there were too many series.\n\
-        - *instance*: the labels that the rule keeps (`by`).\n\
+        - *instance*: the labels that the rule keeps (`by`); `rule_mode=\"shadow\"` marks those of a rule in shadow.\n\
         - *alert*: the labels of the alert, `alertname` among them.\n",
     );
     for (title, families) in sections() {
@@ -386,6 +386,8 @@ fn rule(name: &str, operation: &str, metric: Metric, limits: &[f64]) -> Rule {
             min_samples: 1,
         }),
         hold: Hold::default(),
+        on_error: OnError::Keep,
+        depends_on: Vec::new(),
         mode: Mode::Active,
         labels: vec![
             label("team", "fraud of {{ $labels.operation }}"),

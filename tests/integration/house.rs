@@ -100,6 +100,7 @@ fn every_name_that_the_exposition_uses_is_reserved() {
         "severity",
         "alertname",
         "alertstate",
+        "rule_mode",
         "le",
         "quantile",
         "job",

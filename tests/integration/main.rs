@@ -21,5 +21,7 @@ mod operations;
 mod oracle;
 mod peers;
 mod readme;
+mod rules;
+mod shipped;
 mod sidecar;
 mod target;

@@ -69,6 +69,7 @@ fn alert(operation: &str) -> Announced {
         annotations: [("summary", "too slow")].into_iter().collect(),
         starts_at: Clock::start().now().wall,
         ended: None,
+        suppressed: false,
         generator_url: "http://opwatch.example.org/api/v1/rules?rule_name[]=Slow".to_owned(),
         rule: "Slow".to_owned(),
         alert_type: "threshold_exceeded",
@@ -432,6 +433,7 @@ async fn a_real_alertmanager_tells_of_our_alerts_what_we_tell_ourselves() {
             "threshold",
             "n",
             "degradation_percent",
+            "reason",
         ] {
             assert!(
                 own["alerts"][0]

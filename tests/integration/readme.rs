@@ -2,14 +2,29 @@
 
 use crate::sidecar::{Folder, run};
 
+/// The YAML blocks of a text.
+fn blocks(text: &str) -> Vec<&str> {
+    let blocks = text.split("```yaml\n").skip(1);
+    blocks
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_rules_of_the_reference_are_good() {
+    let folder = Folder::new();
+    for block in blocks(include_str!("../../docs/rules.md")) {
+        folder.write("rules.yaml", block);
+        let (code, said, errors) = run(&folder, &["check", "rules.yaml"]);
+        assert_eq!(code, Some(0), "{said}{errors}");
+        assert!(said.contains("0 faults, 0 warnings"), "{said}");
+    }
+}
+
 #[test]
 fn the_examples_of_the_readme_are_good() {
     let readme = include_str!("../../README.md");
-    let blocks: Vec<&str> = readme
-        .split("```yaml\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
-        .collect();
+    let blocks = blocks(readme);
     let [config, rules, tests, target] = blocks[..] else {
         panic!("{} YAML blocks in the README", blocks.len());
     };

@@ -26,6 +26,8 @@ struct Phase {
     /// Typical duration of a detection in seconds.
     detect_seconds: f64,
     f1: f64,
+    /// Cores that a detection keeps busy.
+    cores: f64,
     /// Share of trainings that fail.
     failures: f64,
 }
@@ -35,18 +37,21 @@ const PHASES: [Phase; 3] = [
         says: "the service is healthy: detections take about 80 ms at an f1 of 0.90",
         detect_seconds: 0.08,
         f1: 0.90,
+        cores: 0.5,
         failures: 0.02,
     },
     Phase {
         says: "the service degrades: detections take about 400 ms at an f1 of 0.60, every third training fails",
         detect_seconds: 0.4,
         f1: 0.60,
+        cores: 0.95,
         failures: 0.35,
     },
     Phase {
         says: "the service has recovered",
         detect_seconds: 0.08,
         f1: 0.90,
+        cores: 0.5,
         failures: 0.02,
     },
 ];
@@ -79,7 +84,7 @@ fn records(phase: Phase, chance: &mut Chance) -> String {
             let seconds = phase.detect_seconds * (0.3 * chance.normal()).exp();
             json!({
                 "operation": "detect", "algorithm": "iforest", "duration_seconds": seconds,
-                "cpu_cores": 0.9, "memory_bytes": 180e6, "memory_peak_bytes": 200e6,
+                "cpu_cores": phase.cores, "memory_bytes": 180e6, "memory_peak_bytes": 200e6,
                 "samples": 1000, "dataset_size": 1000,
                 "quality": {"f1": (phase.f1 + 0.02 * chance.normal()).clamp(0.0, 1.0)},
                 "quality_samples": 1000,

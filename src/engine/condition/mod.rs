@@ -1,16 +1,21 @@
 //! Conditions: what a rule asks of its data, and the verdict it gets.
 
+mod absence;
 mod threshold;
 
 use super::metric::{Metric, Stat};
-use super::window::{Reach, Window};
+use super::window::Reach;
+pub use absence::Absence;
 pub use threshold::{Comparison, Level, Threshold};
 
 /// What a rule asks of its data.
 #[derive(Clone, Debug)]
 pub enum Condition {
-    /// A statistic compared with fixed limits.
+    /// A statistic compared with fixed limits. Over a window of runs its verdict changes only when data comes; over a window
+    /// of time also as data leaves the window.
     Threshold(Threshold),
+    /// Nothing has been heard for too long. Its verdict changes with the passing of time alone.
+    Absence(Absence),
 }
 
 /// The data that a condition needs of each instance.
@@ -53,14 +58,25 @@ pub struct Verdict {
 }
 
 impl Condition {
-    /// The data it needs.
-    pub fn need(&self) -> Need {
+    /// The data it needs; `None` where all it asks is when an instance was last seen.
+    pub fn need(&self) -> Option<Need> {
         match self {
-            Self::Threshold(threshold) => Need {
+            Self::Threshold(threshold) => Some(Need {
                 metric: threshold.metric.clone(),
                 reach: threshold.reach,
                 stat: threshold.stat,
-            },
+            }),
+            Self::Absence(_) => None,
+        }
+    }
+
+    /// The names of the metric and the statistic that its value is, for people; a statistic may have none.
+    pub fn measured(&self) -> (String, String) {
+        match self {
+            Self::Threshold(threshold) => {
+                (threshold.metric.to_string(), threshold.stat.to_string())
+            }
+            Self::Absence(_) => ("absence".to_owned(), String::new()),
         }
     }
 
@@ -68,14 +84,7 @@ impl Condition {
     pub fn levels(&self) -> &[Level] {
         match self {
             Self::Threshold(threshold) => &threshold.levels,
-        }
-    }
-
-    /// Judges a window against one level; `firing` says whether that level's alert fires now, which
-    /// decides whether its limit or its recovery counts.
-    pub fn judge(&self, level: &Level, window: &Window, firing: bool, gained: bool) -> Verdict {
-        match self {
-            Self::Threshold(threshold) => threshold.judge(level, window, firing, gained),
+            Self::Absence(absence) => &absence.levels,
         }
     }
 
@@ -83,6 +92,7 @@ impl Condition {
     pub fn alert_type(&self) -> &'static str {
         match self {
             Self::Threshold(_) => "threshold_exceeded",
+            Self::Absence(_) => "absence",
         }
     }
 }

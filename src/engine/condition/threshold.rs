@@ -95,13 +95,9 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    pub(super) fn judge(
-        &self,
-        level: &Level,
-        window: &Window,
-        firing: bool,
-        gained: bool,
-    ) -> Verdict {
+    /// Judges a window against one level; `firing` says whether that level's alert fires now, which
+    /// decides whether its limit or its recovery counts.
+    pub fn judge(&self, level: &Level, window: &Window, firing: bool, gained: bool) -> Verdict {
         let n = window.count();
         let value = window.stat(self.stat);
         let standing = match value {

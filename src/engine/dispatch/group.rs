@@ -115,8 +115,11 @@ impl Dispatcher {
             for (integration, means) in receiver.iter().flat_map(|r| &r.integrations).enumerate() {
                 let log = (key.clone(), group.route.receiver.clone(), integration);
                 let told = self.told.get(&log);
-                let (firing, resolved): (Vec<_>, Vec<_>) =
-                    group.alerts.values().cloned().partition(|a| a.is_firing());
+                let known = |fp: &u64| told.is_some_and(|told| told.firing.contains(fp));
+                let (firing, resolved): (Vec<_>, Vec<_>) = (group.alerts.iter())
+                    .filter(|(fp, alert)| !alert.suppressed || known(fp))
+                    .map(|(_, alert)| alert.clone())
+                    .partition(|alert| alert.is_firing());
                 let next = Told {
                     firing: firing.iter().map(|a| a.fingerprint).collect(),
                     resolved: resolved.iter().map(|a| a.fingerprint).collect(),
@@ -233,6 +236,7 @@ mod tests {
             annotations: Labels::default(),
             starts_at: at(started).wall,
             ended: ended.map(|seconds| (at(seconds).wall, EndReason::Recovered)),
+            suppressed: false,
             generator_url: String::new(),
             rule: "Slow".into(),
             alert_type: "threshold_exceeded",

@@ -24,6 +24,8 @@ pub struct Announced {
     pub starts_at: Timestamp,
     /// When and why it ended; `None` while it fires.
     pub ended: Option<(Timestamp, EndReason)>,
+    /// An alert that its rule depends on fires as well: those who have not been told of it yet are not told now.
+    pub suppressed: bool,
     /// Where its rule can be looked at.
     pub generator_url: String,
     /// The rule's name.

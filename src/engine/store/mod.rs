@@ -99,6 +99,8 @@ pub struct Store {
     score_names: Vec<Arc<str>>,
     frontiers: Frontiers,
     overflow_series: usize,
+    /// Until then, on the steady clock, no series can have become idle that could make room.
+    crowded_until: Duration,
     /// Rows the longest run window of any rule needs; memory pressure never goes below it.
     needed_history: usize,
     generation: u64,
@@ -120,6 +122,7 @@ impl Store {
             score_names: Vec::new(),
             frontiers: Frontiers::default(),
             overflow_series: 0,
+            crowded_until: Duration::ZERO,
             needed_history: 0,
             generation: 0,
             since_sweep: 0,
@@ -139,6 +142,7 @@ impl Store {
             series.history = settings.max_history.max(self.needed_history);
         }
         self.settings = settings;
+        self.crowded_until = Duration::ZERO;
     }
 
     /// Keeps at least `rows` measurements per series, for the longest run window of the rules.
@@ -191,8 +195,8 @@ impl Store {
     }
 
     /// Takes admitted measurements, in their order. A late one (over an hour old) counts in totals and buckets but is
-    /// no recent run.
-    pub fn record(&mut self, admitted: &Admitted, now: Now) {
+    /// no recent run. `judged` is `now` on the clock of judging.
+    pub fn record(&mut self, admitted: &Admitted, now: Now, judged: Duration) {
         // By series, so that what is kept of one is gone through once, however many come together.
         let (mut rows, mut chunk) = (Rows::default(), Chunk::default());
         for (id, late, taken) in admitted.by_series().groups() {
@@ -207,7 +211,7 @@ impl Store {
             if !late {
                 series.recent.extend(&rows, series.history);
             }
-            series.count(taken, now.wall, grids);
+            series.count(taken, now.wall, judged, grids);
         }
         self.since_sweep += admitted.len();
         if self.since_sweep >= SWEEP_EVERY {
@@ -259,6 +263,11 @@ impl Store {
             Metric::Rate | Metric::Errors | Metric::ErrorRatio => Column::Outcome,
             Metric::Score(name) => score_column(&self.score_names, name)?,
         })
+    }
+
+    /// When an operation of any of these series last ended, on the clock of judging.
+    pub fn last_seen(&self, ids: &[SeriesId]) -> Option<Duration> {
+        ids.iter().filter_map(|id| self.get(*id)?.seen).max()
     }
 
     /// Names of all scores that ever came.

@@ -41,6 +41,10 @@ impl Store {
         if self.index.len() - self.overflow_series < self.settings.max_series {
             return true;
         }
+        // In a flood of new series every record comes here, so they are not all looked at for each.
+        if now.steady <= self.crowded_until {
+            return false;
+        }
         // The series that has been idle longest makes room, if it has already left the exposition.
         let idle = self
             .series()
@@ -51,6 +55,10 @@ impl Store {
         if let Some(id) = idle {
             self.remove(id);
             self.losses.evicted_series += 1;
+        } else {
+            let touched = self.series().filter(|(_, s)| !s.key.is_overflow());
+            let oldest = touched.map(|(_, s)| s.touched).min();
+            self.crowded_until = oldest.unwrap_or(now.steady) + self.settings.series_ttl;
         }
         idle.is_some()
     }

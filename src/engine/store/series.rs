@@ -29,6 +29,8 @@ pub struct Series {
     pub(super) in_flight: u32,
     /// When the last measurement was applied, on the steady clock.
     pub(super) touched: Duration,
+    /// When its last operation ended, on the clock of judging.
+    pub(super) seen: Option<Duration>,
 }
 
 impl Series {
@@ -45,6 +47,7 @@ impl Series {
             history,
             in_flight: 0,
             touched: now.steady,
+            seen: None,
         }
     }
 
@@ -72,11 +75,12 @@ impl Series {
         self.changes += 1;
     }
 
-    /// Counts in its totals what is in no column.
+    /// Counts in its totals what is in no column, and notes when an operation was last seen.
     pub(super) fn count<'m>(
         &mut self,
         taken: impl Iterator<Item = Taken<'m>>,
         now: Timestamp,
+        judged: Duration,
         grids: &Grids,
     ) {
         let totals = Arc::make_mut(&mut self.totals);
@@ -84,6 +88,10 @@ impl Series {
         for Taken { measurement, at } in taken {
             if totals.record(measurement, at, now, grids) {
                 last = Some(measurement);
+            }
+            if measurement.is_operation {
+                let ended = judged.saturating_sub(now.since(at));
+                self.seen = self.seen.max(Some(ended));
             }
         }
         if let Some(last) = last {

@@ -15,7 +15,8 @@ fn put(store: &mut Store, draft: Draft<'_>, now: Now) -> Option<Overflow> {
         at,
         late: false,
     };
-    store.record(&Admitted::new(vec![Ok(measurement)], vec![place]), now);
+    let admitted = Admitted::new(vec![Ok(measurement)], vec![place]);
+    store.record(&admitted, now, now.steady);
     overflow
 }
 

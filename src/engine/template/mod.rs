@@ -110,11 +110,18 @@ impl Template {
             variable: &format!("${name}"),
             field: &field,
         };
-        reference.in_nodes(&tree.root, true)
-            || tree
-                .definitions
-                .values()
-                .any(|nodes| reference.in_nodes(nodes, false))
+        let all = tree::Whole {
+            dot: true,
+            dollar: true,
+        };
+        // Inside a definition, dot and `$` are what it is called with.
+        let called = tree::calls_with_all(&tree.root, all);
+        let given = tree::Whole {
+            dot: called,
+            dollar: called,
+        };
+        reference.in_nodes(&tree.root, all)
+            || (tree.definitions.values()).any(|nodes| reference.in_nodes(nodes, given))
     }
 
     /// Renders the template.
@@ -536,6 +543,40 @@ mod tests {
                 true,
                 false,
             ),
+            ("{{ with . }}{{ . }}{{ end }}", true, true, false),
+            ("{{ with (.) }}{{ .Labels.a }}{{ end }}", false, true, false),
+            (
+                "{{ with $x := . }}{{ $x.Value }}{{ end }}",
+                true,
+                true,
+                false,
+            ),
+            ("{{ $x := $ }}{{ $x.Labels.a }}", true, true, false),
+            ("{{ with $labels.a }}{{ $ }}{{ end }}", true, true, false),
+            (
+                "{{ range $k, $v := . }}{{ $v }}{{ end }}",
+                true,
+                true,
+                false,
+            ),
+            (
+                "{{ define \"x\" }}{{ . }}{{ end }}{{ template \"x\" . }}",
+                true,
+                true,
+                false,
+            ),
+            (
+                "{{ define \"x\" }}{{ . }}{{ end }}{{ template \"x\" $labels.a }}",
+                false,
+                true,
+                false,
+            ),
+            (
+                "{{ define \"x\" }}{{ template \"y\" . }}{{ end }}{{ define \"y\" }}{{ $ }}{{ end }}{{ with . }}{{ template \"x\" $ }}{{ end }}",
+                true,
+                true,
+                false,
+            ),
         ];
         for (source, value, labels, constant) in cases {
             let template = Template::parse(source, &VARIABLES).unwrap();
@@ -556,7 +597,7 @@ mod tests {
     }
 
     /// Fragments that, strung together, get far into the parser and the evaluator.
-    const FRAGMENTS: [&str; 46] = [
+    const FRAGMENTS: [&str; 51] = [
         "{{",
         "}}",
         "{{- ",
@@ -598,6 +639,11 @@ mod tests {
         "{{template \"a\" .}}",
         "{{block \"a\" .}}",
         "{{/* c */}}",
+        "{{end}}",
+        "{{ . }}",
+        "{{ $x.Value }}",
+        "{{with . }}",
+        "{{with $x := . }}",
         "index ",
         "slice ",
         "reReplaceAll \"(a)|\" \"$1\" ",
@@ -620,6 +666,19 @@ mod tests {
             let source: String = picks.iter().map(|pick| FRAGMENTS[*pick]).collect();
             if let Ok(template) = Template::parse(&source, &VARIABLES) {
                 let _ = template.expand(&scope());
+            }
+        }
+
+        #[test]
+        fn a_template_that_depends_on_the_value_knows_it(picks in prop::collection::vec(0..FRAGMENTS.len(), 0..24)) {
+            let source: String = picks.iter().map(|pick| FRAGMENTS[*pick]).collect();
+            if let Ok(template) = Template::parse(&source, &VARIABLES) && !template.uses("value") {
+                let labels = || Value::strings([("job", "train")]);
+                let rendered = [0.0, 1.5, 2.0].map(|value| {
+                    let scope = Scope::alert(labels(), labels(), "", value).query(&samples);
+                    template.expand(&scope)
+                });
+                prop_assert!(rendered.iter().all(|one| *one == rendered[0]), "{source}: {rendered:?}");
             }
         }
 

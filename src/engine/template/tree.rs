@@ -105,47 +105,117 @@ pub(super) struct Reference<'n> {
     pub(super) field: &'n str,
 }
 
+/// What holds all the data at some place of a template.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whole {
+    /// Dot does.
+    pub(super) dot: bool,
+    /// `$` does.
+    pub(super) dollar: bool,
+}
+
 impl Reference<'_> {
-    /// Whether any of `nodes` refers to it. `is_root`: dot is still all the data.
-    pub(super) fn in_nodes(&self, nodes: &[Node], is_root: bool) -> bool {
+    /// Whether any of `nodes` refers to it. Where something may depend on it, it is taken to do so.
+    pub(super) fn in_nodes(&self, nodes: &[Node], whole: Whole) -> bool {
         nodes.iter().any(|node| match node {
             Node::Text(_) | Node::Break | Node::Continue => false,
-            Node::Action(pipeline) => self.in_pipeline(pipeline, is_root),
-            Node::If(branch) => self.in_branch(branch, is_root, is_root),
-            Node::With(branch) | Node::Range(branch) => self.in_branch(branch, is_root, false),
-            Node::Template { argument, .. } => argument
-                .as_ref()
-                .is_some_and(|pipeline| self.in_pipeline(pipeline, false)),
+            Node::Action(pipeline) => self.in_pipeline(pipeline, whole),
+            Node::If(branch) => {
+                self.in_pipeline(&branch.pipeline, whole)
+                    || self.in_nodes(&branch.body, whole)
+                    || self.in_nodes(&branch.otherwise, whole)
+            }
+            Node::With(branch) => {
+                // `with .` hands all the data on: what is done with it shows in the body.
+                let hands_on = hands_on(&branch.pipeline, whole);
+                let inside = Whole {
+                    dot: hands_on,
+                    ..whole
+                };
+                let declares = !branch.pipeline.variables.is_empty();
+                (if hands_on {
+                    declares
+                } else {
+                    self.in_pipeline(&branch.pipeline, whole)
+                }) || self.in_nodes(&branch.body, inside)
+                    || self.in_nodes(&branch.otherwise, whole)
+            }
+            Node::Range(branch) => {
+                let inside = Whole {
+                    dot: false,
+                    ..whole
+                };
+                self.in_pipeline(&branch.pipeline, whole)
+                    || self.in_nodes(&branch.body, inside)
+                    || self.in_nodes(&branch.otherwise, whole)
+            }
+            // What a template does with all the data shows in its definition.
+            Node::Template { argument, .. } => (argument.as_ref())
+                .is_some_and(|one| !hands_on(one, whole) && self.in_pipeline(one, whole)),
         })
     }
 
-    fn in_branch(&self, branch: &Branch, is_root: bool, is_root_inside: bool) -> bool {
-        // `with .` hands all the data on; what is done with it shows in the body.
-        self.in_pipeline(&branch.pipeline, false)
-            || self.in_nodes(&branch.body, is_root_inside)
-            || self.in_nodes(&branch.otherwise, is_root)
-    }
-
-    fn in_pipeline(&self, pipeline: &Pipeline, is_root: bool) -> bool {
+    fn in_pipeline(&self, pipeline: &Pipeline, whole: Whole) -> bool {
         pipeline.commands.iter().any(|command| {
-            self.in_operand(&command.first, is_root)
+            self.in_operand(&command.first, whole)
                 || command
                     .arguments
                     .iter()
-                    .any(|argument| self.in_operand(argument, is_root))
+                    .any(|argument| self.in_operand(argument, whole))
         })
     }
 
-    fn in_operand(&self, operand: &Operand, is_root: bool) -> bool {
+    fn in_operand(&self, operand: &Operand, whole: Whole) -> bool {
         let first = operand.fields.first();
         let names_field = first.is_some_and(|field| &**field == self.field);
         match &operand.term {
             // Printing all the data prints the field too.
-            Term::Dot => names_field || is_root && first.is_none(),
-            Term::Variable(name) if &**name == "$" => names_field || is_root && first.is_none(),
-            Term::Variable(name) => &**name == self.variable,
-            Term::Pipeline(pipeline) => names_field || self.in_pipeline(pipeline, is_root),
+            Term::Dot => names_field || whole.dot && first.is_none(),
+            Term::Variable(name) if &**name == "$" => {
+                names_field || whole.dollar && first.is_none()
+            }
+            // The maps of labels may have a label of that name; any other variable may hold the data.
+            Term::Variable(name) => {
+                let is_map = ["$labels", "$externalLabels"].contains(&&**name);
+                &**name == self.variable || names_field && !is_map
+            }
+            Term::Pipeline(pipeline) => names_field || self.in_pipeline(pipeline, whole),
             Term::Nil | Term::Literal(_) | Term::Function(_) => false,
         }
     }
+}
+
+/// Whether any template is called with all the data.
+pub(super) fn calls_with_all(nodes: &[Node], whole: Whole) -> bool {
+    nodes.iter().any(|node| match node {
+        Node::Text(_) | Node::Action(_) | Node::Break | Node::Continue => false,
+        Node::If(branch) => {
+            calls_with_all(&branch.body, whole) || calls_with_all(&branch.otherwise, whole)
+        }
+        Node::With(branch) | Node::Range(branch) => {
+            let inside = Whole {
+                dot: hands_on(&branch.pipeline, whole),
+                ..whole
+            };
+            calls_with_all(&branch.body, inside) || calls_with_all(&branch.otherwise, whole)
+        }
+        Node::Template { argument, .. } => {
+            argument.as_ref().is_some_and(|one| hands_on(one, whole))
+        }
+    })
+}
+
+/// Whether a pipeline is all the data and nothing else.
+fn hands_on(pipeline: &Pipeline, whole: Whole) -> bool {
+    let [command] = pipeline.commands.as_slice() else {
+        return false;
+    };
+    let plain = command.arguments.is_empty() && command.first.fields.is_empty();
+    plain
+        && match &command.first.term {
+            Term::Dot => whole.dot,
+            Term::Variable(name) => &**name == "$" && whole.dollar,
+            Term::Pipeline(inner) => hands_on(inner, whole),
+            Term::Nil | Term::Literal(_) | Term::Function(_) => false,
+        }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Services, unavailable};
 use crate::engine::alert::{AlertState, Change};
 use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
-use crate::engine::rule::Templated;
+use crate::engine::rule::{Mode, Templated};
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
 use crate::http::request::decode;
@@ -53,6 +53,10 @@ struct RuleBody {
     last_evaluation: String,
     /// How many instances the selector finds; 0 means that it matches nothing.
     instances: usize,
+    /// `active`, `shadow` (its alerts are told to nobody) or `off`.
+    mode: &'static str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    depends_on: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -78,14 +82,30 @@ struct AlertBody {
     threshold: Option<f64>,
     n: u64,
     fingerprint: String,
+    /// Its rule is in shadow: nobody is told.
+    #[serde(skip_serializing_if = "is_false")]
+    shadow: bool,
+    /// An alert that its rule depends on fires: nobody is told anew.
+    #[serde(skip_serializing_if = "is_false")]
+    suppressed: bool,
 }
 
 #[derive(Serialize)]
 struct ChangeBody {
     labels: BTreeMap<String, String>,
     change: &'static str,
+    /// Why it ended: `recovered`, `no_data`, `gone` or `forgotten`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     at: String,
     value: Option<f64>,
+    #[serde(skip_serializing_if = "is_false")]
+    shadow: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What a request for rules leaves out.
@@ -152,13 +172,14 @@ pub async fn rules(services: &Services, request: &Request<Incoming>) -> Response
     }
 }
 
-/// All pending and firing alerts.
+/// All pending and firing alerts, but those of rules in shadow, which are no alerts to anyone: `/api/v1/rules` has them.
 pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> {
     let alerts = services.engine.read(|engine, _| Alerts {
         alerts: engine
             .groups()
             .iter()
             .flat_map(|group| &group.rules)
+            .filter(|rule| rule.rule.mode == Mode::Active)
             .flat_map(alert_bodies)
             .collect(),
     });
@@ -182,8 +203,13 @@ pub async fn history(services: &Services, headers: &HeaderMap) -> Response<Body>
                     Change::Fired => "firing",
                     Change::Resolved(_) => "resolved",
                 },
+                reason: match change.change {
+                    Change::Resolved(reason) => Some(reason.as_str()),
+                    Change::Started | Change::Dropped | Change::Fired => None,
+                },
                 at: change.at.to_string(),
                 value: change.value,
+                shadow: change.is_shadow,
             })
             .collect::<Vec<_>>()
     });
@@ -247,6 +273,12 @@ fn rule_body(state: &RuleState, filter: &Filter) -> RuleBody {
         evaluation_time: state.took.as_secs_f64(),
         last_evaluation: evaluated(state.evaluated_at),
         instances: state.instances.len(),
+        mode: match rule.mode {
+            Mode::Active => "active",
+            Mode::Shadow => "shadow",
+            Mode::Off => "off",
+        },
+        depends_on: rule.depends_on.clone(),
     }
 }
 
@@ -256,7 +288,7 @@ fn alert_bodies(rule: &RuleState) -> impl Iterator<Item = AlertBody> {
 }
 
 fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option<AlertBody> {
-    let need = rule.rule.condition.need();
+    let (metric, stat) = rule.rule.condition.measured();
     Some(AlertBody {
         labels: map(&alert.labels),
         annotations: map(&alert.annotations),
@@ -267,14 +299,14 @@ fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option
             AlertState::Firing { fired_at, .. } => Some(fired_at.to_string()),
             _ => None,
         },
-        kind: alert
-            .level
-            .map_or("no_data", |_| rule.rule.condition.alert_type()),
-        metric: need.metric.to_string(),
-        stat: need.stat.to_string(),
-        threshold: alert.level.map(|level| level.limit),
+        kind: alert.subject.alert_type(&rule.rule),
+        metric,
+        stat,
+        threshold: alert.level().map(|level| level.limit),
         n: alert.verdict.map_or(0, |verdict| verdict.n),
         fingerprint: format!("{:016x}", alert.fingerprint),
+        shadow: rule.rule.mode == Mode::Shadow,
+        suppressed: alert.suppressed,
     })
 }
 

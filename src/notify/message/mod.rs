@@ -4,6 +4,7 @@ mod amount;
 mod html;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use self::html::Html;
 use crate::engine::alert::EndReason;
@@ -14,6 +15,10 @@ use crate::engine::time::Timestamp;
 
 /// The name of the alert type that says data is missing.
 const NO_DATA: &str = "no_data";
+/// The name of the alert type that says a rule fails.
+const RULE_ERROR: &str = "rule_error";
+/// The name of the alert type that says an operation is missing.
+const ABSENCE: &str = "absence";
 
 /// The subject as Alertmanager writes it: `[FIRING:1] DetectionSlow detect (high)`.
 ///
@@ -59,7 +64,7 @@ pub(super) fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> BTreeMap
 
 /// Whether an alert compares a value with a limit.
 pub(super) fn has_limit(alert: &Announced) -> bool {
-    alert.alert_type != NO_DATA && alert.limit.is_finite()
+    ![NO_DATA, RULE_ERROR].contains(&alert.alert_type) && alert.limit.is_finite()
 }
 
 /// By how many percent the value is worse than the limit, positive in the direction in which the metric gets worse; `None`
@@ -117,7 +122,7 @@ fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
             rows.push(("why", text(why(reason).to_owned())));
         }
     }
-    if alert.alert_type != NO_DATA {
+    if ![NO_DATA, RULE_ERROR, ABSENCE].contains(&alert.alert_type) {
         let plural = if alert.n == 1 { "" } else { "s" };
         rows.push(("rests on", text(format!("{} value{plural}", alert.n))));
     }
@@ -153,8 +158,11 @@ fn what(alert: &Announced) -> String {
     } else {
         format!("{} of {}", alert.stat, alert.metric)
     };
-    if alert.alert_type == NO_DATA {
-        return format!("there is no data of {}", alert.metric);
+    match alert.alert_type {
+        NO_DATA => return format!("there is no data of {}", alert.metric),
+        RULE_ERROR => return "the rule cannot be evaluated".to_owned(),
+        ABSENCE => return missing(alert),
+        _ => {}
     }
     let amount = |number| amount::of(&metric, &alert.stat, number);
     let is = if alert.is_firing() {
@@ -184,11 +192,29 @@ fn what(alert: &Announced) -> String {
     format!("{measured} {is} {}, {distance}", amount(value))
 }
 
+/// How long an operation has been missing, and when it should have come.
+fn missing(alert: &Announced) -> String {
+    let seconds =
+        |seconds: f64| amount::span(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    let limit = seconds(alert.limit);
+    let Some(value) = alert.value.map(seconds) else {
+        return format!("an operation is expected at least every {limit}");
+    };
+    match (alert.is_firing(), alert.n) {
+        (true, 0) => format!("never seen in {value}, expected at least every {limit}"),
+        (true, _) => format!("last seen {value} ago, expected at least every {limit}"),
+        (false, _) => format!("seen {value} before its end, expected at least every {limit}"),
+    }
+}
+
 fn why(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Recovered => "recovered: its condition no longer holds",
         EndReason::NoData => "its data ended",
         EndReason::Gone => "its series or its rule is gone",
+        EndReason::Forgotten => {
+            "forgotten: it has been absent for so long that it is no longer expected"
+        }
     }
 }
 

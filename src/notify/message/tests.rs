@@ -109,6 +109,12 @@ fn what_happened_is_said_in_words() {
         alert.stat = "mean".to_owned();
         (alert.value, alert.limit) = (Some(value), limit);
     };
+    let absent = |alert: &mut Announced, n| {
+        alert.alert_type = "absence";
+        alert.metric = "absence".to_owned();
+        alert.stat = String::new();
+        (alert.value, alert.limit, alert.n) = (Some(97_200.0), 93_600.0, n);
+    };
     for (said, expected, percent) in [
         (
             with(&|a| score(a, 0.72, 0.9)),
@@ -148,6 +154,30 @@ fn what_happened_is_said_in_words() {
             }),
             "error_ratio is 30%, 200.0% over the limit of 10%",
             Some(200.0),
+        ),
+        (
+            with(&|a| a.alert_type = "rule_error"),
+            "the rule cannot be evaluated",
+            None,
+        ),
+        (
+            with(&|a| absent(a, 1)),
+            "last seen 1d 3h 0m 0s ago, expected at least every 1d 2h 0m 0s",
+            None,
+        ),
+        (
+            with(&|a| absent(a, 0)),
+            "never seen in 1d 3h 0m 0s, expected at least every 1d 2h 0m 0s",
+            None,
+        ),
+        (
+            with(&|a| {
+                absent(a, 1);
+                a.value = Some(5.0);
+                a.ended = Some((a.starts_at, EndReason::Recovered));
+            }),
+            "seen 5s before its end, expected at least every 1d 2h 0m 0s",
+            None,
         ),
     ] {
         assert_eq!(said.0, expected);
@@ -190,6 +220,21 @@ fn hostile_text_stays_text() {
     assert_eq!(
         (firing, text.matches(['\0', '\r', '\u{2028}']).count()),
         (1, 0),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_was_forgotten_is_not_said_to_have_recovered() {
+    let mut alert = Announced::clone(&fixture::resolved("train"));
+    alert.alert_type = "absence";
+    alert.ended = alert.ended.map(|(at, _)| (at, EndReason::Forgotten));
+    let text = text(&fixture::notification(&[Arc::new(alert)]), URL);
+    let expected =
+        "why:       forgotten: it has been absent for so long that it is no longer expected";
+    assert!(text.contains(expected), "{text}");
+    assert!(
+        !text.contains("recovered") && !text.contains("rests on"),
         "{text}"
     );
 }

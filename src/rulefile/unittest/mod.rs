@@ -3,7 +3,9 @@
 //! A test starts at time 0. Values come in at multiples of its `interval`, every group is evaluated at multiples of
 //! `evaluation_interval` (after the values of that time), and `alert_rule_test` says which alerts fire at a time, with all
 //! their labels and annotations. Of the levels of one instance the highest that fires counts, which is the one that people
-//! are told of; with `send_levels: all` every firing one does.
+//! are told of; with `send_levels: all` every firing one does. An alert that is suppressed by one that its rule depends on
+//! does not count, one of a rule in shadow does. Measurements of the operation `__opwatch__` are those that opwatch makes of
+//! itself. `rule_files` may name `built-in:guide` and `built-in:opwatch`.
 
 mod input;
 mod notation;
@@ -21,7 +23,7 @@ use std::time::Duration;
 pub use report::{FileReport, Mismatch, Report, Seen};
 
 use super::{
-    Checker, Findings, Surroundings, did_you_mean, fault_of_file, load_all, matching, rule,
+    BuiltIn, Checker, Findings, Surroundings, did_you_mean, fault_of_file, load_all, matching, rule,
 };
 use crate::document::{Document, Place};
 use crate::engine::rule::{External, RuleGroup};
@@ -102,9 +104,13 @@ fn rules(
     checker: &mut Checker<'_>,
 ) -> Vec<RuleGroup> {
     let place = Place::root().key("rule_files");
-    let mut files = Vec::new();
+    let (mut files, mut built_in) = (Vec::new(), Vec::new());
     for (index, pattern) in written.rule_files.iter().enumerate() {
         let place = place.index(index);
+        if let Some(one) = BuiltIn::named(pattern) {
+            built_in.push(one);
+            continue;
+        }
         match matching(folder, pattern) {
             Ok(found) if found.is_empty() => {
                 checker.fault(&place, format!("no file matches {pattern:?}"));
@@ -116,7 +122,7 @@ fn rules(
             Err(message) => checker.fault(&place, message),
         }
     }
-    let loaded = load_all(&files, Surroundings::default());
+    let loaded = load_all(&files, &built_in, Surroundings::default());
     checker.findings.extend(loaded.findings);
     let mut groups = loaded.groups;
     for (index, name) in written.group_eval_order.iter().enumerate() {

@@ -9,9 +9,9 @@ use super::wire;
 use crate::document::Place;
 use crate::engine::admission::Batch;
 use crate::engine::alert::AlertState;
-use crate::engine::judge::{GroupState, Health, Instance, RuleState};
-use crate::engine::rule::{External, RuleGroup};
-use crate::engine::series::Labels;
+use crate::engine::judge::{GroupState, Health, Instance, RuleState, Tracked};
+use crate::engine::rule::{External, OnError, RuleGroup};
+use crate::engine::series::{Labels, OWN_OPERATION};
 use crate::engine::time::Now;
 use crate::engine::{Engine, Settings};
 use crate::rulefile::Checker;
@@ -67,6 +67,10 @@ pub(super) fn run(
     while at <= last {
         while let Some((time, measurement)) = incoming.next_if(|(time, _)| *time <= at) {
             let now = Now::invented(time);
+            if measurement.key.operation() == OWN_OPERATION {
+                engine.own().take(measurement, now);
+                continue;
+            }
             let batch = Batch {
                 origin: None,
                 records: vec![Ok(measurement)],
@@ -99,7 +103,7 @@ pub(super) fn run(
     mismatches
 }
 
-/// Evaluates every group once; the failure of a rule ends the test, as in promtool.
+/// Evaluates every group once; the failure of a rule ends the test, as in promtool, unless it is to raise an alert.
 fn evaluate(engine: &mut Engine, now: Now) -> Option<String> {
     for due in engine.due(now) {
         let answer = engine.answer(due, now);
@@ -107,12 +111,12 @@ fn evaluate(engine: &mut Engine, now: Now) -> Option<String> {
     }
     let rules = engine.groups().iter().flat_map(|group| &group.rules);
     rules.into_iter().find_map(|rule| match &rule.health {
-        Health::Failed(why) => Some(format!(
+        Health::Failed(why) if rule.rule.on_error == OnError::Keep => Some(format!(
             "rule {:?} fails at {}: {why}",
             rule.rule.name,
             crate::document::units::Period(now.steady)
         )),
-        Health::Good | Health::Unknown => None,
+        Health::Failed(_) | Health::Good | Health::Unknown => None,
     })
 }
 
@@ -139,7 +143,12 @@ fn compare(
         labels: named(&alert.exp_labels, &look.alertname),
         annotations: labels(&alert.exp_annotations),
     });
-    let got = instances().flat_map(|instance| firing(instance, highest_only));
+    let troubles = (rules.iter())
+        .filter_map(|rule| rule.trouble.as_ref())
+        .filter(|trouble| trouble.state.is_firing());
+    let got = instances()
+        .flat_map(|instance| firing(instance, highest_only))
+        .chain(troubles.map(seen));
     let mut compared = vec![("firing", expected.collect(), got.collect())];
     if let Some(pending) = &look.exp_pending {
         let expected = pending.iter().map(|alert| Seen {
@@ -193,9 +202,14 @@ fn firing(instance: &Instance, highest_only: bool) -> Vec<Seen> {
     levels
         .into_iter()
         .chain(missing)
-        .map(|alert| Seen {
-            labels: alert.labels.clone(),
-            annotations: alert.annotations.clone(),
-        })
+        .filter(|alert| !alert.suppressed)
+        .map(seen)
         .collect()
+}
+
+fn seen(alert: &Tracked) -> Seen {
+    Seen {
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+    }
 }

@@ -45,6 +45,13 @@ fn alerts_are_pending_firing_and_over_in_virtual_time() {
 }
 
 #[test]
+fn absence_dependence_and_failing_rules_can_be_tested() {
+    let report = run_one("absence.test.yaml");
+    assert!(report.is_good(), "{}", said(&report));
+    assert_eq!(report.passed(), 4);
+}
+
+#[test]
 fn a_failing_test_says_what_was_expected_and_what_was_there() {
     compare("failing.test.yaml");
     assert_eq!(run_one("failing.test.yaml").failed(), 2);

@@ -1,0 +1,292 @@
+//! One rule: which instances it finds, and what becomes of their alerts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tracked::{Subject, Tracked};
+use super::{Answer, Effects, Health, Instance, Scope, absence};
+use crate::engine::alert::EndReason;
+use crate::engine::condition::{Condition, Standing, Verdict};
+use crate::engine::metric::Stat;
+use crate::engine::rule::{Hold, Mode, OnError, Rule};
+use crate::engine::series::{Labels, SeriesKey};
+use crate::engine::store::{SeriesId, Store};
+use crate::engine::time::Timestamp;
+use crate::engine::window::Window;
+
+/// A rule with everything known of its instances.
+#[derive(Debug)]
+pub struct RuleState {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// Its instances by their labels.
+    pub instances: BTreeMap<Labels, Instance>,
+    /// Instances that are gone but whose alerts are still told as resolved.
+    pub departed: Vec<Instance>,
+    /// How the last evaluation went.
+    pub health: Health,
+    /// When it was last evaluated.
+    pub evaluated_at: Option<Timestamp>,
+    /// How long that took.
+    pub took: Duration,
+    /// Evaluations so far.
+    pub evaluations: u64,
+    /// Of them, failed ones.
+    pub failures: u64,
+    /// The alert that says that the rule fails, where it asks for one.
+    pub trouble: Option<Tracked>,
+    /// Instances given up because there were too many, since they were last counted.
+    pub(super) given_up: u64,
+    /// When a rule on absence was first asked, on the clock of judging.
+    pub(super) began: Option<Duration>,
+    /// Overflow series that may hold what a rule on absence misses.
+    pub(super) overflow: absence::Overflow,
+    /// The store's generation that `instances` was made for.
+    pub(super) selection: Option<u64>,
+}
+
+impl RuleState {
+    /// A rule without any state.
+    pub fn new(rule: Rule) -> Self {
+        Self {
+            rule: Arc::new(rule),
+            instances: BTreeMap::new(),
+            departed: Vec::new(),
+            health: Health::Unknown,
+            evaluated_at: None,
+            took: Duration::ZERO,
+            evaluations: 0,
+            failures: 0,
+            trouble: None,
+            given_up: 0,
+            began: None,
+            overflow: absence::Overflow::new(),
+            selection: None,
+        }
+    }
+
+    /// All alerts of all instances, those of departed ones included.
+    pub fn alerts(&self) -> impl Iterator<Item = &Tracked> {
+        self.instances
+            .values()
+            .chain(&self.departed)
+            .flat_map(Instance::tracked)
+            .chain(&self.trouble)
+    }
+
+    /// Instances given up because there were too many, since this was last asked.
+    pub fn take_given_up(&mut self) -> u64 {
+        std::mem::take(&mut self.given_up)
+    }
+
+    /// Brings the instances up to date with the series in the store and returns the window of each.
+    pub fn answer(&mut self, store: &Store, scope: &Scope) -> Answer {
+        if self.selection != Some(store.generation()) {
+            self.select(store, scope);
+        }
+        let rule = self.rule.clone();
+        if let Condition::Absence(absence) = &rule.condition {
+            self.look_for_absent(absence, store, scope);
+        }
+        let window = |instance: &Instance| {
+            let need = rule.condition.need()?;
+            let with_quantiles = matches!(need.stat, Stat::Quantile(_));
+            let (column, now) = (store.column(&need.metric)?, scope.now.wall);
+            let window = store.window(&instance.series, column, need.reach, with_quantiles, now);
+            Some(window.of_metric(&need.metric, scope.cpu_limit))
+        };
+        self.instances
+            .iter()
+            .map(|(labels, instance)| (labels.clone(), window(instance).unwrap_or_default()))
+            .collect()
+    }
+
+    /// Finds the series that the rule selects and sorts them into instances.
+    fn select(&mut self, store: &Store, scope: &Scope) {
+        let rule = self.rule.clone();
+        let remembers = matches!(rule.condition, Condition::Absence(_));
+        let overflow_asked = (rule.select.matchers().iter()).any(|m| m.name() == "overflow");
+        let mut selected: BTreeMap<Labels, Vec<SeriesId>> = BTreeMap::new();
+        self.overflow.clear();
+        for (id, series) in store.series() {
+            let key = &series.key;
+            if key.is_overflow() && !overflow_asked {
+                if remembers {
+                    let operation = key.operation().to_owned();
+                    let same = self.overflow.entry(operation).or_default();
+                    same.push((id, key.clone()));
+                }
+            } else if rule.select.matches(|name| key.get(name)) {
+                selected
+                    .entry(instance_labels(key, &rule.by))
+                    .or_default()
+                    .push(id);
+            }
+        }
+        for (labels, mut instance) in std::mem::take(&mut self.instances) {
+            if remembers || selected.contains_key(&labels) {
+                instance.series.clear();
+                self.instances.insert(labels, instance);
+            } else {
+                self.departed.push(instance);
+            }
+        }
+        for (labels, series) in selected {
+            let departed = &mut self.departed;
+            let instance = (self.instances.entry(labels)).or_insert_with_key(|labels| {
+                // One that comes back goes on where it was, so that its end is not told beside it.
+                match departed.iter().position(|gone| gone.labels == *labels) {
+                    Some(place) => departed.swap_remove(place),
+                    None => Instance::new(&rule, labels, &scope.external),
+                }
+            });
+            instance.series = series;
+            instance.stands_in = false;
+        }
+        self.selection = Some(store.generation());
+    }
+
+    /// Judges the rule's data and adds what comes of it to `effects`.
+    pub fn judge(
+        &mut self,
+        answer: &[(Labels, Window)],
+        limit: usize,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) {
+        self.evaluated_at = Some(scope.now.wall);
+        self.evaluations += 1;
+        let rule = self.rule.clone();
+        self.health = match self.collision() {
+            // As in Prometheus: what fires stays as it is, and nobody is told anything of it.
+            Some(labels) => Health::Failed(format!(
+                "two instances give the same alert labels {labels}; add labels to `by`"
+            )),
+            None => self.judge_instances(answer, limit, scope, effects),
+        };
+        self.failures += u64::from(matches!(self.health, Health::Failed(_)));
+        self.judge_trouble(&rule, scope, effects);
+        self.forget_departed(scope);
+    }
+
+    fn judge_instances(
+        &mut self,
+        answer: &[(Labels, Window)],
+        limit: usize,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) -> Health {
+        let rule = self.rule.clone();
+        for (labels, window) in answer {
+            if let Some(instance) = self.instances.get_mut(labels) {
+                instance.judge(&rule, window, scope, effects);
+            }
+        }
+        if let Condition::Absence(absence) = &rule.condition {
+            self.forget_absent(absence, scope, effects);
+        }
+        for instance in &mut self.departed {
+            instance.depart(&rule, EndReason::Gone, scope, effects);
+        }
+        let alerts = self.instances.values().flat_map(Instance::tracked);
+        let active = alerts.filter(|a| a.state.active_at().is_some()).count();
+        let exceeded = limit > 0 && active > limit;
+        if exceeded {
+            for instance in self.instances.values_mut() {
+                instance.depart(&rule, EndReason::Gone, scope, effects);
+            }
+        }
+        if rule.mode == Mode::Active {
+            for instance in self.instances.values_mut().chain(&mut self.departed) {
+                instance.announce(&rule, scope, effects);
+            }
+        }
+        if exceeded {
+            Health::Failed(format!("exceeded limit of {limit} with {active} alerts"))
+        } else {
+            Health::Good
+        }
+    }
+
+    /// The alert that says that the rule fails, until it is healthy again.
+    fn judge_trouble(&mut self, rule: &Rule, scope: &Scope, effects: &mut Effects) {
+        if rule.on_error != OnError::Alert {
+            return;
+        }
+        let (standing, why) = match &self.health {
+            Health::Failed(why) => (Standing::Breached, Some(why.clone())),
+            Health::Good | Health::Unknown => (Standing::Holds, None),
+        };
+        if self.trouble.is_none() && why.is_none() {
+            return;
+        }
+        let nobody = Labels::default();
+        let trouble = self.trouble.get_or_insert_with(|| {
+            Tracked::new(
+                rule,
+                &nobody,
+                Subject::Failure(String::new()),
+                &scope.external,
+            )
+        });
+        if let Some(why) = why {
+            trouble.subject = Subject::Failure(why);
+        }
+        let verdict = Verdict {
+            standing,
+            value: None,
+            limit: 0.0,
+            n: 0,
+            gained: true,
+        };
+        trouble.take(rule, &Hold::default(), verdict, &nobody, scope, effects);
+        if rule.mode == Mode::Active {
+            let (fires, mut ended) = (trouble.state.is_firing(), Vec::new());
+            trouble.announce(fires, false, rule, scope, effects, &mut ended);
+            effects.end(ended);
+        }
+    }
+
+    /// Forgets departed instances of whose alerts nothing is left to tell.
+    fn forget_departed(&mut self, scope: &Scope) {
+        self.departed
+            .retain(|instance| (instance.tracked()).any(|alert| alert.is_worth_keeping(scope)));
+    }
+
+    /// Ends every alert, because the rule is gone.
+    pub fn abandon(&mut self, scope: &Scope, effects: &mut Effects) {
+        let rule = self.rule.clone();
+        let tell = rule.mode == Mode::Active;
+        for instance in self.instances.values_mut().chain(&mut self.departed) {
+            instance.depart(&rule, EndReason::Gone, scope, effects);
+            if tell {
+                instance.announce(&rule, scope, effects);
+            }
+        }
+        if let Some(trouble) = &mut self.trouble {
+            trouble.abandon(&rule, EndReason::Gone, scope, effects);
+            if tell {
+                let mut ended = Vec::new();
+                trouble.announce(false, false, &rule, scope, effects, &mut ended);
+                effects.end(ended);
+            }
+        }
+    }
+
+    /// The label set of two instances' alerts that are the same, if any.
+    fn collision(&self) -> Option<Labels> {
+        let mut seen = BTreeSet::new();
+        self.instances
+            .values()
+            .flat_map(Instance::tracked)
+            .find_map(|alert| (!seen.insert(alert.fingerprint)).then(|| alert.labels.clone()))
+    }
+}
+
+/// The labels of a series that make its instance.
+fn instance_labels(key: &SeriesKey, by: &[String]) -> Labels {
+    by.iter()
+        .map(|name| (name.as_str(), key.get(name)))
+        .collect()
+}

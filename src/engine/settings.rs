@@ -1,0 +1,40 @@
+//! What the engine is told by its configuration.
+
+use std::time::Duration;
+
+use super::dispatch::{Receiver, Route};
+use super::rule::{External, RuleGroup};
+use super::store::StoreSettings;
+
+/// Everything the engine is told by its configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Bounds of the store.
+    pub store: StoreSettings,
+    /// The rules.
+    pub groups: Vec<RuleGroup>,
+    /// The root of the routes; `None` when nobody is told by opwatch itself.
+    pub route: Option<Route>,
+    /// Those who can be told.
+    pub receivers: Vec<Receiver>,
+    /// What all alerts share.
+    pub external: External,
+    /// How often Alertmanagers are told again.
+    pub resend_delay: Duration,
+    /// Announce every firing level instead of the highest only.
+    pub send_levels: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            store: StoreSettings::default(),
+            groups: Vec::new(),
+            route: None,
+            receivers: Vec::new(),
+            external: External::default(),
+            resend_delay: Duration::from_secs(60),
+            send_levels: false,
+        }
+    }
+}
