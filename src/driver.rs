@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::engine::admission::{Answer, Batch};
-use crate::engine::judge::Effects;
+use crate::engine::judge::{Answer as RuleAnswer, Effects};
 use crate::engine::store::Admitted;
 use crate::engine::time::Now;
 use crate::engine::{Engine, Settings, own};
@@ -22,6 +22,8 @@ use crate::storage::Storage;
 const MAX_GROUP: usize = 64;
 /// Time moves on in the store at least this often, also where nothing is due for longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Instances of a rule whose windows are gathered before others have their turn: some milliseconds.
+const INSTANCES_AT_ONCE: usize = 256;
 /// Readers that may wait at once.
 const READ_LANE: usize = 256;
 
@@ -330,28 +332,25 @@ impl Driver {
         let now = self.clock.now();
         self.tell_own_losses();
         for due in self.engine.due(now) {
+            let mut took = Duration::ZERO;
+            let mut answer = RuleAnswer::new();
+            loop {
+                let begun = self.clock.now().steady;
+                let complete = self
+                    .engine
+                    .answer_part(due, &mut answer, INSTANCES_AT_ONCE, now);
+                took += self.clock.now().steady.saturating_sub(begun);
+                if complete {
+                    break;
+                }
+                self.let_others().await;
+            }
             let begun = self.clock.now().steady;
-            let answer = self.engine.answer(due, now);
             let effects = self.engine.evaluate(due, &answer, now);
-            let took = self.clock.now().steady.saturating_sub(begun);
+            took += self.clock.now().steady.saturating_sub(begun);
             self.engine.note_duration(due, took);
             self.pass_on(&effects);
-            // No more than wait now: those that come meanwhile have their turn after the next rule.
-            for _ in 0..self.reads.len() {
-                if let Ok(read) = self.reads.try_recv() {
-                    read(&self.engine, self.clock.now());
-                }
-            }
-            if self.has_room()
-                && let Ok(request) = self.requests.try_recv()
-            {
-                self.gather(request);
-            }
-            if self.storage.is_busy() {
-                let group = self.storage.committed().await;
-                self.apply(group);
-            }
-            tokio::task::yield_now().await;
+            self.let_others().await;
         }
         let notifications = self.engine.flush(self.clock.now());
         if !notifications.is_empty() {
@@ -370,6 +369,26 @@ impl Driver {
         let own = self.engine.own();
         own.total(own::INGEST_REFUSED, refused);
         own.total(own::NOTIFICATIONS_DROPPED, dropped);
+    }
+
+    /// Gives readers, measurements and commits their turn in the middle of judging.
+    async fn let_others(&mut self) {
+        // No more than wait now: those that come meanwhile have their turn next time.
+        for _ in 0..self.reads.len() {
+            if let Ok(read) = self.reads.try_recv() {
+                read(&self.engine, self.clock.now());
+            }
+        }
+        if self.has_room()
+            && let Ok(request) = self.requests.try_recv()
+        {
+            self.gather(request);
+        }
+        if self.storage.is_busy() {
+            let group = self.storage.committed().await;
+            self.apply(group);
+        }
+        tokio::task::yield_now().await;
     }
 
     fn pass_on(&self, effects: &Effects) {

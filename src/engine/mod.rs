@@ -60,7 +60,7 @@ use series::OWN_OPERATION;
 pub use settings::Settings;
 use store::{Admitted, Store};
 use time::Now;
-use window::{Reach, Window};
+use window::Reach;
 
 /// Changes of alerts that are remembered.
 const HISTORY: usize = 1_000;
@@ -225,24 +225,38 @@ impl Engine {
 
     /// The data of a rule from the local store, which answers at once.
     pub fn answer(&mut self, due: Due, now: Now) -> judge::Answer {
+        let mut answer = judge::Answer::new();
+        while !self.answer_part(due, &mut answer, usize::MAX, now) {}
+        answer
+    }
+
+    /// Adds the data of the next instances of a rule to `answer`, at most `most`; whether that were all. So that a rule
+    /// over very many need not be answered in one go.
+    pub fn answer_part(
+        &mut self,
+        due: Due,
+        answer: &mut judge::Answer,
+        most: usize,
+        now: Now,
+    ) -> bool {
         let Some(scope) = self.scope_of(due, now) else {
-            return judge::Answer::new();
+            return true;
         };
         let Some(rule) = rule_of(&mut self.groups, due) else {
-            return judge::Answer::new();
+            return true;
         };
         let store = if rule.rule.select.names_operation(OWN_OPERATION) {
             &self.own.store
         } else {
             &self.store
         };
-        let answer = rule.answer(store, &scope);
+        let complete = rule.answer(answer, most, store, &scope);
         self.own.add(own::ABSENCE_FORGOTTEN, rule.take_given_up());
-        answer
+        complete
     }
 
     /// Judges a rule by its data.
-    pub fn evaluate(&mut self, due: Due, answer: &[(series::Labels, Window)], now: Now) -> Effects {
+    pub fn evaluate(&mut self, due: Due, answer: &judge::Answer, now: Now) -> Effects {
         let mut effects = Effects::default();
         let Some(scope) = self.scope_of(due, now) else {
             return effects;

@@ -126,7 +126,15 @@ impl Selector {
 
     /// Whether it asks for exactly this operation.
     pub fn names_operation(&self, operation: &str) -> bool {
-        (self.0.iter()).any(|m| m.name == "operation" && m.equal_to() == Some(operation))
+        self.operation() == Some(operation)
+    }
+
+    /// The only operation whose series it can match, where it names one.
+    pub fn operation(&self) -> Option<&str> {
+        let named = self.0.iter().filter(|matcher| matcher.name == "operation");
+        named
+            .filter_map(Matcher::equal_to)
+            .find(|name| !name.is_empty())
     }
 
     /// Adds the matchers of another selector.

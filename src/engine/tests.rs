@@ -18,6 +18,7 @@ use crate::engine::store::StoreSettings;
 
 mod absence;
 mod dependence;
+mod unchanged;
 
 fn at(seconds: u64) -> Now {
     Now::invented(Duration::from_secs(1_000_000 + seconds))

@@ -18,6 +18,15 @@ pub enum Reach {
     Runs(u32),
 }
 
+/// A statistic of a window, and on how many values it rests.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// The statistic, where it is defined.
+    pub value: Option<f64>,
+    /// The number of values.
+    pub n: u64,
+}
+
 /// What a rule sees of its data at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
@@ -60,6 +69,14 @@ impl Window {
                 ..self
             },
             _ => self,
+        }
+    }
+
+    /// A statistic of the values with their number.
+    pub fn read(&self, stat: Stat) -> Reading {
+        Reading {
+            value: self.stat(stat),
+            n: self.count(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Standing, Verdict};
 use crate::engine::metric::{Metric, Stat};
 use crate::engine::rule::Severity;
-use crate::engine::window::{Reach, Window};
+use crate::engine::window::{Reach, Reading};
 
 /// How a value is compared with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,11 +95,10 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// Judges a window against one level; `firing` says whether that level's alert fires now, which
-    /// decides whether its limit or its recovery counts.
-    pub fn judge(&self, level: &Level, window: &Window, firing: bool, gained: bool) -> Verdict {
-        let n = window.count();
-        let value = window.stat(self.stat);
+    /// Judges a reading of [`Threshold::stat`] against one level; `firing` says whether that level's alert fires now,
+    /// which decides whether its limit or its recovery counts.
+    pub fn judge(&self, level: &Level, reading: Reading, firing: bool, gained: bool) -> Verdict {
+        let Reading { value, n } = reading;
         let standing = match value {
             None if n == 0 => Standing::NoData,
             None => Standing::Insufficient,
@@ -131,14 +130,14 @@ impl Threshold {
 mod tests {
     use super::*;
     use crate::engine::stats::Moments;
+    use crate::engine::window::Window;
 
-    fn window(values: &[f64]) -> Window {
-        let mut moments = Moments::default();
-        values.iter().for_each(|v| moments.add(*v, 1.0));
-        Window {
-            moments,
+    fn reading(values: &[f64]) -> Reading {
+        let window = Window {
+            moments: Moments::of(values, &[]),
             ..Window::default()
-        }
+        };
+        window.read(Stat::Mean)
     }
 
     fn threshold(comparison: Comparison, limit: f64) -> Threshold {
@@ -158,7 +157,7 @@ mod tests {
 
     fn standing(threshold: &Threshold, values: &[f64], firing: bool) -> Standing {
         threshold
-            .judge(&threshold.levels[0], &window(values), firing, true)
+            .judge(&threshold.levels[0], reading(values), firing, true)
             .standing
     }
 
@@ -182,7 +181,7 @@ mod tests {
     fn case_1_the_limit_itself_is_not_above_it() {
         let threshold = threshold(Comparison::Above, 30.0);
         assert_eq!(standing(&threshold, &[30.0], false), Standing::Holds);
-        let verdict = threshold.judge(&threshold.levels[0], &window(&[30.01]), false, true);
+        let verdict = threshold.judge(&threshold.levels[0], reading(&[30.01]), false, true);
         assert_eq!(
             (verdict.standing, verdict.value, verdict.limit, verdict.n),
             (Standing::Breached, Some(30.01), 30.0, 1)

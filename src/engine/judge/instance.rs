@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use super::data::{self, Basis, Datum};
 use super::tracked::{Subject, Told, Tracked};
 use super::{Effects, Scope};
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Condition, Standing, Verdict};
 use crate::engine::rule::{External, Hold, NoData, Rule};
 use crate::engine::series::Labels;
-use crate::engine::store::SeriesId;
-use crate::engine::window::Window;
+use crate::engine::store::{SeriesId, Store};
+use crate::engine::window::Reading;
 
 /// The series judged together and their alerts.
 #[derive(Debug)]
@@ -29,6 +30,9 @@ pub struct Instance {
     /// It stands for what is expected and has no series of its own yet.
     pub(super) stands_in: bool,
     arrivals: u64,
+    /// What it was last judged by, and how long that stays so.
+    reading: Reading,
+    basis: Option<Basis>,
 }
 
 impl Instance {
@@ -46,6 +50,8 @@ impl Instance {
             expected_since: None,
             stands_in: false,
             arrivals: 0,
+            reading: Reading::default(),
+            basis: None,
         }
     }
 
@@ -71,21 +77,51 @@ impl Instance {
         Some(scope.now.steady.saturating_sub(since))
     }
 
+    /// Gives it other series to be judged by.
+    pub(super) fn set_series(&mut self, series: Vec<SeriesId>) {
+        self.series = series;
+        // The number of a series may have passed to another one.
+        self.basis = None;
+    }
+
+    /// What it is to be judged by now.
+    pub(super) fn look(&self, rule: &Rule, store: &Store, scope: &Scope) -> Datum {
+        match &self.basis {
+            Some(basis) if basis.holds(&self.series, store, scope) => Datum::Unchanged,
+            _ => data::window(rule, &self.series, store, scope),
+        }
+    }
+
+    /// Takes what it is judged by; whether it has gained data.
+    fn read(&mut self, rule: &Rule, datum: &Datum) -> bool {
+        let Datum::Window(window, basis) = datum else {
+            return false;
+        };
+        let gained = window.arrivals > self.arrivals;
+        self.arrivals = window.arrivals;
+        self.reading = match rule.condition.need() {
+            Some(need) => window.read(need.stat),
+            None => Reading::default(),
+        };
+        self.basis = *basis;
+        gained
+    }
+
     pub(super) fn judge(
         &mut self,
         rule: &Rule,
-        window: &Window,
+        datum: &Datum,
         scope: &Scope,
         effects: &mut Effects,
     ) {
-        let gained = window.arrivals > self.arrivals;
-        self.arrivals = window.arrivals;
+        let gained = self.read(rule, datum);
+        let reading = self.reading;
         let (absent_for, was_seen) = (self.absent_for(scope), self.seen.is_some());
         for tracked in &mut self.levels {
             if let Some(level) = tracked.level() {
                 let verdict = match &rule.condition {
                     Condition::Threshold(threshold) => {
-                        threshold.judge(level, window, tracked.state.is_firing(), gained)
+                        threshold.judge(level, reading, tracked.state.is_firing(), gained)
                     }
                     Condition::Absence(absence) => absence.judge(absent_for, was_seen),
                 };
@@ -94,14 +130,14 @@ impl Instance {
         }
         if let Some(missing) = &mut self.missing {
             let verdict = Verdict {
-                standing: if window.count() == 0 {
+                standing: if reading.n == 0 {
                     Standing::Breached
                 } else {
                     Standing::Holds
                 },
                 value: None,
                 limit: 0.0,
-                n: window.count(),
+                n: reading.n,
                 gained,
             };
             // Missing data never gains any, so it cannot be counted by evaluations that did.
@@ -123,6 +159,7 @@ impl Instance {
     ) {
         // Series that come back count from the start.
         self.arrivals = 0;
+        self.basis = None;
         for tracked in self.levels.iter_mut().chain(&mut self.missing) {
             tracked.abandon(rule, reason, scope, effects);
         }

@@ -1,6 +1,7 @@
 //! Judging: rules over the instances of their data, and the alerts that come of it.
 
 mod absence;
+mod data;
 mod group;
 mod instance;
 mod rule;
@@ -15,7 +16,7 @@ use super::dispatch::Announced;
 use super::rule::External;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
-use super::window::Window;
+pub use data::{Answer, Datum};
 pub use group::GroupState;
 pub use instance::Instance;
 pub use rule::RuleState;
@@ -102,6 +103,3 @@ impl Effects {
         }
     }
 }
-
-/// The data of one rule: its instances' labels and windows.
-pub type Answer = Vec<(Labels, Window)>;

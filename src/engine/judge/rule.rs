@@ -1,6 +1,7 @@
 //! One rule: which instances it finds, and what becomes of their alerts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,10 @@ use super::tracked::{Subject, Tracked};
 use super::{Answer, Effects, Health, Instance, Scope, absence};
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Condition, Standing, Verdict};
-use crate::engine::metric::Stat;
 use crate::engine::rule::{Hold, Mode, OnError, Rule};
 use crate::engine::series::{Labels, SeriesKey};
-use crate::engine::store::{SeriesId, Store};
+use crate::engine::store::{Series, SeriesId, Store};
 use crate::engine::time::Timestamp;
-use crate::engine::window::Window;
 
 /// A rule with everything known of its instances.
 #[derive(Debug)]
@@ -80,26 +79,32 @@ impl RuleState {
         std::mem::take(&mut self.given_up)
     }
 
-    /// Brings the instances up to date with the series in the store and returns the window of each.
-    pub fn answer(&mut self, store: &Store, scope: &Scope) -> Answer {
+    /// Brings the instances up to date with the series in the store and adds to `answer` what the next of them are
+    /// judged by, at most `most`; whether that were all. Between two calls the store may change.
+    pub fn answer(
+        &mut self,
+        answer: &mut Answer,
+        most: usize,
+        store: &Store,
+        scope: &Scope,
+    ) -> bool {
         if self.selection != Some(store.generation()) {
             self.select(store, scope);
         }
         let rule = self.rule.clone();
-        if let Condition::Absence(absence) = &rule.condition {
+        if let Condition::Absence(absence) = &rule.condition
+            && answer.is_empty()
+        {
             self.look_for_absent(absence, store, scope);
         }
-        let window = |instance: &Instance| {
-            let need = rule.condition.need()?;
-            let with_quantiles = matches!(need.stat, Stat::Quantile(_));
-            let (column, now) = (store.column(&need.metric)?, scope.now.wall);
-            let window = store.window(&instance.series, column, need.reach, with_quantiles, now);
-            Some(window.of_metric(&need.metric, scope.cpu_limit))
+        let from = match answer.last() {
+            Some((last, _)) => Bound::Excluded(last.clone()),
+            None => Bound::Unbounded,
         };
-        self.instances
-            .iter()
-            .map(|(labels, instance)| (labels.clone(), window(instance).unwrap_or_default()))
-            .collect()
+        let mut rest = self.instances.range((from, Bound::Unbounded));
+        let next = rest.by_ref().take(most);
+        answer.extend(next.map(|(labels, one)| (labels.clone(), one.look(&rule, store, scope))));
+        rest.next().is_none()
     }
 
     /// Finds the series that the rule selects and sorts them into instances.
@@ -109,7 +114,7 @@ impl RuleState {
         let overflow_asked = (rule.select.matchers().iter()).any(|m| m.name() == "overflow");
         let mut selected: BTreeMap<Labels, Vec<SeriesId>> = BTreeMap::new();
         self.overflow.clear();
-        for (id, series) in store.series() {
+        for (id, series) in candidates(&rule, store) {
             let key = &series.key;
             if key.is_overflow() && !overflow_asked {
                 if remembers {
@@ -126,7 +131,7 @@ impl RuleState {
         }
         for (labels, mut instance) in std::mem::take(&mut self.instances) {
             if remembers || selected.contains_key(&labels) {
-                instance.series.clear();
+                instance.set_series(Vec::new());
                 self.instances.insert(labels, instance);
             } else {
                 self.departed.push(instance);
@@ -141,20 +146,14 @@ impl RuleState {
                     None => Instance::new(&rule, labels, &scope.external),
                 }
             });
-            instance.series = series;
+            instance.set_series(series);
             instance.stands_in = false;
         }
         self.selection = Some(store.generation());
     }
 
     /// Judges the rule's data and adds what comes of it to `effects`.
-    pub fn judge(
-        &mut self,
-        answer: &[(Labels, Window)],
-        limit: usize,
-        scope: &Scope,
-        effects: &mut Effects,
-    ) {
+    pub fn judge(&mut self, answer: &Answer, limit: usize, scope: &Scope, effects: &mut Effects) {
         self.evaluated_at = Some(scope.now.wall);
         self.evaluations += 1;
         let rule = self.rule.clone();
@@ -172,15 +171,18 @@ impl RuleState {
 
     fn judge_instances(
         &mut self,
-        answer: &[(Labels, Window)],
+        answer: &Answer,
         limit: usize,
         scope: &Scope,
         effects: &mut Effects,
     ) -> Health {
         let rule = self.rule.clone();
-        for (labels, window) in answer {
-            if let Some(instance) = self.instances.get_mut(labels) {
-                instance.judge(&rule, window, scope, effects);
+        // Both are in the order of labels, so that none has to be looked for.
+        let mut answers = answer.iter().peekable();
+        for (labels, instance) in &mut self.instances {
+            while answers.next_if(|(other, _)| other < labels).is_some() {}
+            if let Some((_, datum)) = answers.next_if(|(other, _)| other == labels) {
+                instance.judge(&rule, datum, scope, effects);
             }
         }
         if let Condition::Absence(absence) = &rule.condition {
@@ -281,6 +283,19 @@ impl RuleState {
             .values()
             .flat_map(Instance::tracked)
             .find_map(|alert| (!seen.insert(alert.fingerprint)).then(|| alert.labels.clone()))
+    }
+}
+
+/// The series that a rule may select: where it names an operation, those of that one.
+fn candidates<'s>(
+    rule: &'s Rule,
+    store: &'s Store,
+) -> Box<dyn Iterator<Item = (SeriesId, &'s Series)> + 's> {
+    // A rule on absence also looks at the overflow series that all operations share.
+    let remembers = matches!(rule.condition, Condition::Absence(_));
+    match rule.select.operation() {
+        Some(operation) if !remembers => Box::new(store.series_of(operation)),
+        _ => Box::new(store.series()),
     }
 }
 
