@@ -6,6 +6,9 @@ use super::stats;
 /// Beyond this many values the exact ones go into the sketch.
 const EXACT: usize = 1_000;
 
+/// Bins for which there is room made at first.
+const MERGED: usize = 64;
+
 /// The values of a window as far as quantiles need them: exact while they are few.
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
@@ -31,6 +34,8 @@ impl Distribution {
 
     /// Adds all values of a packed sketch.
     pub fn merge_packed(&mut self, packed: &Packed) {
+        // Merged one after the other it grows for a while, and each growth is a copy.
+        self.sketch.make_room(MERGED);
         self.sketch.merge_packed(packed);
     }
 
@@ -45,6 +50,9 @@ impl Distribution {
             let mut sorted = values.to_vec();
             sorted.sort_by(f64::total_cmp);
             return stats::linear(&sorted, q);
+        }
+        if self.exact.is_empty() {
+            return self.sketch.quantile(q);
         }
         let mut sketch = self.sketch.clone();
         self.exact.iter().for_each(|value| sketch.add(*value));

@@ -51,6 +51,13 @@ impl Sketch {
         self.merge_sorted(bins, sorted.len());
     }
 
+    /// Makes room for so many bins, where there is none yet.
+    pub fn make_room(&mut self, bins: usize) {
+        if self.bins.capacity() == 0 {
+            self.bins.reserve(bins);
+        }
+    }
+
     /// Adds everything another sketch counted; the result has the coarser scale of the two.
     pub fn merge(&mut self, other: &Self) {
         self.coarsen(other.scale);
@@ -318,6 +325,11 @@ fn put(bytes: &mut Vec<u8>, mut n: u64) {
 }
 
 fn take(bytes: &mut &[u8]) -> Option<u64> {
+    // Nearly all numbers are short.
+    if let Some((first @ 0..0x80, rest)) = bytes.split_first() {
+        *bytes = rest;
+        return Some(u64::from(*first));
+    }
     let mut n = 0;
     for shift in (0..64).step_by(7) {
         let (first, rest) = bytes.split_first()?;

@@ -63,7 +63,7 @@ fn rules() -> Vec<Rule> {
 /// Everything that is known of every alert.
 fn standing(engine: &Engine) -> Vec<String> {
     let rules = engine.groups().iter().flat_map(|group| &group.rules);
-    let alerts = rules.flat_map(judge::RuleState::alerts);
+    let alerts = rules.flat_map(RuleState::alerts);
     let text = |alert: &judge::Tracked| {
         format!("{:?} {:?} {:?}", alert.labels, alert.state, alert.verdict)
     };
