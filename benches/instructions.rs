@@ -32,9 +32,14 @@ use opwatch::ingest::json::{self, Form};
 const MANY: u64 = 1_000;
 
 fn main() {
-    let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<String> = env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
     let [what, rounds] = words.as_slice() else {
-        println!("usage: instructions read|ingest|feed|rules|snapshot|text|openmetrics ROUNDS; see benches/profile");
+        println!(
+            "usage: instructions read|ingest|feed|rules|snapshot|text|openmetrics ROUNDS; see benches/profile"
+        );
         return;
     };
     let rounds: u64 = rounds.parse().expect("ROUNDS is a whole number");
@@ -78,7 +83,10 @@ fn read(rounds: u64) -> u64 {
     let body = lines();
     for _ in 0..rounds {
         let records = json::read(body.as_bytes(), Form::Lines, &[]);
-        assert_eq!(black_box(records).map_or(0, |records| records.len()) as u64, MANY);
+        assert_eq!(
+            black_box(records).map_or(0, |records| records.len()) as u64,
+            MANY
+        );
     }
     MANY
 }

@@ -38,19 +38,29 @@ const LARGE_BATCH: usize = 20_000;
 const OPERATIONS: usize = 100;
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let [what, address, path, count, seconds] = words.as_slice() else {
-        println!("usage: load single|lines|gzip|import|push|feed ADDRESS PATH COUNT SECONDS; see benches/peers/run");
+        println!(
+            "usage: load single|lines|gzip|import|push|feed ADDRESS PATH COUNT SECONDS; see benches/peers/run"
+        );
         return;
     };
     let count = count.parse().expect("COUNT is a whole number");
     let seconds = Duration::from_secs_f64(seconds.parse().expect("SECONDS is a number"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     if *what == "feed" {
         return runtime.block_on(feed(address, path, count, seconds));
     }
-    let requests: Vec<Vec<u8>> = (0..BODIES).map(|n| request(what, address, path, n)).collect();
+    let requests: Vec<Vec<u8>> = (0..BODIES)
+        .map(|n| request(what, address, path, n))
+        .collect();
     runtime.block_on(flood(address, requests.into(), count, seconds));
 }
 
@@ -60,8 +70,11 @@ fn request(what: &str, address: &str, path: &str, n: usize) -> Vec<u8> {
         "single" => ("application/json", record(n * 7).into_bytes()),
         "lines" => ("application/x-ndjson", lines(n * BATCH, BATCH).into_bytes()),
         "gzip" => ("application/x-ndjson\r\nContent-Encoding: gzip", {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-            encoder.write_all(lines(n * LARGE_BATCH, LARGE_BATCH).as_bytes()).unwrap();
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder
+                .write_all(lines(n * LARGE_BATCH, LARGE_BATCH).as_bytes())
+                .unwrap();
             encoder.finish().unwrap()
         }),
         "import" => ("text/plain", values(n * BATCH, BATCH).into_bytes()),
@@ -77,7 +90,9 @@ fn request(what: &str, address: &str, path: &str, n: usize) -> Vec<u8> {
 
 fn head(address: &str, path: &str, content_type: &str, body: Vec<u8>) -> Vec<u8> {
     let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    );
     [head.into_bytes(), body].concat()
 }
 
@@ -107,7 +122,10 @@ fn lines(first: usize, count: usize) -> String {
 fn values(first: usize, count: usize) -> String {
     let mut text = String::new();
     for n in first..first + count {
-        let labels = format!(r#"{{operation="op{}",algorithm="iforest"}}"#, n % OPERATIONS);
+        let labels = format!(
+            r#"{{operation="op{}",algorithm="iforest"}}"#,
+            n % OPERATIONS
+        );
         let _ = write!(
             text,
             "duration_seconds{labels} {}\ncpu_cores{labels} 0.8\nmemory_bytes{labels} 104857600\nmemory_peak_bytes{labels} 209715200\nsamples{labels} 1000\n",
@@ -142,7 +160,14 @@ async fn flood(address: &str, requests: Arc<[Vec<u8>]>, connections: usize, leng
     let begun = Instant::now();
     let end = begun + length;
     let tasks: Vec<_> = (0..connections)
-        .map(|number| tokio::spawn(one_connection(address.to_owned(), requests.clone(), number, end)))
+        .map(|number| {
+            tokio::spawn(one_connection(
+                address.to_owned(),
+                requests.clone(),
+                number,
+                end,
+            ))
+        })
         .collect();
     let mut all = Tally::default();
     for task in tasks {
@@ -156,7 +181,10 @@ async fn flood(address: &str, requests: Arc<[Vec<u8>]>, connections: usize, leng
     all.seconds.sort_by(f64::total_cmp);
     let quantile = |q: f64| {
         let last = all.seconds.len().saturating_sub(1);
-        all.seconds.get((last as f64 * q).round() as usize).copied().unwrap_or(0.0)
+        all.seconds
+            .get((last as f64 * q).round() as usize)
+            .copied()
+            .unwrap_or(0.0)
     };
     println!(
         r#"{{"ok":{},"told_to_come_back":{},"failed":{},"broken":{},"seconds":{took},"p50":{},"p99":{},"max":{}}}"#,
@@ -170,7 +198,12 @@ async fn flood(address: &str, requests: Arc<[Vec<u8>]>, connections: usize, leng
     );
 }
 
-async fn one_connection(address: String, requests: Arc<[Vec<u8>]>, number: usize, end: Instant) -> Tally {
+async fn one_connection(
+    address: String,
+    requests: Arc<[Vec<u8>]>,
+    number: usize,
+    end: Instant,
+) -> Tally {
     let mut tally = Tally::default();
     let mut turn = number;
     'connect: while Instant::now() < end {
@@ -221,12 +254,16 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Answ
         if let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
             let number = |name: &str| -> Option<usize> {
-                text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+                text.lines()
+                    .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
             };
             let length = number("content-length:").unwrap_or(0);
             if buffer.len() >= head + 4 + length {
                 return Ok(Answer {
-                    status: text.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(0),
+                    status: text
+                        .get(9..12)
+                        .and_then(|code| code.parse().ok())
+                        .unwrap_or(0),
                     closes: text.contains("connection: close"),
                 });
             }
@@ -247,7 +284,10 @@ async fn feed(address: &str, path: &str, operations: usize, length: Duration) {
             let mut body = String::new();
             for n in first..operations.min(first + BATCH) {
                 let seconds = duration(n + second * 31);
-                let _ = writeln!(body, r#"{{"operation":"op{n}","duration_seconds":{seconds}}}"#);
+                let _ = writeln!(
+                    body,
+                    r#"{{"operation":"op{n}","duration_seconds":{seconds}}}"#
+                );
             }
             let request = head(address, path, "application/x-ndjson", body.into_bytes());
             stream.write_all(&request).await.expect("send");

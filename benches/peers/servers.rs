@@ -37,7 +37,10 @@ const BOUNDS: [f64; 12] = [
 ];
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let [what, count] = words.as_slice() else {
         println!("usage: servers echo|exporter COUNT; see benches/peers/run");
@@ -49,7 +52,10 @@ fn main() {
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(0);
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     match *what {
         "echo" => runtime.block_on(echo(count)),
         "exporter" => runtime.block_on(exporter(count)),
@@ -83,7 +89,9 @@ async fn echo(bytes: usize) {
                     Ok::<_, Infallible>(response)
                 }
             });
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -123,12 +131,24 @@ impl Histograms {
         let mut page = String::from("# TYPE operation_duration_seconds histogram\n");
         for (n, (counts, sum)) in self.counts.iter().zip(&self.sums).enumerate() {
             for (count, bound) in counts.iter().zip(BOUNDS) {
-                let _ = writeln!(page, r#"operation_duration_seconds_bucket{{operation="op{n}",le="{bound}"}} {count}"#);
+                let _ = writeln!(
+                    page,
+                    r#"operation_duration_seconds_bucket{{operation="op{n}",le="{bound}"}} {count}"#
+                );
             }
             let all = self.seconds;
-            let _ = writeln!(page, r#"operation_duration_seconds_bucket{{operation="op{n}",le="+Inf"}} {all}"#);
-            let _ = writeln!(page, r#"operation_duration_seconds_sum{{operation="op{n}"}} {sum}"#);
-            let _ = writeln!(page, r#"operation_duration_seconds_count{{operation="op{n}"}} {all}"#);
+            let _ = writeln!(
+                page,
+                r#"operation_duration_seconds_bucket{{operation="op{n}",le="+Inf"}} {all}"#
+            );
+            let _ = writeln!(
+                page,
+                r#"operation_duration_seconds_sum{{operation="op{n}"}} {sum}"#
+            );
+            let _ = writeln!(
+                page,
+                r#"operation_duration_seconds_count{{operation="op{n}"}} {all}"#
+            );
         }
         page
     }
@@ -152,7 +172,9 @@ async fn exporter(operations: usize) {
                 };
                 async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(page)))) }
             });
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }

@@ -16,11 +16,12 @@ use crate::driver::Driver;
 use crate::engine::Engine;
 use crate::exposition::Internals;
 use crate::http::address::{AddressError, ListenAddress, ListenError};
-use crate::http::api::Services;
+use crate::http::api::{Services, metrics};
 use crate::http::limits::Limits;
 use crate::http::listener::Listener;
 use crate::http::request::Side;
 use crate::http::router::Router;
+use crate::ingest::budget::Budget;
 use crate::ingest::sampler;
 use crate::ingest::tracking::Tracking;
 use crate::notify::{Notifiers, SettingFault};
@@ -141,6 +142,7 @@ impl App {
         let target = config
             .target
             .map(|target| sampler::watch(target.pid, target.interval, quit.clone()));
+        let budget = Budget::new(config.limits.in_flight_bytes);
         let (reload, reloads) = mpsc::channel(4);
         let (taken_sender, taken) = watch::channel(taken_labels(&config));
         let vitals = Arc::new(Vitals {
@@ -154,12 +156,15 @@ impl App {
                 succeeded_at: clock.now().wall,
             }),
             engine: engine.clone(),
+            budget: budget.clone(),
         });
         let seen = vitals.clone();
         let services = Arc::new(Services {
             engine: engine.clone(),
             clock,
             limits: http_limits(&config),
+            budget,
+            pages: metrics::pages(),
             tracking: Mutex::new(Tracking::default()),
             target_pid: config.target.map(|target| target.pid),
             taken_labels: taken,
@@ -224,6 +229,7 @@ fn announce(config: &Config, public: &Listener, ingest: &Listener) {
         ingest = %ingest.local_address(),
         rules = config.groups.iter().map(|group| group.rules.len()).sum::<usize>(),
         max_memory_bytes = config.store.max_memory,
+        in_flight_bytes = config.limits.in_flight_bytes,
         max_series = config.store.max_series,
         "opwatch is starting; everything is kept in memory"
     );

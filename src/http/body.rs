@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::encoding::Encoding;
 use super::limits::{ByteSize, Limits};
+use crate::ingest::budget::{OverBudget, Share};
 
 /// Decompressed on the spot, which takes well under a millisecond; what is longer goes to a blocking thread.
 const INLINE_BYTES: usize = 128 << 10;
@@ -53,13 +54,19 @@ pub enum BodyError {
     /// The thread that decompresses is gone: the process is shutting down.
     #[error("decompress the request body: {0}")]
     Worker(#[from] tokio::task::JoinError),
+    /// There is no room in the memory for requests in flight.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
 }
 
 impl BodyError {
     /// The status to answer with.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::TooLarge(_) | Self::DecompressedTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_)
+            | Self::DecompressedTooLarge(_)
+            | Self::OverBudget(OverBudget::ForGood(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::OverBudget(OverBudget::ForNow(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Truncated | Self::Corrupt(_) | Self::Interrupted(_) => StatusCode::BAD_REQUEST,
             Self::TimedOut(_) => StatusCode::REQUEST_TIMEOUT,
@@ -68,7 +75,7 @@ impl BodyError {
     }
 }
 
-/// Reads a request body to its end and decompresses it by its `Content-Encoding`.
+/// Reads a request body to its end and decompresses it by its `Content-Encoding`; `share` then holds its length.
 ///
 /// No memory is reserved on a length that the client merely claims, and a body that grows suspiciously
 /// is measured to its end before it is kept, so a bomb costs time but no memory.
@@ -77,19 +84,24 @@ impl BodyError {
 ///
 /// Each bound that the body breaks, see [`BodyError`]; a declared length over the bound is refused before any
 /// of it is read, so a client that waits for `100 Continue` never sends it.
-pub async fn read<B>(body: B, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, BodyError>
+pub async fn read<B>(
+    body: B,
+    headers: &HeaderMap,
+    limits: &Limits,
+    mut share: Share,
+) -> Result<(Bytes, Share), BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let encoding = content_encoding(headers)?;
     let wait = limits.body_timeout;
-    let raw = timeout(wait, collect(body, limits.body_bytes))
+    let raw = timeout(wait, collect(body, limits.body_bytes, &mut share))
         .await
         .map_err(|_| BodyError::TimedOut(wait))??;
     match encoding {
-        Encoding::Identity => Ok(raw),
-        Encoding::Gzip => decompress(raw, limits.decompressed_bytes).await,
+        Encoding::Identity => Ok((raw, share)),
+        Encoding::Gzip => decompress(raw, limits.decompressed_bytes, share).await,
     }
 }
 
@@ -116,7 +128,7 @@ fn all(headers: &HeaderMap) -> String {
     texts.join(", ")
 }
 
-async fn collect<B>(body: B, limit: usize) -> Result<Bytes, BodyError>
+async fn collect<B>(body: B, limit: usize, share: &mut Share) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -125,6 +137,7 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(BodyError::TooLarge(limit));
     }
+    share.expect(usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX))?;
     // Most bodies are one chunk, which is passed on without a copy.
     let mut only = Bytes::new();
     let mut joined = Vec::new();
@@ -136,6 +149,7 @@ where
         if only.len() + joined.len() + chunk.len() > limit {
             return Err(BodyError::TooLarge(limit));
         }
+        share.grow(chunk.len())?;
         if joined.is_empty() && only.is_empty() {
             only = chunk;
         } else {
@@ -150,16 +164,27 @@ where
     })
 }
 
-async fn decompress(compressed: Bytes, limit: usize) -> Result<Bytes, BodyError> {
-    let mut decoding = Decoding::new(compressed, limit);
+async fn decompress(
+    compressed: Bytes,
+    limit: usize,
+    share: Share,
+) -> Result<(Bytes, Share), BodyError> {
+    let budget = share.budget().clone();
+    let mut decoding = Decoding::new(compressed, limit, share);
     if !decoding.run(INLINE_BYTES)? {
+        let _turn = budget.turn().await;
         decoding = tokio::task::spawn_blocking(move || {
             decoding.run(usize::MAX)?;
             Ok::<_, BodyError>(decoding)
         })
         .await??;
     }
-    Ok(Bytes::from(decoding.output))
+    let Decoding {
+        output, mut share, ..
+    } = decoding;
+    // The compressed body is gone.
+    share.resize(output.len())?;
+    Ok((Bytes::from(output), share))
 }
 
 /// A gzip body half way through.
@@ -169,16 +194,18 @@ struct Decoding {
     output: Vec<u8>,
     limit: usize,
     measured: bool,
+    share: Share,
 }
 
 impl Decoding {
-    fn new(compressed: Bytes, limit: usize) -> Self {
+    fn new(compressed: Bytes, limit: usize, share: Share) -> Self {
         Self {
             decoder: MultiGzDecoder::new(Remaining(compressed.clone())),
             compressed,
             output: Vec::new(),
             limit,
             measured: false,
+            share,
         }
     }
 
@@ -195,9 +222,11 @@ impl Decoding {
             let step = (&mut self.decoder)
                 .take(STEP_BYTES as u64)
                 .read_to_end(&mut self.output);
-            if step.map_err(fault)? == 0 {
+            let step = step.map_err(fault)?;
+            if step == 0 {
                 return Ok(true);
             }
+            self.share.grow(step)?;
             if self.output.len() > self.limit {
                 return Err(BodyError::DecompressedTooLarge(self.limit));
             }
@@ -260,6 +289,12 @@ mod tests {
     use std::io::Write;
 
     use crate::http::stream;
+    use crate::ingest::budget::Budget;
+
+    /// A share of plenty.
+    fn share() -> Share {
+        Budget::new(1 << 30).share()
+    }
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -287,7 +322,12 @@ mod tests {
         encodings: &[&str],
         limits: &Limits,
     ) -> Result<Bytes, BodyError> {
-        read(Full::new(sent.into()), &headers(encodings), limits).await
+        let share = Budget::new(1 << 30).share();
+        let read = read(Full::new(sent.into()), &headers(encodings), limits, share).await;
+        read.map(|(body, share)| {
+            assert_eq!(share.bytes(), body.len());
+            body
+        })
     }
 
     /// Lines that no two are the same, `bytes` long in all.
@@ -341,8 +381,8 @@ mod tests {
                 sender.send(Bytes::from("ab")).await.unwrap();
             }
             sender.finish().await.unwrap();
-            let result = read(chunks, &HeaderMap::new(), &limits).await;
-            assert_eq!(result.ok().map(|body| body.len()), expected, "{count}");
+            let result = read(chunks, &HeaderMap::new(), &limits, share()).await;
+            assert_eq!(result.ok().map(|(body, _)| body.len()), expected, "{count}");
         }
     }
 
@@ -355,11 +395,15 @@ mod tests {
         let (sender, chunks) = stream::channel(8);
         sender.send(Bytes::from("ab")).await.unwrap();
         drop(sender);
-        let error = read(chunks, &HeaderMap::new(), &limits).await.unwrap_err();
+        let error = read(chunks, &HeaderMap::new(), &limits, share())
+            .await
+            .unwrap_err();
         assert_eq!(error.status(), StatusCode::BAD_REQUEST);
         let (sender, chunks) = stream::channel(8);
         sender.send(Bytes::from("ab")).await.unwrap();
-        let error = read(chunks, &HeaderMap::new(), &limits).await.unwrap_err();
+        let error = read(chunks, &HeaderMap::new(), &limits, share())
+            .await
+            .unwrap_err();
         assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(error.to_string(), "request body did not arrive within 20ms");
     }
@@ -384,7 +428,7 @@ mod tests {
     #[test]
     fn a_bomb_is_measured_before_it_is_kept() {
         for sent in [bomb(20 << 20), [bomb(7 << 20), bomb(7 << 20)].concat()] {
-            let mut decoding = Decoding::new(sent.into(), 8 << 20);
+            let mut decoding = Decoding::new(sent.into(), 8 << 20, share());
             let error = decoding.run(usize::MAX).unwrap_err();
             assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
             assert_eq!(
@@ -423,6 +467,36 @@ mod tests {
             let result = read_with(gzip(&lines(size)), &["gzip"], &limits).await;
             assert_eq!(result.is_ok(), accepted, "{size}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_beside_others_is_refused_for_now_and_what_never_fits_for_good() {
+        let limits = Limits::default();
+        let budget = Budget::new(1 << 20);
+        let mut other = budget.share();
+        other.grow(512 << 10).unwrap();
+        let plain = lines(600 << 10);
+        for (encodings, sent) in [(&[][..], plain.clone()), (&["gzip"], gzip(&plain))] {
+            let send = || Full::new(Bytes::from(sent.clone()));
+            let refused = read(send(), &headers(encodings), &limits, budget.share()).await;
+            let error = refused.unwrap_err();
+            assert_eq!(error.status(), StatusCode::TOO_MANY_REQUESTS, "{error}");
+            assert_eq!(budget.used(), 512 << 10);
+            other.resize(0).unwrap();
+            let taken = read(send(), &headers(encodings), &limits, budget.share()).await;
+            assert_eq!(taken.unwrap().0, plain);
+            assert_eq!(budget.used(), 0);
+            other.resize(512 << 10).unwrap();
+        }
+        drop(other);
+        let sent = Full::new(Bytes::from(gzip(&lines(2 << 20))));
+        let never = read(sent, &headers(&["gzip"]), &limits, budget.share()).await;
+        let error = never.unwrap_err();
+        assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            error.to_string(),
+            "the request needs more memory than the 1 MiB that all requests together may hold; send smaller batches"
+        );
     }
 
     #[tokio::test]
