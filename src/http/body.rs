@@ -24,6 +24,12 @@ const SUSPICIOUS_BYTES: usize = 1 << 20;
 /// The growth from which a body is measured first; logs and measurements compress 5 to 30 times.
 const SUSPICIOUS_RATIO: usize = 50;
 
+/// Bodies up to this length are taken as long as there is any room, however many large ones are on their way.
+const SMALL_BYTES: usize = 16 << 10;
+
+/// Most bytes that are held for a length that the client merely claims.
+const MAX_CLAIM_BYTES: usize = 256 << 10;
+
 /// Bytes decompressed at a time.
 const STEP_BYTES: usize = 16 << 10;
 
@@ -77,7 +83,7 @@ impl BodyError {
 
 /// Reads a request body to its end and decompresses it by its `Content-Encoding`; `share` then holds its length.
 ///
-/// No memory is reserved on a length that the client merely claims, and a body that grows suspiciously
+/// Little is held for a length that the client merely claims, and a body that grows suspiciously
 /// is measured to its end before it is kept, so a bomb costs time but no memory.
 ///
 /// # Errors
@@ -137,7 +143,12 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(BodyError::TooLarge(limit));
     }
-    share.expect(usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX))?;
+    let claimed = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if claimed > SMALL_BYTES {
+        // Held before it arrives: of a crowd that shares what there is as it comes, nobody would ever be done.
+        share.grow_body(claimed.min(MAX_CLAIM_BYTES))?;
+        share.expect_body(claimed)?;
+    }
     // Most bodies are one chunk, which is passed on without a copy.
     let mut only = Bytes::new();
     let mut joined = Vec::new();
@@ -146,13 +157,25 @@ where
         let Ok(chunk) = frame.into_data() else {
             continue;
         };
-        if only.len() + joined.len() + chunk.len() > limit {
+        let arrived = only.len() + joined.len() + chunk.len();
+        if arrived > limit {
             return Err(BodyError::TooLarge(limit));
         }
-        share.grow(chunk.len())?;
+        if arrived <= SMALL_BYTES && share.body() == 0 {
+            share.resize(arrived)?;
+        } else {
+            if share.body() == 0 {
+                share.resize(0)?;
+            }
+            share.grow_body(arrived.saturating_sub(share.body()))?;
+        }
         if joined.is_empty() && only.is_empty() {
             only = chunk;
         } else {
+            if joined.is_empty() {
+                // Pages that are never written to are never there, so a mere claim costs no memory.
+                joined.reserve_exact(claimed.min(MAX_CLAIM_BYTES));
+            }
             joined.extend_from_slice(&std::mem::take(&mut only));
             joined.extend_from_slice(&chunk);
         }
@@ -167,12 +190,15 @@ where
 async fn decompress(
     compressed: Bytes,
     limit: usize,
-    share: Share,
+    mut share: Share,
 ) -> Result<(Bytes, Share), BodyError> {
-    let budget = share.budget().clone();
+    let is_small = compressed.len() <= SMALL_BYTES;
+    if !is_small {
+        share.take_turn().await;
+    }
     let mut decoding = Decoding::new(compressed, limit, share);
-    if !decoding.run(INLINE_BYTES)? {
-        let _turn = budget.turn().await;
+    if !(is_small && decoding.run(INLINE_BYTES)?) {
+        decoding.share.take_turn().await;
         decoding = tokio::task::spawn_blocking(move || {
             decoding.run(usize::MAX)?;
             Ok::<_, BodyError>(decoding)
@@ -183,6 +209,7 @@ async fn decompress(
         output, mut share, ..
     } = decoding;
     // The compressed body is gone.
+    share.drop_body();
     share.resize(output.len())?;
     Ok((Bytes::from(output), share))
 }
@@ -472,30 +499,30 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_fit_beside_others_is_refused_for_now_and_what_never_fits_for_good() {
         let limits = Limits::default();
-        let budget = Budget::new(1 << 20);
+        let budget = Budget::new(3 << 20);
         let mut other = budget.share();
-        other.grow(512 << 10).unwrap();
+        other.grow(5 << 19).unwrap();
         let plain = lines(600 << 10);
         for (encodings, sent) in [(&[][..], plain.clone()), (&["gzip"], gzip(&plain))] {
             let send = || Full::new(Bytes::from(sent.clone()));
             let refused = read(send(), &headers(encodings), &limits, budget.share()).await;
             let error = refused.unwrap_err();
             assert_eq!(error.status(), StatusCode::TOO_MANY_REQUESTS, "{error}");
-            assert_eq!(budget.used(), 512 << 10);
+            assert_eq!(budget.used(), 5 << 19);
             other.resize(0).unwrap();
             let taken = read(send(), &headers(encodings), &limits, budget.share()).await;
             assert_eq!(taken.unwrap().0, plain);
             assert_eq!(budget.used(), 0);
-            other.resize(512 << 10).unwrap();
+            other.resize(5 << 19).unwrap();
         }
         drop(other);
-        let sent = Full::new(Bytes::from(gzip(&lines(2 << 20))));
+        let sent = Full::new(Bytes::from(bomb(4 << 20)));
         let never = read(sent, &headers(&["gzip"]), &limits, budget.share()).await;
         let error = never.unwrap_err();
         assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(
             error.to_string(),
-            "the request needs more memory than the 1 MiB that all requests together may hold; send smaller batches"
+            "the request needs more memory than the 3 MiB that all requests together may hold; send smaller batches"
         );
     }
 

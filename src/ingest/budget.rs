@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use hyper::body::Bytes;
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::measurement::Measurement;
 use crate::engine::series::FieldFault;
@@ -20,14 +20,18 @@ const HEAP_OF_RECORD: usize = 160;
 const SMALL_ANSWER: usize = 16 << 10;
 /// Large bodies that are decompressed or read at the same time, per core; more would only take turns.
 const WORKERS_PER_CORE: usize = 1;
+/// The part of the whole that bodies may take as they were sent. The rest is for what is made of them: if a crowd of
+/// half-read bodies could take it all, none of them would ever be done.
+const BODIES_PART: usize = 3;
 
 /// Bytes that all requests in flight may hold together.
 #[derive(Debug)]
 pub struct Budget {
     capacity: usize,
     used: AtomicUsize,
+    bodies: AtomicUsize,
     refused: AtomicU64,
-    workers: Semaphore,
+    workers: Arc<Semaphore>,
 }
 
 /// Why there is no room.
@@ -48,8 +52,9 @@ impl Budget {
         Arc::new(Self {
             capacity,
             used: AtomicUsize::new(0),
+            bodies: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
-            workers: Semaphore::new(cores * WORKERS_PER_CORE),
+            workers: Arc::new(Semaphore::new(cores * WORKERS_PER_CORE)),
         })
     }
 
@@ -58,6 +63,8 @@ impl Budget {
         Share {
             budget: self.clone(),
             bytes: 0,
+            body: 0,
+            turn: None,
         }
     }
 
@@ -76,28 +83,28 @@ impl Budget {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Waits for one's turn to work on a large body.
-    ///
-    /// # Errors
-    /// None: the turns are never closed.
-    pub async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.workers.acquire().await
+    fn take(&self, held: usize, more: usize) -> Result<(), OverBudget> {
+        self.take_of(&self.used, self.capacity, held, more)
     }
 
-    fn take(&self, held: usize, more: usize) -> Result<(), OverBudget> {
-        let taken = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(more).filter(|sum| *sum <= self.capacity)
-            });
+    fn take_of(
+        &self,
+        used: &AtomicUsize,
+        most: usize,
+        held: usize,
+        more: usize,
+    ) -> Result<(), OverBudget> {
+        let taken = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(more).filter(|sum| *sum <= most)
+        });
         if taken.is_ok() {
             return Ok(());
         }
-        if held.saturating_add(more) > self.capacity {
-            return Err(OverBudget::ForGood(self.capacity));
+        if held.saturating_add(more) > most {
+            return Err(OverBudget::ForGood(most));
         }
         self.refused.fetch_add(1, Ordering::Relaxed);
-        Err(OverBudget::ForNow(self.capacity))
+        Err(OverBudget::ForNow(most))
     }
 }
 
@@ -106,6 +113,9 @@ impl Budget {
 pub struct Share {
     budget: Arc<Budget>,
     bytes: usize,
+    /// Of them, bytes of the body as it was sent.
+    body: usize,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Share {
@@ -114,9 +124,18 @@ impl Share {
         self.bytes
     }
 
-    /// The budget that it is a share of.
-    pub fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+    /// Waits for the turn to work on a large body, unless it is there already. It lasts from decompressing until the
+    /// records have been read: whoever waited half-way would hold what others need to be done.
+    pub async fn take_turn(&mut self) {
+        if self.turn.is_none() {
+            // The turns are never closed.
+            self.turn = self.budget.workers.clone().acquire_owned().await.ok();
+        }
+    }
+
+    /// Ends the turn.
+    pub fn end_turn(&mut self) {
+        self.turn = None;
     }
 
     /// Holds `more` bytes.
@@ -129,14 +148,43 @@ impl Share {
         Ok(())
     }
 
-    /// Refuses early what will not fit, by a length that the sender claims; nothing is held for a claim.
+    /// Holds `more` bytes of a body as it arrives.
     ///
     /// # Errors
-    /// When there would be no room for `more` bytes.
-    pub fn expect(&mut self, more: usize) -> Result<(), OverBudget> {
-        self.grow(more)?;
-        self.shrink(more);
+    /// When there is no room; what was held stays.
+    pub fn grow_body(&mut self, more: usize) -> Result<(), OverBudget> {
+        let budget = &self.budget;
+        let most = budget.capacity / BODIES_PART;
+        budget.take_of(&budget.bodies, most, self.body, more)?;
+        self.body += more;
+        self.grow(more).inspect_err(|_| {
+            self.body -= more;
+            self.budget.bodies.fetch_sub(more, Ordering::Relaxed);
+        })
+    }
+
+    /// Gives the body back, which is no longer there.
+    pub fn drop_body(&mut self) {
+        let body = std::mem::take(&mut self.body);
+        self.budget.bodies.fetch_sub(body, Ordering::Relaxed);
+        self.shrink(body);
+    }
+
+    /// Refuses a body early that can never fit, by the length that the sender claims.
+    ///
+    /// # Errors
+    /// When there is no room for a body of that length even alone.
+    pub fn expect_body(&self, length: usize) -> Result<(), OverBudget> {
+        let most = self.budget.capacity / BODIES_PART;
+        if length > most {
+            return Err(OverBudget::ForGood(most));
+        }
         Ok(())
+    }
+
+    /// Bytes held for the body as it was sent.
+    pub fn body(&self) -> usize {
+        self.body
     }
 
     /// Gives `less` bytes back.
@@ -182,6 +230,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        self.drop_body();
         self.shrink(self.bytes);
     }
 }
@@ -232,11 +281,31 @@ mod tests {
         let mut other = budget.share();
         other.grow(90).unwrap();
         let mut share = budget.share();
-        assert_eq!(share.expect(101), Err(OverBudget::ForGood(100)));
-        assert_eq!(share.expect(11), Err(OverBudget::ForNow(100)));
-        assert_eq!(share.expect(10), Ok(()));
+        assert_eq!(share.grow(101), Err(OverBudget::ForGood(100)));
+        assert_eq!(share.grow(11), Err(OverBudget::ForNow(100)));
+        assert_eq!(share.expect_body(34), Err(OverBudget::ForGood(33)));
+        assert_eq!(share.expect_body(33), Ok(()));
         assert_eq!((share.bytes(), budget.used()), (0, 90));
         assert_eq!(share.grow(usize::MAX), Err(OverBudget::ForGood(100)));
+    }
+
+    #[test]
+    fn bodies_leave_room_for_what_is_made_of_them() {
+        let budget = Budget::new(300);
+        let mut shares: Vec<Share> = (0..2).map(|_| budget.share()).collect();
+        assert_eq!(shares[0].grow_body(60), Ok(()));
+        assert_eq!(shares[1].grow_body(41), Err(OverBudget::ForNow(100)));
+        assert_eq!(shares[1].grow_body(40), Ok(()));
+        assert_eq!(budget.used(), 100);
+        assert_eq!(shares[0].grow(200), Ok(()));
+        shares[0].drop_body();
+        assert_eq!((shares[0].bytes(), budget.used()), (200, 240));
+        assert_eq!(shares[1].grow_body(60), Ok(()));
+        drop(shares);
+        assert_eq!(
+            (budget.used(), budget.bodies.load(Ordering::Relaxed)),
+            (0, 0)
+        );
     }
 
     #[test]

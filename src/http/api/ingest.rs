@@ -51,7 +51,7 @@ pub async fn operations(services: &Services, request: Request<Incoming>) -> Resp
         Ok(origin) => origin,
         Err(message) => return respond::ingest_error(StatusCode::BAD_REQUEST, &message),
     };
-    let (body, share) = match read_body(services, incoming, &parts.headers).await {
+    let (body, mut share) = match read_body(services, incoming, &parts.headers).await {
         Ok(read) => read,
         Err(response) => return response,
     };
@@ -59,7 +59,7 @@ pub async fn operations(services: &Services, request: Request<Incoming>) -> Resp
     let read = if body.len() <= INLINE_BYTES {
         read_records(body, form, &taken, share)
     } else {
-        let _turn = services.budget.turn().await;
+        share.take_turn().await;
         let read = tokio::task::spawn_blocking(move || read_records(body, form, &taken, share));
         match read.await {
             Ok(read) => read,
@@ -110,7 +110,9 @@ fn read_records(
     let length = body.len();
     // Gone before its room is given to another.
     drop(body);
+    share.drop_body();
     share.resize(bytes_of_read(&records, length))?;
+    share.end_turn();
     Ok((records, share))
 }
 
