@@ -2,7 +2,7 @@
 //!
 //! `load WHAT ADDRESS PATH CONNECTIONS SECONDS`, with WHAT one of
 //! `single` (one measurement a request), `lines` (1 000 measurements of five values as NDJSON), `gzip` (the same,
-//! compressed, 20 000 of them), `import` (as many values as `lines` in Prometheus' text format, for VictoriaMetrics),
+//! compressed, 5 000 of them), `import` (as many values as `lines` in Prometheus' text format, for VictoriaMetrics),
 //! `push` (one group of five values a request, for Pushgateway). `benches/peers/run` uses it.
 //!
 //! `load feed ADDRESS PATH OPERATIONS SECONDS` sends one measurement of each operation every second.
@@ -35,7 +35,7 @@ const BODIES: usize = 16;
 /// Measurements of a batch.
 const BATCH: usize = 1_000;
 /// Measurements of a large, compressed batch.
-const LARGE_BATCH: usize = 20_000;
+const LARGE_BATCH: usize = 5_000;
 /// Operations that the measurements are of.
 const OPERATIONS: usize = 100;
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::encoding::Encoding;
 use super::limits::{ByteSize, Limits};
-use crate::ingest::budget::{OverBudget, Share};
+use crate::ingest::budget::{OverBudget, Share, WorkerGone};
 
 /// Decompressed on the spot, which takes well under a millisecond; what is longer goes to a blocking thread.
 const INLINE_BYTES: usize = 128 << 10;
@@ -59,7 +59,7 @@ pub enum BodyError {
     Interrupted(Box<dyn Error + Send + Sync>),
     /// The thread that decompresses is gone: the process is shutting down.
     #[error("decompress the request body: {0}")]
-    Worker(#[from] tokio::task::JoinError),
+    Worker(#[from] WorkerGone),
     /// There is no room in the memory for requests in flight.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
@@ -199,11 +199,12 @@ async fn decompress(
     let mut decoding = Decoding::new(compressed, limit, share);
     if !(is_small && decoding.run(INLINE_BYTES)?) {
         decoding.share.take_turn().await;
-        decoding = tokio::task::spawn_blocking(move || {
+        let budget = decoding.share.budget().clone();
+        let run = move || {
             decoding.run(usize::MAX)?;
             Ok::<_, BodyError>(decoding)
-        })
-        .await??;
+        };
+        decoding = budget.run(run).await??;
     }
     let Decoding {
         output, mut share, ..
@@ -253,7 +254,8 @@ impl Decoding {
             if step == 0 {
                 return Ok(true);
             }
-            self.share.grow(step)?;
+            // The output grows by doubling, for which the old and the new one are there together.
+            self.share.grow(2 * step)?;
             if self.output.len() > self.limit {
                 return Err(BodyError::DecompressedTooLarge(self.limit));
             }

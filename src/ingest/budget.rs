@@ -4,11 +4,13 @@
 //! it, and the answer. The share goes with the batch through the queue, so that a client that hangs up does not make
 //! room for another before its batch is gone.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::engine::measurement::Measurement;
 use crate::engine::series::FieldFault;
@@ -16,6 +18,8 @@ use crate::http::limits::ByteSize;
 
 /// Beside its place in the list a record has a key, and perhaps scores and texts.
 const HEAP_OF_RECORD: usize = 160;
+/// Lists grow by doubling, and the engine makes a second one of what it admits.
+const COPIES: usize = 2;
 /// Answers up to this size are not worth the bookkeeping.
 const SMALL_ANSWER: usize = 16 << 10;
 /// Large bodies that are decompressed or read at the same time, per core; more would only take turns.
@@ -31,8 +35,16 @@ pub struct Budget {
     used: AtomicUsize,
     bodies: AtomicUsize,
     refused: AtomicU64,
-    workers: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    work: Sender<Work>,
 }
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The thread that was to do the work is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the thread for large bodies is gone")]
+pub struct WorkerGone;
 
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,12 +61,34 @@ impl Budget {
     /// A budget of `capacity` bytes.
     pub fn new(capacity: usize) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = cores * WORKERS_PER_CORE;
+        let (work, to_do) = mpsc::channel::<Work>();
+        let to_do = Arc::new(Mutex::new(to_do));
+        for number in 0..workers {
+            let to_do = to_do.clone();
+            let thread = std::thread::Builder::new().name(format!("body-{number}"));
+            // They end with the budget. Without any, work is refused as if the process were ending.
+            let started = thread.spawn(move || {
+                loop {
+                    let next = to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    match next {
+                        // A panic is the end of its request, not of the thread.
+                        Ok(work) => drop(std::panic::catch_unwind(AssertUnwindSafe(work))),
+                        Err(_) => return,
+                    }
+                }
+            });
+            if let Err(error) = started {
+                tracing::error!(%error, "cannot start a thread for large bodies");
+            }
+        }
         Arc::new(Self {
             capacity,
             used: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
-            workers: Arc::new(Semaphore::new(cores * WORKERS_PER_CORE)),
+            turns: Arc::new(Semaphore::new(workers)),
+            work,
         })
     }
 
@@ -66,6 +100,21 @@ impl Budget {
             body: 0,
             turn: None,
         }
+    }
+
+    /// Does work on a large body, on one of a few threads that do nothing else: memory that comes and goes in large
+    /// pieces stays with the thread that asked for it, so that it must not be a different one each time.
+    ///
+    /// # Errors
+    /// When the work panicked or there is no thread.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WorkerGone> {
+        let (reply, done) = oneshot::channel();
+        let work = Box::new(move || drop(reply.send(work())));
+        self.work.send(work).map_err(|_| WorkerGone)?;
+        done.await.map_err(|_| WorkerGone)
     }
 
     /// Bytes held now.
@@ -124,12 +173,17 @@ impl Share {
         self.bytes
     }
 
+    /// The budget that it is a share of.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// Waits for the turn to work on a large body, unless it is there already. It lasts from decompressing until the
     /// records have been read: whoever waited half-way would hold what others need to be done.
     pub async fn take_turn(&mut self) {
         if self.turn.is_none() {
             // The turns are never closed.
-            self.turn = self.budget.workers.clone().acquire_owned().await.ok();
+            self.turn = self.budget.turns.clone().acquire_owned().await.ok();
         }
     }
 
@@ -237,7 +291,7 @@ impl Drop for Share {
 
 /// The most that `records` records can take, before they have been read.
 pub fn bytes_of_records(records: usize) -> usize {
-    records.saturating_mul(size_of::<Result<Measurement, FieldFault>>() + HEAP_OF_RECORD)
+    records.saturating_mul(COPIES * size_of::<Result<Measurement, FieldFault>>() + HEAP_OF_RECORD)
 }
 
 /// What has been read takes, with the answer to what is bad in it. `body` is the length of the text, which bounds
@@ -249,7 +303,7 @@ pub fn bytes_of_read(records: &[Result<Measurement, FieldFault>], body: usize) -
         .map(|fault| 2 * (fault.field.len() + fault.reason.len()) + 64)
         .sum();
     let texts = body.min(records.len().saturating_mul(HEAP_OF_RECORD));
-    size_of_val(records) + texts + faults
+    COPIES * size_of_val(records) + texts + faults
 }
 
 #[cfg(test)]

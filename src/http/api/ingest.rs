@@ -60,8 +60,8 @@ pub async fn operations(services: &Services, request: Request<Incoming>) -> Resp
         read_records(body, form, &taken, share)
     } else {
         share.take_turn().await;
-        let read = tokio::task::spawn_blocking(move || read_records(body, form, &taken, share));
-        match read.await {
+        let read = move || read_records(body, form, &taken, share);
+        match services.budget.run(read).await {
             Ok(read) => read,
             Err(_) => return come_back(Refused::Stopping),
         }
