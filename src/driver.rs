@@ -15,6 +15,7 @@ use crate::engine::judge::{Answer as RuleAnswer, Effects};
 use crate::engine::store::Admitted;
 use crate::engine::time::Now;
 use crate::engine::{Engine, Settings, own};
+use crate::ingest::budget::Share;
 use crate::notify::Notifiers;
 use crate::storage::Storage;
 
@@ -51,10 +52,14 @@ pub struct RefusedCounts {
 }
 
 /// Where the answer to a batch is waited for.
-type Reply = oneshot::Sender<Result<Arc<Answer>, Refused>>;
+type Reply = oneshot::Sender<Result<Answered, Refused>>;
+
+/// The answer to a batch, and what the batch held of the memory for requests in flight.
+pub type Answered = (Arc<Answer>, Option<Share>);
 
 struct Request {
     batch: Batch,
+    share: Option<Share>,
     reply: Reply,
 }
 
@@ -71,7 +76,7 @@ enum Control {
 #[derive(Default)]
 struct Group {
     admitted: Admitted,
-    replies: Vec<(Reply, Arc<Answer>)>,
+    replies: Vec<(Reply, Answered)>,
 }
 
 /// The way to the engine for everyone else.
@@ -89,9 +94,27 @@ impl EngineHandle {
     /// # Errors
     /// When there is no room or the engine is shutting down; nothing of the batch was taken then.
     pub async fn ingest(&self, batch: Batch) -> Result<Arc<Answer>, Refused> {
+        let (answer, _) = self.ingest_held(batch, None).await?;
+        Ok(answer)
+    }
+
+    /// Hands in a batch with its share of the memory for requests in flight, which is held until the batch has been
+    /// applied, whether the sender waits or not, and then comes back with the answer.
+    ///
+    /// # Errors
+    /// As [`EngineHandle::ingest`].
+    pub async fn ingest_held(
+        &self,
+        batch: Batch,
+        share: Option<Share>,
+    ) -> Result<Answered, Refused> {
         let (reply, answer) = oneshot::channel();
         self.requests
-            .try_send(Request { batch, reply })
+            .try_send(Request {
+                batch,
+                share,
+                reply,
+            })
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => {
                     self.refused.queue_full.fetch_add(1, Ordering::Relaxed);
@@ -268,14 +291,19 @@ impl Driver {
     fn gather(&mut self, first: Request) {
         let now = self.clock.now();
         let mut next = Some(first);
-        while let Some(Request { batch, reply }) = next {
+        while let Some(Request {
+            batch,
+            share,
+            reply,
+        }) = next
+        {
             if self.engine.is_full() {
                 self.refused.memory_full.fetch_add(1, Ordering::Relaxed);
                 let _ = reply.send(Err(Refused::MemoryFull));
             } else {
                 let (admitted, answer) = self.engine.admit(batch, now);
                 self.gathering.admitted.append(admitted);
-                self.gathering.replies.push((reply, answer));
+                self.gathering.replies.push((reply, (answer, share)));
             }
             next = if self.has_room() {
                 self.requests.try_recv().ok()
@@ -413,6 +441,7 @@ mod tests {
     use crate::engine::rule::RuleGroup;
     use crate::engine::series::FieldFault;
     use crate::engine::store::StoreSettings;
+    use crate::ingest::budget::Budget;
     use crate::notify::NotifySettings;
 
     fn driver(settings: Settings, queue: usize) -> (Driver, EngineHandle) {
@@ -586,10 +615,29 @@ mod tests {
         let (reply, answer) = oneshot::channel();
         driver.gather(Request {
             batch: batch(1),
+            share: None,
             reply,
         });
         shutdown.cancel();
         driver.run(shutdown).await;
-        assert_eq!(answer.await.unwrap().unwrap().accepted, 1);
+        assert_eq!(answer.await.unwrap().unwrap().0.accepted, 1);
+    }
+
+    #[tokio::test]
+    async fn a_batch_holds_its_share_until_it_is_applied_also_when_its_sender_hangs_up() {
+        let budget = Budget::new(1_000);
+        let mut share = budget.share();
+        share.grow(600).unwrap();
+        let (driver, handle) = driver(Settings::default(), 8);
+        let hung_up = tokio::time::timeout(
+            Duration::from_millis(1),
+            handle.ingest_held(batch(1), Some(share)),
+        );
+        assert!(hung_up.await.is_err());
+        assert_eq!(budget.used(), 600);
+        let stop = CancellationToken::new();
+        stop.cancel();
+        driver.run(stop).await;
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -17,11 +17,12 @@ use crate::driver::Driver;
 use crate::engine::Engine;
 use crate::exposition::Internals;
 use crate::http::address::{AddressError, ListenAddress, ListenError};
-use crate::http::api::Services;
+use crate::http::api::{Services, metrics};
 use crate::http::limits::Limits;
 use crate::http::listener::Listener;
 use crate::http::request::Side;
 use crate::http::router::Router;
+use crate::ingest::budget::Budget;
 use crate::ingest::target::{SharedTarget, Watcher};
 use crate::ingest::tracking::Tracking;
 use crate::notify::{Notifiers, SettingFault};
@@ -143,6 +144,7 @@ impl App {
             let _end_all = without_engine;
             driver.run(stop).await;
         });
+        let budget = Budget::new(config.limits.in_flight_bytes);
         let (reload, reloads) = mpsc::channel(4);
         let (taken_sender, taken) = watch::channel(taken_labels(&config));
         let vitals = Arc::new(Vitals {
@@ -156,12 +158,15 @@ impl App {
                 succeeded_at: clock.now().wall,
             }),
             engine: engine.clone(),
+            budget: budget.clone(),
         });
         let seen = vitals.clone();
         let services = Arc::new(Services {
             engine: engine.clone(),
             clock,
             limits: http_limits(&config),
+            budget,
+            pages: metrics::pages(),
             tracking: Mutex::new(Tracking::new(target.clone())),
             taken_labels: taken,
             reload,
@@ -232,6 +237,7 @@ fn announce(config: &Config, public: &Listener, ingest: &Listener) {
         ingest = %ingest.local_address(),
         rules = config.groups.iter().map(|group| group.rules.len()).sum::<usize>(),
         max_memory_bytes = config.store.max_memory,
+        in_flight_bytes = config.limits.in_flight_bytes,
         max_series = config.store.max_series,
         "opwatch is starting; everything is kept in memory"
     );

@@ -10,6 +10,7 @@ use crate::exposition::{
     TargetFailures, TargetUsage,
 };
 use crate::http::listener::ListenerStats;
+use crate::ingest::budget::Budget;
 use crate::ingest::target::{Reading, SharedTarget};
 use crate::notify::Notifiers;
 
@@ -43,6 +44,8 @@ pub struct Vitals {
     pub reload: Mutex<LastReload>,
     /// The way to the engine.
     pub engine: EngineHandle,
+    /// Memory for requests in flight.
+    pub budget: Arc<Budget>,
 }
 
 impl Vitals {
@@ -84,6 +87,9 @@ impl Vitals {
             capacity: capacity as u64,
             refused: refused.queue_full.load(Ordering::Relaxed),
             refused_for_memory: refused.memory_full.load(Ordering::Relaxed),
+            refused_in_flight: self.budget.refused(),
+            in_flight_bytes: self.budget.used() as u64,
+            in_flight_capacity_bytes: self.budget.capacity() as u64,
         }
     }
 

@@ -115,6 +115,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a request body after decompression. Default 64MiB.
     pub decompressed_bytes: usize,
+    /// Bytes that all requests together may hold on their way in; a part of `store.max_memory`. Default a quarter of it.
+    pub in_flight_bytes: usize,
     /// Connections open at once. Default 512.
     pub connections: usize,
     /// Batches that wait for the engine. Default 64.
@@ -160,8 +162,13 @@ impl Config {
     /// What the engine needs of it.
     pub fn engine_settings(&self) -> Settings {
         let receivers = self.notify.receivers.iter();
+        // One cap for both: the store has what requests in flight may not take.
+        let max_memory = self.store.max_memory - self.limits.in_flight_bytes;
         Settings {
-            store: self.store.clone(),
+            store: StoreSettings {
+                max_memory,
+                ..self.store.clone()
+            },
             groups: self.groups.clone(),
             route: self.route.clone(),
             receivers: receivers.map(ReceiverConfig::receiver).collect(),

@@ -127,7 +127,7 @@ fn join(
         external_labels: external_labels(&written, checker),
         log: sections::log(&written.log, checker),
         target: target::read(written.target.as_ref(), checker),
-        limits: sections::limits(&written.limits, checker),
+        limits: sections::limits(&written.limits, store.max_memory, checker),
         data_dir: sections::data_dir(written.data_dir.as_deref(), folder, checker),
         max_disk: sections::max_disk(&written.store, checker),
         resend_delay: sections::period(

@@ -253,7 +253,11 @@ pub(super) fn max_disk(written: &wire::Store, checker: &mut Checker<'_>) -> u64 
     written.max_disk.map_or(256 << 20, |size| size.0)
 }
 
-pub(super) fn limits(written: &wire::Limits, checker: &mut Checker<'_>) -> Limits {
+pub(super) fn limits(
+    written: &wire::Limits,
+    max_memory: usize,
+    checker: &mut Checker<'_>,
+) -> Limits {
     let place = Place::root().key("limits");
     let mut above_zero = |key: &str, written: Option<u64>, default: usize| {
         if written == Some(0) {
@@ -265,10 +269,21 @@ pub(super) fn limits(written: &wire::Limits, checker: &mut Checker<'_>) -> Limit
         written.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX))
     };
     let bytes = |size: Option<ByteSize>| size.map(|size| size.0);
-    Limits {
+    let mut limits = Limits {
+        in_flight_bytes: above_zero("in_flight", bytes(written.in_flight), max_memory / 4),
         body_bytes: above_zero("body", bytes(written.body), 8 << 20),
         decompressed_bytes: above_zero("decompressed", bytes(written.decompressed), 64 << 20),
         connections: above_zero("connections", written.connections.map(u64::from), 512),
         queue: above_zero("queue", written.queue.map(u64::from), 64),
+    };
+    let most = max_memory / 2;
+    if limits.in_flight_bytes > most {
+        let message = format!(
+            "`in_flight` of {} bytes leaves too little for the store, allowed: at most half of `max_memory`, here {most} bytes",
+            limits.in_flight_bytes
+        );
+        checker.fault(&place.key("in_flight"), message);
+        limits.in_flight_bytes = most;
     }
+    limits
 }

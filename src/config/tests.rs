@@ -45,6 +45,7 @@ fn an_empty_configuration_has_every_default() {
     let limits = Limits {
         body_bytes: 8 << 20,
         decompressed_bytes: 64 << 20,
+        in_flight_bytes: config.store.max_memory / 4,
         connections: 512,
         queue: 64,
     };
@@ -52,6 +53,8 @@ fn an_empty_configuration_has_every_default() {
     assert_eq!(config.resend_delay, Duration::from_secs(60));
     assert_eq!(config.send_levels, SendLevels::Highest);
     let settings = config.engine_settings();
+    let whole = settings.store.max_memory + config.limits.in_flight_bytes;
+    assert_eq!(whole, config.store.max_memory);
     // Nothing but what opwatch says of itself.
     let files: Vec<_> = settings.groups.iter().map(|g| g.file.as_str()).collect();
     assert_eq!(files, ["built-in:opwatch"]);
@@ -97,6 +100,7 @@ fn every_key_has_its_effect() {
         &*config.store.grids.by_operation["detect"],
         [0.000_1, 0.005, 0.05, 1.0, 10.0]
     );
+    assert_eq!(config.limits.in_flight_bytes, 8 << 20);
     assert_eq!(config.limits.queue, 4);
     assert!(config.exposition.prometheus_alerts);
     assert_eq!(config.notify.alertmanagers.len(), 1);

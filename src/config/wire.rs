@@ -108,6 +108,7 @@ pub(super) struct Store {
 pub(super) struct Limits {
     pub body: Option<ByteSize>,
     pub decompressed: Option<ByteSize>,
+    pub in_flight: Option<ByteSize>,
     pub connections: Option<u32>,
     pub queue: Option<u32>,
 }

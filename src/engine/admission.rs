@@ -22,6 +22,8 @@ const MAX_IDS: usize = 200_000;
 /// Answers kept for repeated batches: per client, and clients.
 const BATCHES_PER_CLIENT: usize = 16;
 const MAX_CLIENTS: usize = 1_024;
+/// Rejections kept in all of these answers; beyond it an answer is kept with its numbers alone.
+const MAX_FAULTS: usize = 20_000;
 
 /// Records of one request.
 #[derive(Debug, Default)]
@@ -84,6 +86,8 @@ pub struct Admission {
     id_order: VecDeque<(u64, Duration)>,
     answers: HashMap<String, VecDeque<(u64, Arc<Answer>)>>,
     clients: VecDeque<String>,
+    /// Rejections in `answers`.
+    faults: usize,
     /// What came in.
     pub counts: IngestCounts,
 }
@@ -221,14 +225,64 @@ impl Admission {
             if self.clients.len() >= MAX_CLIENTS
                 && let Some(oldest) = self.clients.pop_front()
             {
-                self.answers.remove(&oldest);
+                for (_, answer) in self.answers.remove(&oldest).iter().flatten() {
+                    self.faults -= answer.rejected.len();
+                }
             }
             self.clients.push_back(origin.client.clone());
         }
         let answers = self.answers.entry(origin.client).or_default();
-        if answers.len() >= BATCHES_PER_CLIENT {
-            answers.pop_front();
+        if answers.len() >= BATCHES_PER_CLIENT
+            && let Some((_, oldest)) = answers.pop_front()
+        {
+            self.faults -= oldest.rejected.len();
         }
-        answers.push_back((origin.sequence, answer));
+        // What matters is that the batch does not count again; whoever sends that much nonsense has been told once.
+        let kept = if self.faults + answer.rejected.len() <= MAX_FAULTS {
+            answer
+        } else {
+            Arc::new(Answer {
+                rejected: Vec::new(),
+                ..*answer
+            })
+        };
+        self.faults += kept.rejected.len();
+        answers.push_back((origin.sequence, kept));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::store::StoreSettings;
+
+    #[test]
+    fn answers_kept_for_repeats_are_bounded_and_still_keep_a_batch_from_counting_twice() {
+        let mut store = Store::new(StoreSettings::default());
+        let mut admission = Admission::default();
+        let now = Now::invented(Duration::from_secs(1_000_000));
+        let batch = |client: &str, sequence| Batch {
+            origin: Some(Origin {
+                client: client.to_owned(),
+                sequence,
+            }),
+            records: vec![Err(FieldFault::new("samples", "is wrong")); MAX_FAULTS / 4],
+        };
+        let clients = ["a", "b"];
+        for sequence in 0..40 {
+            for client in clients {
+                let (_, answer) = admission.admit(batch(client, sequence), &mut store, now);
+                assert_eq!(answer.rejected.len(), MAX_FAULTS / 4);
+            }
+            assert!(admission.faults <= MAX_FAULTS);
+        }
+        let counted = admission.counts.invalid;
+        let (_, again) = admission.admit(batch("a", 39), &mut store, now);
+        assert_eq!((again.accepted, again.duplicates), (0, 0));
+        assert_eq!(admission.counts.invalid, counted);
+        assert_eq!(admission.counts.repeated_batches, 1);
+        let kept = admission.answers.values().flatten();
+        let kept: usize = kept.map(|(_, answer)| answer.rejected.len()).sum();
+        assert_eq!(kept, admission.faults);
     }
 }

@@ -95,9 +95,13 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::counter(
         "opwatch_ingest_refused",
         "`reason`",
-        "Requests refused because memory or the queue was full; clients try again.",
+        "Requests refused because the memory for requests in flight, that of the store, or the queue was full; clients try again.",
         |page, emit| {
             let queue = page.snapshot.internals.queue;
+            emit(
+                Rendered::new(r#"reason="in_flight_full""#),
+                Value::Count(queue.refused_in_flight),
+            )?;
             let memory_full = Value::Count(queue.refused_for_memory);
             emit(Rendered::new(r#"reason="memory_full""#), memory_full)?;
             emit(
@@ -118,6 +122,24 @@ pub(super) const FAMILIES: &[Family] = &[
         "Batches that may wait to be taken in.",
         |page, emit| one(page, emit, |s| Value::Count(s.internals.queue.capacity)),
     ),
+    Family::gauge(
+        "opwatch_ingest_in_flight",
+        NONE,
+        "Memory that requests in flight hold: bodies, what is read from them, and batches that wait.",
+        |page, emit| one(page, emit, |s| Value::Count(s.internals.queue.in_flight_bytes)),
+    )
+    .bytes(),
+    Family::gauge(
+        "opwatch_ingest_in_flight_capacity",
+        NONE,
+        "Memory that requests in flight may hold together.",
+        |page, emit| {
+            one(page, emit, |s| {
+                Value::Count(s.internals.queue.in_flight_capacity_bytes)
+            })
+        },
+    )
+    .bytes(),
     Family::gauge("opwatch_series", NONE, "Series held.", |page, emit| {
         one(page, emit, |s| Value::Count(s.usage.series as u64))
     }),

@@ -78,6 +78,12 @@ pub struct QueueUsage {
     pub refused: u64,
     /// Requests refused because memory was short.
     pub refused_for_memory: u64,
+    /// Requests refused because all requests in flight together held too much.
+    pub refused_in_flight: u64,
+    /// Bytes that requests in flight hold.
+    pub in_flight_bytes: u64,
+    /// Bytes that they may hold.
+    pub in_flight_capacity_bytes: u64,
 }
 
 /// One way of telling others. Several of the same receiver and integration are shown as one.

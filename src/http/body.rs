@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::encoding::Encoding;
 use super::limits::{ByteSize, Limits};
+use crate::ingest::budget::{OverBudget, Share, WorkerGone};
 
 /// Decompressed on the spot, which takes well under a millisecond; what is longer goes to a blocking thread.
 const INLINE_BYTES: usize = 128 << 10;
@@ -22,6 +23,12 @@ const SUSPICIOUS_BYTES: usize = 1 << 20;
 
 /// The growth from which a body is measured first; logs and measurements compress 5 to 30 times.
 const SUSPICIOUS_RATIO: usize = 50;
+
+/// Bodies up to this length are taken as long as there is any room, however many large ones are on their way.
+const SMALL_BYTES: usize = 16 << 10;
+
+/// Most bytes that are held for a length that the client merely claims.
+const MAX_CLAIM_BYTES: usize = 256 << 10;
 
 /// Bytes decompressed at a time.
 const STEP_BYTES: usize = 16 << 10;
@@ -52,14 +59,20 @@ pub enum BodyError {
     Interrupted(Box<dyn Error + Send + Sync>),
     /// The thread that decompresses is gone: the process is shutting down.
     #[error("decompress the request body: {0}")]
-    Worker(#[from] tokio::task::JoinError),
+    Worker(#[from] WorkerGone),
+    /// There is no room in the memory for requests in flight.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
 }
 
 impl BodyError {
     /// The status to answer with.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::TooLarge(_) | Self::DecompressedTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_)
+            | Self::DecompressedTooLarge(_)
+            | Self::OverBudget(OverBudget::ForGood(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::OverBudget(OverBudget::ForNow(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Truncated | Self::Corrupt(_) | Self::Interrupted(_) => StatusCode::BAD_REQUEST,
             Self::TimedOut(_) => StatusCode::REQUEST_TIMEOUT,
@@ -68,28 +81,33 @@ impl BodyError {
     }
 }
 
-/// Reads a request body to its end and decompresses it by its `Content-Encoding`.
+/// Reads a request body to its end and decompresses it by its `Content-Encoding`; `share` then holds its length.
 ///
-/// No memory is reserved on a length that the client merely claims, and a body that grows suspiciously
+/// Little is held for a length that the client merely claims, and a body that grows suspiciously
 /// is measured to its end before it is kept, so a bomb costs time but no memory.
 ///
 /// # Errors
 ///
 /// Each bound that the body breaks, see [`BodyError`]; a declared length over the bound is refused before any
 /// of it is read, so a client that waits for `100 Continue` never sends it.
-pub async fn read<B>(body: B, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, BodyError>
+pub async fn read<B>(
+    body: B,
+    headers: &HeaderMap,
+    limits: &Limits,
+    mut share: Share,
+) -> Result<(Bytes, Share), BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let encoding = content_encoding(headers)?;
     let wait = limits.body_timeout;
-    let raw = timeout(wait, collect(body, limits.body_bytes))
+    let raw = timeout(wait, collect(body, limits.body_bytes, &mut share))
         .await
         .map_err(|_| BodyError::TimedOut(wait))??;
     match encoding {
-        Encoding::Identity => Ok(raw),
-        Encoding::Gzip => decompress(raw, limits.decompressed_bytes).await,
+        Encoding::Identity => Ok((raw, share)),
+        Encoding::Gzip => decompress(raw, limits.decompressed_bytes, share).await,
     }
 }
 
@@ -116,7 +134,7 @@ fn all(headers: &HeaderMap) -> String {
     texts.join(", ")
 }
 
-async fn collect<B>(body: B, limit: usize) -> Result<Bytes, BodyError>
+async fn collect<B>(body: B, limit: usize, share: &mut Share) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -124,6 +142,12 @@ where
     let mut body = std::pin::pin!(body);
     if body.size_hint().lower() > limit as u64 {
         return Err(BodyError::TooLarge(limit));
+    }
+    let claimed = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if claimed > SMALL_BYTES {
+        // Held before it arrives: of a crowd that shares what there is as it comes, nobody would ever be done.
+        share.grow_body(claimed.min(MAX_CLAIM_BYTES))?;
+        share.expect_body(claimed)?;
     }
     // Most bodies are one chunk, which is passed on without a copy.
     let mut only = Bytes::new();
@@ -133,12 +157,25 @@ where
         let Ok(chunk) = frame.into_data() else {
             continue;
         };
-        if only.len() + joined.len() + chunk.len() > limit {
+        let arrived = only.len() + joined.len() + chunk.len();
+        if arrived > limit {
             return Err(BodyError::TooLarge(limit));
+        }
+        if arrived <= SMALL_BYTES && share.body() == 0 {
+            share.resize(arrived)?;
+        } else {
+            if share.body() == 0 {
+                share.resize(0)?;
+            }
+            share.grow_body(arrived.saturating_sub(share.body()))?;
         }
         if joined.is_empty() && only.is_empty() {
             only = chunk;
         } else {
+            if joined.is_empty() {
+                // Pages that are never written to are never there, so a mere claim costs no memory.
+                joined.reserve_exact(claimed.min(MAX_CLAIM_BYTES));
+            }
             joined.extend_from_slice(&std::mem::take(&mut only));
             joined.extend_from_slice(&chunk);
         }
@@ -150,16 +187,32 @@ where
     })
 }
 
-async fn decompress(compressed: Bytes, limit: usize) -> Result<Bytes, BodyError> {
-    let mut decoding = Decoding::new(compressed, limit);
-    if !decoding.run(INLINE_BYTES)? {
-        decoding = tokio::task::spawn_blocking(move || {
+async fn decompress(
+    compressed: Bytes,
+    limit: usize,
+    mut share: Share,
+) -> Result<(Bytes, Share), BodyError> {
+    let is_small = compressed.len() <= SMALL_BYTES;
+    if !is_small {
+        share.take_turn().await;
+    }
+    let mut decoding = Decoding::new(compressed, limit, share);
+    if !(is_small && decoding.run(INLINE_BYTES)?) {
+        decoding.share.take_turn().await;
+        let budget = decoding.share.budget().clone();
+        let run = move || {
             decoding.run(usize::MAX)?;
             Ok::<_, BodyError>(decoding)
-        })
-        .await??;
+        };
+        decoding = budget.run(run).await??;
     }
-    Ok(Bytes::from(decoding.output))
+    let Decoding {
+        output, mut share, ..
+    } = decoding;
+    // The compressed body is gone.
+    share.drop_body();
+    share.resize(output.len())?;
+    Ok((Bytes::from(output), share))
 }
 
 /// A gzip body half way through.
@@ -169,16 +222,18 @@ struct Decoding {
     output: Vec<u8>,
     limit: usize,
     measured: bool,
+    share: Share,
 }
 
 impl Decoding {
-    fn new(compressed: Bytes, limit: usize) -> Self {
+    fn new(compressed: Bytes, limit: usize, share: Share) -> Self {
         Self {
             decoder: MultiGzDecoder::new(Remaining(compressed.clone())),
             compressed,
             output: Vec::new(),
             limit,
             measured: false,
+            share,
         }
     }
 
@@ -195,9 +250,12 @@ impl Decoding {
             let step = (&mut self.decoder)
                 .take(STEP_BYTES as u64)
                 .read_to_end(&mut self.output);
-            if step.map_err(fault)? == 0 {
+            let step = step.map_err(fault)?;
+            if step == 0 {
                 return Ok(true);
             }
+            // The output grows by doubling, for which the old and the new one are there together.
+            self.share.grow(2 * step)?;
             if self.output.len() > self.limit {
                 return Err(BodyError::DecompressedTooLarge(self.limit));
             }
@@ -260,6 +318,12 @@ mod tests {
     use std::io::Write;
 
     use crate::http::stream;
+    use crate::ingest::budget::Budget;
+
+    /// A share of plenty.
+    fn share() -> Share {
+        Budget::new(1 << 30).share()
+    }
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -287,7 +351,12 @@ mod tests {
         encodings: &[&str],
         limits: &Limits,
     ) -> Result<Bytes, BodyError> {
-        read(Full::new(sent.into()), &headers(encodings), limits).await
+        let share = Budget::new(1 << 30).share();
+        let read = read(Full::new(sent.into()), &headers(encodings), limits, share).await;
+        read.map(|(body, share)| {
+            assert_eq!(share.bytes(), body.len());
+            body
+        })
     }
 
     /// Lines that no two are the same, `bytes` long in all.
@@ -341,8 +410,8 @@ mod tests {
                 sender.send(Bytes::from("ab")).await.unwrap();
             }
             sender.finish().await.unwrap();
-            let result = read(chunks, &HeaderMap::new(), &limits).await;
-            assert_eq!(result.ok().map(|body| body.len()), expected, "{count}");
+            let result = read(chunks, &HeaderMap::new(), &limits, share()).await;
+            assert_eq!(result.ok().map(|(body, _)| body.len()), expected, "{count}");
         }
     }
 
@@ -355,11 +424,15 @@ mod tests {
         let (sender, chunks) = stream::channel(8);
         sender.send(Bytes::from("ab")).await.unwrap();
         drop(sender);
-        let error = read(chunks, &HeaderMap::new(), &limits).await.unwrap_err();
+        let error = read(chunks, &HeaderMap::new(), &limits, share())
+            .await
+            .unwrap_err();
         assert_eq!(error.status(), StatusCode::BAD_REQUEST);
         let (sender, chunks) = stream::channel(8);
         sender.send(Bytes::from("ab")).await.unwrap();
-        let error = read(chunks, &HeaderMap::new(), &limits).await.unwrap_err();
+        let error = read(chunks, &HeaderMap::new(), &limits, share())
+            .await
+            .unwrap_err();
         assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(error.to_string(), "request body did not arrive within 20ms");
     }
@@ -384,7 +457,7 @@ mod tests {
     #[test]
     fn a_bomb_is_measured_before_it_is_kept() {
         for sent in [bomb(20 << 20), [bomb(7 << 20), bomb(7 << 20)].concat()] {
-            let mut decoding = Decoding::new(sent.into(), 8 << 20);
+            let mut decoding = Decoding::new(sent.into(), 8 << 20, share());
             let error = decoding.run(usize::MAX).unwrap_err();
             assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
             assert_eq!(
@@ -423,6 +496,36 @@ mod tests {
             let result = read_with(gzip(&lines(size)), &["gzip"], &limits).await;
             assert_eq!(result.is_ok(), accepted, "{size}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_beside_others_is_refused_for_now_and_what_never_fits_for_good() {
+        let limits = Limits::default();
+        let budget = Budget::new(3 << 20);
+        let mut other = budget.share();
+        other.grow(5 << 19).unwrap();
+        let plain = lines(600 << 10);
+        for (encodings, sent) in [(&[][..], plain.clone()), (&["gzip"], gzip(&plain))] {
+            let send = || Full::new(Bytes::from(sent.clone()));
+            let refused = read(send(), &headers(encodings), &limits, budget.share()).await;
+            let error = refused.unwrap_err();
+            assert_eq!(error.status(), StatusCode::TOO_MANY_REQUESTS, "{error}");
+            assert_eq!(budget.used(), 5 << 19);
+            other.resize(0).unwrap();
+            let taken = read(send(), &headers(encodings), &limits, budget.share()).await;
+            assert_eq!(taken.unwrap().0, plain);
+            assert_eq!(budget.used(), 0);
+            other.resize(5 << 19).unwrap();
+        }
+        drop(other);
+        let sent = Full::new(Bytes::from(bomb(4 << 20)));
+        let never = read(sent, &headers(&["gzip"]), &limits, budget.share()).await;
+        let error = never.unwrap_err();
+        assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            error.to_string(),
+            "the request needs more memory than the 3 MiB that all requests together may hold; send smaller batches"
+        );
     }
 
     #[tokio::test]

@@ -31,7 +31,7 @@ const MAX_HEADER_BYTES: usize = 16 << 10;
 
 /// What hyper may buffer per connection and direction, in bytes; its default of 400 KiB times the
 /// connections would be the largest memory of the process.
-const MAX_BUFFER_BYTES: usize = 64 << 10;
+const MAX_BUFFER_BYTES: usize = 32 << 10;
 
 /// How long a shutdown waits for the rest of a request head.
 const LAST_HEAD: Duration = Duration::from_millis(500);

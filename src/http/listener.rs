@@ -371,6 +371,7 @@ mod tests {
     use crate::http::body;
     use crate::http::encoding::Encoding;
     use crate::http::respond::{self, channel, html, ingest_error, text};
+    use crate::ingest::budget::{Budget, Share};
     use hyper::StatusCode;
     use hyper::header::CONTENT_LENGTH;
     use std::io::Write as _;
@@ -383,6 +384,11 @@ mod tests {
 
     /// Longer than a test, so that none passes only because its connections are broken off.
     const GRACE: Duration = Duration::from_secs(600);
+
+    /// Memory enough for any request.
+    fn plenty() -> Share {
+        Budget::new(1 << 30).share()
+    }
 
     /// A listener that serves in the background.
     struct Running {
@@ -457,8 +463,8 @@ mod tests {
             "/panic" => panic!("a handler that panics, as the test wants"),
             "/body" => {
                 let (head, body) = request.into_parts();
-                match body::read(body, &head.headers, &limits).await {
-                    Ok(bytes) => text(StatusCode::OK, bytes.len().to_string()),
+                match body::read(body, &head.headers, &limits, plenty()).await {
+                    Ok((bytes, _)) => text(StatusCode::OK, bytes.len().to_string()),
                     Err(error) => ingest_error(error.status(), &error.to_string()),
                 }
             }

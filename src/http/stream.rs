@@ -11,6 +11,7 @@ use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use super::encoding::Encoding;
+use crate::ingest::budget::Share;
 
 /// How much text a [`ChunkWriter`] gathers before it passes it on, in bytes.
 const CHUNK_BYTES: usize = 32 << 10;
@@ -38,6 +39,16 @@ impl Body {
     /// A body without bytes.
     pub fn empty() -> Self {
         Self(Content::Whole(Bytes::new()))
+    }
+
+    /// The body with what it holds of the memory for requests in flight, until the client has taken it.
+    #[must_use]
+    pub fn held_by(self, share: Share) -> Self {
+        match self.0 {
+            Content::Whole(bytes) => Self(Content::Whole(share.answer(bytes))),
+            // It never holds more than a few chunks.
+            stream @ Content::Stream(_) => Self(stream),
+        }
     }
 
     /// The bytes of a body that is not streamed.

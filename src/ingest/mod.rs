@@ -1,5 +1,6 @@
 //! The ways in: whatever comes, it becomes checked measurements.
 
+pub mod budget;
 pub mod json;
 mod keys;
 mod plain;

@@ -431,6 +431,9 @@ fn internals() -> Internals {
             capacity: 64,
             refused: 9,
             refused_for_memory: 10,
+            refused_in_flight: 26,
+            in_flight_bytes: 27,
+            in_flight_capacity_bytes: 28,
         },
         notifiers: vec![NotifierUsage {
             receiver: "team".to_owned(),

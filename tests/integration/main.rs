@@ -10,6 +10,7 @@
     reason = "a test that cannot go on says so by failing"
 )]
 
+mod abuse;
 mod bad_input;
 mod beside_prometheus;
 mod end_to_end;

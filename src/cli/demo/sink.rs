@@ -14,6 +14,7 @@ use crate::http::body;
 use crate::http::limits::Limits;
 use crate::http::listener::Listener;
 use crate::http::respond::{Body, text};
+use crate::ingest::budget::Budget;
 
 /// As much of a webhook's body as is shown.
 #[derive(Deserialize)]
@@ -41,7 +42,9 @@ pub(super) fn start(stop: CancellationToken) -> Result<ListenAddress, ListenErro
 
 async fn receive(request: Request<Incoming>) -> Response<Body> {
     let (parts, incoming) = request.into_parts();
-    let bytes = match body::read(incoming, &parts.headers, &Limits::default()).await {
+    let limits = Limits::default();
+    let share = Budget::new(limits.decompressed_bytes).share();
+    let (bytes, _share) = match body::read(incoming, &parts.headers, &limits, share).await {
         Ok(bytes) => bytes,
         Err(error) => return text(error.status(), error.to_string()),
     };

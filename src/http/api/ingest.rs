@@ -12,7 +12,8 @@ use crate::driver::Refused;
 use crate::engine::admission::{Answer, Batch, Origin};
 use crate::http::body;
 use crate::http::respond::{self, Body};
-use crate::ingest::json::{self, CONTENT_TYPES, Form, Unreadable};
+use crate::ingest::budget::{OverBudget, Share, bytes_of_read, bytes_of_records};
+use crate::ingest::json::{self, CONTENT_TYPES, Form, MAX_RECORDS, Records, Unreadable};
 use crate::ingest::tracking::TrackingError;
 
 /// Bodies above this size are read on a thread of their own, so that small ones are not held up.
@@ -50,34 +51,80 @@ pub async fn operations(services: &Services, request: Request<Incoming>) -> Resp
         Ok(origin) => origin,
         Err(message) => return respond::ingest_error(StatusCode::BAD_REQUEST, &message),
     };
-    let body = match read_body(services, incoming, &parts.headers).await {
-        Ok(body) => body,
+    let (body, mut share) = match read_body(services, incoming, &parts.headers).await {
+        Ok(read) => read,
         Err(response) => return response,
     };
     let taken = services.taken_labels.borrow().clone();
-    let records = if body.len() <= INLINE_BYTES {
-        json::read(&body, form, &taken)
+    let read = if body.len() <= INLINE_BYTES {
+        read_records(body, form, &taken, share)
     } else {
-        let read = tokio::task::spawn_blocking(move || json::read(&body, form, &taken)).await;
-        match read {
-            Ok(records) => records,
+        share.take_turn().await;
+        let read = move || read_records(body, form, &taken, share);
+        match services.budget.run(read).await {
+            Ok(read) => read,
             Err(_) => return come_back(Refused::Stopping),
         }
     };
-    let records = match records {
-        Ok(records) => records,
-        Err(fault) => {
-            let status = match fault {
-                Unreadable::NotJson(_) => StatusCode::BAD_REQUEST,
-                Unreadable::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            };
-            return respond::ingest_error(status, &fault.to_string());
-        }
+    let (records, share) = match read {
+        Ok(read) => read,
+        Err(unusable) => return unusable.response(),
     };
-    match services.engine.ingest(Batch { origin, records }).await {
-        Ok(answer) => answer_with(&answer),
+    let batch = Batch { origin, records };
+    match services.engine.ingest_held(batch, Some(share)).await {
+        Ok((answer, share)) => answer_with(&answer, share),
         Err(refused) => come_back(refused),
     }
+}
+
+/// Why nothing of a body is taken.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum Unusable {
+    Unreadable(#[from] Unreadable),
+    OverBudget(#[from] OverBudget),
+}
+
+impl Unusable {
+    fn response(&self) -> Response<Body> {
+        let status = match self {
+            Self::Unreadable(Unreadable::NotJson(_)) => StatusCode::BAD_REQUEST,
+            Self::Unreadable(Unreadable::TooMany(_)) | Self::OverBudget(OverBudget::ForGood(_)) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
+            Self::OverBudget(OverBudget::ForNow(_)) => StatusCode::TOO_MANY_REQUESTS,
+        };
+        refuse_with(status, &self.to_string())
+    }
+}
+
+/// Reads the records of a body; `share` holds them instead of the body from then on.
+fn read_records(
+    body: Bytes,
+    form: Form,
+    taken: &[String],
+    mut share: Share,
+) -> Result<(Records, Share), Unusable> {
+    share.grow(bytes_of_records(most_records(&body, form)))?;
+    let records = json::read(&body, form, taken)?;
+    let length = body.len();
+    // Gone before its room is given to another.
+    drop(body);
+    share.drop_body();
+    share.resize(bytes_of_read(&records, length))?;
+    share.end_turn();
+    Ok((records, share))
+}
+
+/// More records than this a body cannot have: counted cheaply, before anything is made of them.
+fn most_records(body: &[u8], form: Form) -> usize {
+    let most = match form {
+        Form::Lines => body.iter().filter(|byte| **byte == b'\n').count(),
+        Form::Json => (body.iter())
+            .filter(|byte| matches!(byte, b',' | b'\n'))
+            .count(),
+    };
+    (most + 1).min(MAX_RECORDS)
 }
 
 /// Opens an operation that is timed here.
@@ -87,8 +134,8 @@ pub async fn start(services: &Services, request: Request<Incoming>) -> Response<
         operation_id: String,
     }
     let (parts, incoming) = request.into_parts();
-    let body = match read_body(services, incoming, &parts.headers).await {
-        Ok(body) => body,
+    let (body, _share) = match read_body(services, incoming, &parts.headers).await {
+        Ok(read) => read,
         Err(response) => return response,
     };
     let now = services.clock.now();
@@ -108,8 +155,8 @@ pub async fn start(services: &Services, request: Request<Incoming>) -> Response<
 /// Closes an operation and takes in its measurement.
 pub async fn end(services: &Services, id: &str, request: Request<Incoming>) -> Response<Body> {
     let (parts, incoming) = request.into_parts();
-    let body = match read_body(services, incoming, &parts.headers).await {
-        Ok(body) => body,
+    let (body, _share) = match read_body(services, incoming, &parts.headers).await {
+        Ok(read) => read,
         Err(response) => return response,
     };
     let now = services.clock.now();
@@ -133,7 +180,7 @@ pub async fn end(services: &Services, id: &str, request: Request<Incoming>) -> R
             records: vec![Ok(measurement.clone())],
         };
         match services.engine.ingest(batch).await {
-            Ok(answer) => return answer_with(&answer),
+            Ok(answer) => return answer_with(&answer, None),
             Err(Refused::QueueFull) => {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
@@ -158,11 +205,17 @@ fn refuse(error: &TrackingError) -> Response<Body> {
         TrackingError::Unknown(_) => StatusCode::NOT_FOUND,
         TrackingError::Full => StatusCode::TOO_MANY_REQUESTS,
     };
-    let response = respond::ingest_error(status, &error.to_string());
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        respond::retry_after(response, 1)
-    } else {
-        response
+    refuse_with(status, &error.to_string())
+}
+
+/// A refusal that says when to come back, where coming back helps.
+fn refuse_with(status: StatusCode, message: &str) -> Response<Body> {
+    let response = respond::ingest_error(status, message);
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            respond::retry_after(response, 1)
+        }
+        _ => response,
     }
 }
 
@@ -170,17 +223,11 @@ async fn read_body(
     services: &Services,
     incoming: Incoming,
     headers: &HeaderMap,
-) -> Result<Bytes, Response<Body>> {
-    body::read(incoming, headers, &services.limits)
+) -> Result<(Bytes, Share), Response<Body>> {
+    let share = services.budget.share();
+    body::read(incoming, headers, &services.limits, share)
         .await
-        .map_err(|error| {
-            let response = respond::ingest_error(error.status(), &error.to_string());
-            if error.status() == StatusCode::SERVICE_UNAVAILABLE {
-                respond::retry_after(response, 1)
-            } else {
-                response
-            }
-        })
+        .map_err(|error| refuse_with(error.status(), &error.to_string()))
 }
 
 /// Reads `Opwatch-Batch: CLIENT/SEQ`.
@@ -201,7 +248,7 @@ fn origin(headers: &HeaderMap) -> Result<Option<Origin>, String> {
     })
 }
 
-fn answer_with(answer: &Arc<Answer>) -> Response<Body> {
+fn answer_with(answer: &Arc<Answer>, share: Option<Share>) -> Response<Body> {
     let body = AnswerBody {
         accepted: answer.accepted,
         duplicates: answer.duplicates,
@@ -213,7 +260,12 @@ fn answer_with(answer: &Arc<Answer>) -> Response<Body> {
             })
             .collect(),
     };
-    respond::json(StatusCode::OK, &body)
+    let mut response = respond::json(StatusCode::OK, &body);
+    if let Some(share) = share {
+        // The answer to many bad records is long, and its reader may be slow.
+        *response.body_mut() = std::mem::replace(response.body_mut(), Body::empty()).held_by(share);
+    }
+    response
 }
 
 /// What is only for now is never answered as if it were for good.
@@ -222,5 +274,5 @@ fn come_back(refused: Refused) -> Response<Body> {
         Refused::QueueFull | Refused::MemoryFull => StatusCode::TOO_MANY_REQUESTS,
         Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
-    respond::retry_after(respond::ingest_error(status, &refused.to_string()), 1)
+    refuse_with(status, &refused.to_string())
 }

@@ -45,6 +45,8 @@ struct Runtime {
     series_capacity: usize,
     store_bytes: usize,
     store_capacity_bytes: usize,
+    in_flight_bytes: usize,
+    in_flight_capacity_bytes: usize,
     rule_groups: usize,
     open_operations: usize,
 }
@@ -55,6 +57,8 @@ pub async fn runtime(services: &Services) -> Response<Body> {
         .tracking
         .lock()
         .map_or(0, |tracking| tracking.open_count());
+    let in_flight_bytes = services.budget.used();
+    let in_flight_capacity_bytes = services.budget.capacity();
     let runtime = services
         .engine
         .read(move |engine, now| Runtime {
@@ -69,6 +73,8 @@ pub async fn runtime(services: &Services) -> Response<Body> {
             series_capacity: engine.store().settings().max_series,
             store_bytes: engine.store().heap_bytes(),
             store_capacity_bytes: engine.store().settings().max_memory,
+            in_flight_bytes,
+            in_flight_capacity_bytes,
             rule_groups: engine.groups().len(),
             open_operations,
         })

@@ -9,7 +9,7 @@ pub mod rules;
 use std::sync::{Arc, Mutex};
 
 use hyper::StatusCode;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::limits::Limits;
@@ -17,6 +17,7 @@ use super::respond::{self, Body, ErrorType};
 use crate::clock::Clock;
 use crate::driver::{EngineHandle, Refused};
 use crate::exposition::Internals;
+use crate::ingest::budget::Budget;
 use crate::ingest::tracking::Tracking;
 
 /// A request to read the configuration again; answered with its faults, if any.
@@ -30,6 +31,10 @@ pub struct Services {
     pub clock: Clock,
     /// Bounds on requests.
     pub limits: Limits,
+    /// Room for pages of metrics that are being written.
+    pub pages: Arc<Semaphore>,
+    /// Memory for requests in flight.
+    pub budget: Arc<Budget>,
     /// Operations between start and end.
     pub tracking: Mutex<Tracking>,
     /// Label names that the external labels have taken.
