@@ -87,7 +87,11 @@ fn of_prometheus(port: u16) -> Series {
         let value = sample["value"][1].as_str().unwrap().parse().unwrap();
         ((name, labels), value)
     });
-    series.collect()
+    // When a series began stands beside it only in OpenMetrics, which Prometheus asks for.
+    let mut series: Series = series.collect();
+    let created = series.extract_if(.., |(name, _), _| name.ends_with("_created"));
+    assert!(created.count() > 0, "nothing says when it began");
+    series
 }
 
 /// What the page should say of these records, and how far off it may be; the bounds of the buckets are those of the page.
