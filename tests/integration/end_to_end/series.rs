@@ -22,13 +22,16 @@ const MILLISECOND: f64 = 1e-3;
 /// that each operation is configured to have.
 pub fn check(sidecar: &Sidecar, prometheus: u16, records: &[Value], bounds: &[(&str, &[f64])]) {
     let shown = of_opwatch(sidecar);
-    let scraped = wait_for("Prometheus to scrape everything", || {
+    let mut scraped = wait_for("Prometheus to scrape everything", || {
         let total = |series: &Series| -> f64 {
             let named = |of: &&Identity| of.0 == "opwatch_operations_total";
             series.keys().filter(named).map(|of| series[of]).sum()
         };
         Some(of_prometheus(prometheus)).filter(|scraped| total(scraped) >= records.len() as f64)
     });
+    // When a series began stands beside it only in OpenMetrics, which Prometheus asks for.
+    let created = scraped.extract_if(.., |(name, _), _| name.ends_with("_created"));
+    assert!(created.count() > 0, "nothing says when it began");
     assert_eq!(scraped, shown);
 
     let expected = of_log(records, &shown);
@@ -87,11 +90,7 @@ fn of_prometheus(port: u16) -> Series {
         let value = sample["value"][1].as_str().unwrap().parse().unwrap();
         ((name, labels), value)
     });
-    // When a series began stands beside it only in OpenMetrics, which Prometheus asks for.
-    let mut series: Series = series.collect();
-    let created = series.extract_if(.., |(name, _), _| name.ends_with("_created"));
-    assert!(created.count() > 0, "nothing says when it began");
-    series
+    series.collect()
 }
 
 /// What the page should say of these records, and how far off it may be; the bounds of the buckets are those of the page.
