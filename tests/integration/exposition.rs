@@ -60,9 +60,10 @@ fn all_three_formats_say_the_same() {
     let plain = open_metrics
         .lines()
         .map(|line| line.split(" # {").next().unwrap());
-    let mut open_metrics = samples(&plain.collect::<Vec<_>>().join("\n"));
-    let created = open_metrics.extract_if(.., |(name, _), _| name.ends_with("_created"));
-    let created: BTreeMap<_, _> = created.collect();
+    let open_metrics = samples(&plain.collect::<Vec<_>>().join("\n"));
+    let (created, open_metrics): (BTreeMap<_, _>, BTreeMap<_, _>) = open_metrics
+        .into_iter()
+        .partition(|((name, _), _)| name.ends_with("_created"));
     assert_eq!(classic, open_metrics);
     let page = protobuf::read(&bytes(Format::Protobuf, &snapshot));
     assert_eq!(page.samples, classic);
