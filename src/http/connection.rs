@@ -36,7 +36,7 @@ const MAX_BUFFER_BYTES: usize = 32 << 10;
 /// How long a shutdown waits for the rest of a request head.
 const LAST_HEAD: Duration = Duration::from_millis(500);
 
-/// What a connection is doing, in the order in which connections give way to newcomers.
+/// What a connection is doing; before a request is complete it gives way to newcomers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Waits for a request, everything before is answered.
@@ -52,8 +52,8 @@ pub(super) enum Phase {
 /// A connection as the listener sees it.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// The phase in the two highest bits; below it the turn in which the connection last became idle.
-    /// One word, so that the smallest is the one to give way. Only the connection's own task writes it.
+    /// The phase in the two highest bits; below it the turn in which the connection last became idle or began a head.
+    /// Only the connection's own task writes it.
     state: AtomicU64,
     turns: Arc<AtomicU64>,
     lingers: AtomicBool,
@@ -82,11 +82,14 @@ impl Slot {
     }
 
     const TURN_BITS: u32 = 62;
+    const TURN: u64 = (1 << Self::TURN_BITS) - 1;
 
-    /// The smaller, the sooner this connection gives way to a newcomer; `None` when it does not.
+    /// The smaller, the sooner this connection gives way to a newcomer; `None` when it does not. It goes by age alone:
+    /// if all idle ones went before half-sent heads, a crowd of such heads would have every new client thrown out
+    /// between its connecting and its request.
     pub(super) fn priority(&self) -> Option<u64> {
         let gives_way = self.phase() < Phase::Busy && !self.evicted.load(Relaxed);
-        gives_way.then(|| self.state.load(Relaxed))
+        gives_way.then(|| self.state.load(Relaxed) & Self::TURN)
     }
 
     /// Has the connection close, unless it becomes busy before it hears of it.
@@ -123,10 +126,10 @@ impl Slot {
     /// Goes on to a phase.
     pub(super) fn enter(&self, phase: Phase) {
         let turn = match phase {
-            Phase::Idle => self.turns.fetch_add(1, Relaxed),
-            Phase::Head | Phase::Busy | Phase::Flushing => self.state.load(Relaxed),
+            Phase::Idle | Phase::Head => self.turns.fetch_add(1, Relaxed),
+            Phase::Busy | Phase::Flushing => self.state.load(Relaxed),
         };
-        let turn = turn & ((1 << Self::TURN_BITS) - 1);
+        let turn = turn & Self::TURN;
         self.state
             .store(((phase as u64) << Self::TURN_BITS) | turn, Relaxed);
     }
@@ -222,5 +225,29 @@ impl hyper::body::Body for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         self.slot.enter(Phase::Flushing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_half_sent_head_gives_way_before_a_new_connection_that_has_not_spoken_yet() {
+        let turns = Arc::default();
+        let slot = || Slot::new(CancellationToken::new(), Arc::clone(&turns), Arc::default());
+        let (resting, besieger) = (slot(), slot());
+        besieger.enter(Phase::Head);
+        let newcomer = slot();
+        let mut order = [&newcomer, &besieger, &resting];
+        order.sort_by_key(|slot| slot.priority());
+        for (found, expected) in order.iter().zip([&resting, &besieger, &newcomer]) {
+            assert!(std::ptr::eq(*found, expected));
+        }
+        // A head that has just begun is newer than whoever rests, and a request being handled never gives way.
+        resting.enter(Phase::Head);
+        assert!(resting.priority() > newcomer.priority());
+        resting.enter(Phase::Busy);
+        assert_eq!(resting.priority(), None);
     }
 }

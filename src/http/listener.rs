@@ -220,7 +220,7 @@ struct Connections {
     limits: Limits,
     shutdown: CancellationToken,
     stats: Arc<ListenerStats>,
-    /// Counts up whenever a connection becomes idle, which orders them by how long they have been.
+    /// Counts up whenever a connection becomes idle or begins a head, which orders them by how long they have been so.
     turns: Arc<AtomicU64>,
     capacity: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
