@@ -3,9 +3,9 @@
 //! full queue of measurements never delays them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -43,9 +43,9 @@ pub enum Refused {
 #[derive(Debug, Default)]
 pub struct RefusedCounts {
     /// Because the queue was full.
-    pub queue_full: AtomicU64,
+    pub queue_full: Counter,
     /// Because the memory cap was reached.
-    pub memory_full: AtomicU64,
+    pub memory_full: Counter,
 }
 
 /// Where the answer to a batch is waited for.
@@ -92,7 +92,7 @@ impl EngineHandle {
             .try_send(Request { batch, reply })
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => {
-                    self.refused.queue_full.fetch_add(1, Ordering::Relaxed);
+                    self.refused.queue_full.inc();
                     Refused::QueueFull
                 }
                 mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
@@ -268,7 +268,7 @@ impl Driver {
         let mut next = Some(first);
         while let Some(Request { batch, reply }) = next {
             if self.engine.is_full() {
-                self.refused.memory_full.fetch_add(1, Ordering::Relaxed);
+                self.refused.memory_full.inc();
                 let _ = reply.send(Err(Refused::MemoryFull));
             } else {
                 let (admitted, answer) = self.engine.admit(batch, now);
@@ -414,7 +414,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(handle.ingest(batch(1)).await, Err(Refused::QueueFull));
-        assert_eq!(handle.refused().queue_full.load(Ordering::Relaxed), 1);
+        assert_eq!(handle.refused().queue_full.get(), 1);
         let stop = CancellationToken::new();
         let running = tokio::spawn(driver.run(stop.clone()));
         assert_eq!(waiting.await.unwrap().unwrap().accepted, 1);
@@ -443,7 +443,7 @@ mod tests {
             let _ = handle.ingest(batch(1_000)).await;
         }
         assert_eq!(handle.ingest(batch(1)).await, Err(Refused::MemoryFull));
-        assert!(handle.refused().memory_full.load(Ordering::Relaxed) > 0);
+        assert!(handle.refused().memory_full.get() > 0);
         stop.cancel();
     }
 
