@@ -1,4 +1,4 @@
-//! Writing the metrics page: 1 000 series with one histogram of 12 buckets each.
+//! Writing the metrics page: 1 000 and 10 000 series with one histogram of 12 buckets each.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -13,14 +13,19 @@ use opwatch::engine::time::Now;
 use opwatch::engine::{Engine, Settings};
 use opwatch::exposition::{self, Format, Internals, Snapshot};
 
-const SERIES: usize = 1_000;
-
 fn scrape(criterion: &mut Criterion) {
+    for series in [1_000, 10_000] {
+        page(criterion, series);
+    }
+}
+
+fn page(criterion: &mut Criterion, series: usize) {
     let now = Now::invented(Duration::from_secs(1_769_860_800));
-    let engine = engine(now);
+    let engine = engine(series, now);
     let take = || Snapshot::take(&engine, now, Internals::default());
     let snapshot = take();
-    let mut group = criterion.benchmark_group("scrape");
+    let mut group = criterion.benchmark_group(format!("scrape of {series} series"));
+    group.sample_size(30);
     group.bench_function("snapshot", |bencher| bencher.iter(|| black_box(take())));
     for (name, format) in [
         ("text", Format::Text),
@@ -42,7 +47,7 @@ fn scrape(criterion: &mut Criterion) {
 }
 
 /// An engine whose series have ten measurements each.
-fn engine(now: Now) -> Engine {
+fn engine(series: usize, now: Now) -> Engine {
     let grid = [
         0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
     ];
@@ -52,13 +57,14 @@ fn engine(now: Now) -> Engine {
                 duration: Arc::from(grid),
                 ..Grids::default()
             },
+            max_series: series,
             ..StoreSettings::default()
         },
         ..Settings::default()
     };
     let mut engine = Engine::new(settings, now);
     for round in 1..=10u32 {
-        let records = (0..SERIES).map(|series| record(series, f64::from(round) * 0.013_7));
+        let records = (0..series).map(|series| record(series, f64::from(round) * 0.013_7));
         let batch = Batch {
             origin: None,
             records: records.collect(),
@@ -66,7 +72,7 @@ fn engine(now: Now) -> Engine {
         let (admitted, _) = engine.admit(batch, now);
         engine.apply(&admitted, now);
     }
-    assert_eq!(engine.store().len(), SERIES);
+    assert_eq!(engine.store().len(), series);
     engine
 }
 

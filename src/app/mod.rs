@@ -144,7 +144,8 @@ impl App {
             let _end_all = without_engine;
             driver.run(stop).await;
         });
-        let budget = Budget::new(config.limits.in_flight_bytes);
+        let refused = engine.refused().in_flight.clone();
+        let budget = Budget::counting(config.limits.in_flight_bytes, refused);
         let (reload, reloads) = mpsc::channel(4);
         let (taken_sender, taken) = watch::channel(taken_labels(&config));
         let vitals = Arc::new(Vitals {

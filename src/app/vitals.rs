@@ -1,6 +1,5 @@
 //! What the exposition shows of everything but the engine, read where it is kept.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::driver::EngineHandle;
@@ -85,9 +84,9 @@ impl Vitals {
         QueueUsage {
             length: length as u64,
             capacity: capacity as u64,
-            refused: refused.queue_full.load(Ordering::Relaxed),
-            refused_for_memory: refused.memory_full.load(Ordering::Relaxed),
-            refused_in_flight: self.budget.refused(),
+            refused: refused.queue_full.get(),
+            refused_for_memory: refused.memory_full.get(),
+            refused_in_flight: refused.in_flight.get(),
             in_flight_bytes: self.budget.used() as u64,
             in_flight_capacity_bytes: self.budget.capacity() as u64,
         }
@@ -124,13 +123,13 @@ impl Vitals {
 fn listener((name, stats): &(&'static str, Arc<ListenerStats>)) -> ListenerUsage {
     ListenerUsage {
         name: (*name).to_owned(),
-        open: stats.open(),
-        accepted: stats.accepted(),
-        refused: stats.refused(),
-        evicted: stats.evicted(),
-        timeouts: stats.timeouts(),
-        accept_errors: stats.accept_errors(),
-        panics: stats.panics(),
+        open: u64::try_from(stats.open.get()).unwrap_or_default(),
+        accepted: stats.accepted.get(),
+        refused: stats.refused.get(),
+        evicted: stats.evicted.get(),
+        timeouts: stats.timeouts.get(),
+        accept_errors: stats.accept_errors.get(),
+        panics: stats.panics.get(),
     }
 }
 

@@ -7,7 +7,9 @@
 use std::io::{self, Write};
 
 use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use prost::encoding::{
+    WireType, double, encode_key, encode_varint, encoded_len_varint, key_len, message, uint64,
+};
 
 use super::family::{Buckets, Family, Kind, Value, families};
 use super::labels::Rendered;
@@ -27,16 +29,24 @@ const ZERO_EXPONENT: i32 = -128;
 /// The number of the field `metric` in a `MetricFamily`.
 const METRIC_FIELD: u32 = 4;
 
+/// A family up to this long is written from memory; a longer one is gone through twice.
+const HELD_BYTES: usize = 256 << 10;
+
 pub(super) fn write(page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let mut piece = Vec::with_capacity(PIECE_BYTES + (PIECE_BYTES >> 2));
+    let mut held = Vec::new();
+    let mut metric = Encoder::new(page.began());
     for family in families() {
-        // A message begins with its length, so a family is gone through twice: only sizes are kept in
-        // between, and memory stays flat however many series there are.
+        // A message begins with its length. So what does not fit is forgotten again but for its length, and memory
+        // stays flat however many series there are.
         let mut length = 0;
-        let began = page.began();
+        held.clear();
         family.samples(page, &mut |labels, value| {
-            let size = Metric::of(family.kind, labels, value, began).encoded_len();
-            length += key_len(METRIC_FIELD) + encoded_len_varint(size as u64) + size;
+            let bytes = metric.encode(family.kind, labels, value);
+            length += key_len(METRIC_FIELD) + encoded_len_varint(bytes.len() as u64) + bytes.len();
+            if length <= HELD_BYTES {
+                push_bytes(METRIC_FIELD, bytes, &mut held);
+            }
             Ok(())
         })?;
         if length == 0 {
@@ -45,19 +55,108 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> io::Result<()> {
         let header = MetricFamily::of(family);
         encode_varint((header.encoded_len() + length) as u64, &mut piece);
         header.encode_raw(&mut piece);
-        family.samples(page, &mut |labels, value| {
-            let metric = Metric::of(family.kind, labels, value, began);
-            encode_key(METRIC_FIELD, WireType::LengthDelimited, &mut piece);
-            encode_varint(metric.encoded_len() as u64, &mut piece);
-            metric.encode_raw(&mut piece);
-            if piece.len() >= PIECE_BYTES {
-                out.write_all(&piece)?;
-                piece.clear();
+        if length <= HELD_BYTES {
+            for part in held.chunks(PIECE_BYTES >> 2) {
+                piece.extend_from_slice(part);
+                pass_on(&mut piece, out)?;
             }
-            Ok(())
+            continue;
+        }
+        family.samples(page, &mut |labels, value| {
+            let bytes = metric.encode(family.kind, labels, value);
+            push_bytes(METRIC_FIELD, bytes, &mut piece);
+            pass_on(&mut piece, out)
         })?;
     }
     out.write_all(&piece)
+}
+
+/// Writes what has gathered, once it is long enough.
+fn pass_on(piece: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<()> {
+    if piece.len() >= PIECE_BYTES {
+        out.write_all(piece)?;
+        piece.clear();
+    }
+    Ok(())
+}
+
+/// Encodes one `Metric` after the other. Labels and classic buckets, which are most of a page, are spelled out
+/// here: as messages of their own each would be allocated first.
+struct Encoder {
+    /// When counters began of which nothing better is known.
+    began: Option<Time>,
+    metric: Vec<u8>,
+    histogram: Vec<u8>,
+    part: Vec<u8>,
+}
+
+impl Encoder {
+    fn new(began: Option<Time>) -> Self {
+        Self {
+            began,
+            metric: Vec::new(),
+            histogram: Vec::new(),
+            part: Vec::new(),
+        }
+    }
+
+    /// The message without its length.
+    fn encode(&mut self, kind: Kind, labels: Rendered<'_>, value: Value<'_>) -> &[u8] {
+        self.metric.clear();
+        for (name, value) in labels.pairs() {
+            self.part.clear();
+            push_bytes(1, name.as_bytes(), &mut self.part);
+            push_bytes(2, value.as_bytes(), &mut self.part);
+            push_bytes(1, &self.part, &mut self.metric);
+        }
+        let created_timestamp = labels.since.or(self.began).map(Timestamp::of);
+        let number = match value {
+            Value::Count(n) => count(n),
+            Value::Number(number) => number,
+            Value::Buckets(buckets) => {
+                self.encode_histogram(&buckets, created_timestamp);
+                return &self.metric;
+            }
+        };
+        let value = Some(number);
+        if kind == Kind::Counter {
+            let counter = Counter {
+                value,
+                created_timestamp,
+            };
+            message::encode(3, &counter, &mut self.metric);
+        } else {
+            message::encode(2, &Gauge { value }, &mut self.metric);
+        }
+        &self.metric
+    }
+
+    fn encode_histogram(&mut self, buckets: &Buckets<'_>, created_timestamp: Option<Timestamp>) {
+        self.histogram.clear();
+        let whole = Histogram {
+            created_timestamp,
+            ..Histogram::of(buckets)
+        };
+        whole.encode_raw(&mut self.histogram);
+        let classic = buckets.finite().chain([(f64::INFINITY, buckets.count)]);
+        for (place, (bound, below)) in classic.enumerate() {
+            self.part.clear();
+            uint64::encode(1, &below, &mut self.part);
+            double::encode(2, &bound, &mut self.part);
+            if let Some(exemplar) = buckets.exemplar(place) {
+                message::encode(3, &Exemplar::of(exemplar), &mut self.part);
+            }
+            push_bytes(3, &self.part, &mut self.histogram);
+        }
+        push_bytes(7, &self.histogram, &mut self.metric);
+    }
+}
+
+/// Appends a field that has its length before it: a message or a string.
+fn push_bytes(field: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    encode_key(field, WireType::LengthDelimited, out);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
 }
 
 /// Everything of a family but its metrics, which are written one by one.
@@ -82,18 +181,6 @@ enum MetricType {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Metric {
-    #[prost(message, repeated, tag = "1")]
-    label: Vec<LabelPair>,
-    #[prost(message, optional, tag = "2")]
-    gauge: Option<Gauge>,
-    #[prost(message, optional, tag = "3")]
-    counter: Option<Counter>,
-    #[prost(message, optional, tag = "7")]
-    histogram: Option<Histogram>,
-}
-
-#[derive(Clone, PartialEq, Message)]
 struct LabelPair {
     #[prost(string, optional, tag = "1")]
     name: Option<String>,
@@ -115,14 +202,13 @@ struct Counter {
     created_timestamp: Option<Timestamp>,
 }
 
+/// Without its classic buckets, which are written one by one.
 #[derive(Clone, PartialEq, Message)]
 struct Histogram {
     #[prost(uint64, optional, tag = "1")]
     sample_count: Option<u64>,
     #[prost(double, optional, tag = "2")]
     sample_sum: Option<f64>,
-    #[prost(message, repeated, tag = "3")]
-    bucket: Vec<Bucket>,
     #[prost(sint32, optional, tag = "5")]
     schema: Option<i32>,
     #[prost(double, optional, tag = "6")]
@@ -135,16 +221,6 @@ struct Histogram {
     positive_delta: Vec<i64>,
     #[prost(message, optional, tag = "15")]
     created_timestamp: Option<Timestamp>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Bucket {
-    #[prost(uint64, optional, tag = "1")]
-    cumulative_count: Option<u64>,
-    #[prost(double, optional, tag = "2")]
-    upper_bound: Option<f64>,
-    #[prost(message, optional, tag = "3")]
-    exemplar: Option<Exemplar>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -190,37 +266,6 @@ impl MetricFamily {
     }
 }
 
-impl Metric {
-    fn of(kind: Kind, labels: Rendered<'_>, value: Value<'_>, began: Option<Time>) -> Self {
-        let mut metric = Self {
-            label: labels.pairs().map(|(n, v)| LabelPair::of(n, &v)).collect(),
-            ..Self::default()
-        };
-        let created_timestamp = labels.since.or(began).map(Timestamp::of);
-        let number = match value {
-            Value::Count(n) => count(n),
-            Value::Number(number) => number,
-            Value::Buckets(buckets) => {
-                metric.histogram = Some(Histogram {
-                    created_timestamp,
-                    ..Histogram::of(&buckets)
-                });
-                return metric;
-            }
-        };
-        let value = Some(number);
-        if kind == Kind::Counter {
-            metric.counter = Some(Counter {
-                value,
-                created_timestamp,
-            });
-        } else {
-            metric.gauge = Some(Gauge { value });
-        }
-        metric
-    }
-}
-
 impl LabelPair {
     fn of(name: &str, value: &str) -> Self {
         Self {
@@ -232,16 +277,9 @@ impl LabelPair {
 
 impl Histogram {
     fn of(buckets: &Buckets<'_>) -> Self {
-        let finite = buckets.finite().chain([(f64::INFINITY, buckets.count)]);
-        let classic = finite.enumerate().map(|(place, (bound, below))| Bucket {
-            cumulative_count: Some(below),
-            upper_bound: Some(bound),
-            exemplar: buckets.exemplar(place).map(Exemplar::of),
-        });
         let mut histogram = Self {
             sample_count: Some(buckets.count),
             sample_sum: Some(buckets.sum),
-            bucket: classic.collect(),
             ..Self::default()
         };
         if let Some(native) = buckets.native {

@@ -120,7 +120,7 @@ impl Slot {
 
     /// Counts a client that was given up on.
     pub(super) fn count_timeout(&self) {
-        self.stats.count_timeout();
+        self.stats.timeouts.inc();
     }
 
     /// Goes on to a phase.

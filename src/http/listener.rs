@@ -5,11 +5,13 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -58,54 +60,20 @@ pub struct Listener {
 /// What a listener has counted since its start.
 #[derive(Debug, Default)]
 pub struct ListenerStats {
-    accepted: AtomicU64,
-    open: AtomicU64,
-    refused: AtomicU64,
-    evicted: AtomicU64,
-    timeouts: AtomicU64,
-    accept_errors: AtomicU64,
-    panics: AtomicU64,
-}
-
-impl ListenerStats {
     /// Connections accepted, refused ones among them.
-    pub fn accepted(&self) -> u64 {
-        self.accepted.load(Relaxed)
-    }
-
+    pub accepted: Counter,
     /// Connections being served now.
-    pub fn open(&self) -> u64 {
-        self.open.load(Relaxed)
-    }
-
+    pub open: Gauge,
     /// Connections refused because all others were busy.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Relaxed)
-    }
-
+    pub refused: Counter,
     /// Idle connections closed in favour of new ones.
-    pub fn evicted(&self) -> u64 {
-        self.evicted.load(Relaxed)
-    }
-
+    pub evicted: Counter,
     /// Clients given up on: late with head or body, or not reading. The end of idle connections is not counted.
-    pub fn timeouts(&self) -> u64 {
-        self.timeouts.load(Relaxed)
-    }
-
+    pub timeouts: Counter,
     /// Times that the system could not accept a connection.
-    pub fn accept_errors(&self) -> u64 {
-        self.accept_errors.load(Relaxed)
-    }
-
+    pub accept_errors: Counter,
     /// Handlers that panicked; each is a defect of ours.
-    pub fn panics(&self) -> u64 {
-        self.panics.load(Relaxed)
-    }
-
-    pub(super) fn count_timeout(&self) {
-        self.timeouts.fetch_add(1, Relaxed);
-    }
+    pub panics: Counter,
 }
 
 impl Listener {
@@ -194,7 +162,7 @@ impl Acceptor {
                 Err(error) if is_fault_of_the_client(&error) => continue,
                 Err(error) => error,
             };
-            self.stats.accept_errors.fetch_add(1, Relaxed);
+            self.stats.accept_errors.inc();
             if self.quiet.as_ref().is_none_or(|quiet| quiet.is_elapsed()) {
                 self.quiet = Some(Box::pin(sleep(ACCEPT_LOG_PAUSE)));
                 tracing::error!(address = %self.address, %error, "cannot accept connections, will go on trying");
@@ -249,7 +217,7 @@ impl Connections {
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        self.stats.accepted.fetch_add(1, Relaxed);
+        self.stats.accepted.inc();
         let Some(permit) = self.permit().await else {
             self.refuse(stream);
             return;
@@ -282,13 +250,13 @@ impl Connections {
         longest_idle.evict();
         let permit = timeout(EVICTION_PATIENCE, capacity().acquire_owned()).await;
         let permit = permit.ok()?.ok()?;
-        self.stats.evicted.fetch_add(1, Relaxed);
+        self.stats.evicted.inc();
         Some(permit)
     }
 
     /// Says why, then closes; a flood beyond what can be told is just closed.
     fn refuse(&mut self, mut stream: Stream) {
-        self.stats.refused.fetch_add(1, Relaxed);
+        self.stats.refused.inc();
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
@@ -317,7 +285,7 @@ impl Connections {
             Ok((id, ())) => id,
             Err(error) => {
                 if error.is_panic() {
-                    self.stats.panics.fetch_add(1, Relaxed);
+                    self.stats.panics.inc();
                     tracing::error!(%error, "a request handler panicked; its connection is closed");
                 }
                 error.id()
@@ -351,7 +319,7 @@ struct Open {
 
 impl Open {
     fn new(permit: OwnedSemaphorePermit, stats: Arc<ListenerStats>) -> Self {
-        stats.open.fetch_add(1, Relaxed);
+        stats.open.inc();
         Self {
             stats,
             _permit: permit,
@@ -361,7 +329,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.stats.open.fetch_sub(1, Relaxed);
+        self.stats.open.dec();
     }
 }
 
@@ -542,9 +510,12 @@ mod tests {
             );
             assert!(!answer.contains("\r\nserver:"), "{answer}");
         }
-        assert_eq!((running.stats.accepted(), running.stats.open()), (1, 1));
+        assert_eq!(
+            (running.stats.accepted.get(), running.stats.open.get()),
+            (1, 1)
+        );
         drop(stream);
-        until(|| running.stats.open() == 0).await;
+        until(|| running.stats.open.get() == 0).await;
         running.stop().await;
     }
 
@@ -631,7 +602,7 @@ mod tests {
         };
         assert_eq!(rest(&mut silent).await, "");
         tokio::join!(drip(std::mem::replace(&mut dripping, silent)), drip(second));
-        assert_eq!(running.stats.timeouts(), 3);
+        assert_eq!(running.stats.timeouts.get(), 3);
         running.stop().await;
     }
 
@@ -647,7 +618,7 @@ mod tests {
             .await;
         assert_eq!(status(&answer), "HTTP/1.1 408 Request Timeout");
         assert!(answer.contains("did not arrive within 50ms"), "{answer}");
-        assert_eq!(running.stats.timeouts(), 1);
+        assert_eq!(running.stats.timeouts.get(), 1);
         running.stop().await;
     }
 
@@ -666,8 +637,8 @@ mod tests {
         timeout(PATIENCE, running.released.notified())
             .await
             .unwrap();
-        until(|| running.stats.open() == 0).await;
-        assert_eq!(running.stats.timeouts(), 1);
+        until(|| running.stats.open.get() == 0).await;
+        assert_eq!(running.stats.timeouts.get(), 1);
         running.stop().await;
     }
 
@@ -691,7 +662,7 @@ mod tests {
         let mut stream = running.connect().await;
         ask(&mut stream, "/").await;
         assert_eq!(rest(&mut stream).await, "");
-        assert_eq!(running.stats.timeouts(), 0);
+        assert_eq!(running.stats.timeouts.get(), 0);
         running.stop().await;
     }
 
@@ -782,7 +753,10 @@ mod tests {
         ask(&mut third, "/").await;
         assert_eq!(rest(&mut second).await, "");
         ask(&mut first, "/").await;
-        assert_eq!((running.stats.evicted(), running.stats.refused()), (1, 0));
+        assert_eq!(
+            (running.stats.evicted.get(), running.stats.refused.get()),
+            (1, 0)
+        );
         running.stop().await;
     }
 
@@ -801,8 +775,8 @@ mod tests {
         }
         let mut stream = running.connect().await;
         ask(&mut stream, "/").await;
-        assert_eq!(running.stats.refused(), 0);
-        assert!(running.stats.open() <= 4);
+        assert_eq!(running.stats.refused.get(), 0);
+        assert!(running.stats.open.get() <= 4);
         running.stop().await;
     }
 
@@ -825,11 +799,11 @@ mod tests {
             refused.ends_with("\r\n\r\ntoo many connections\n"),
             "{refused}"
         );
-        assert_eq!(running.stats.refused(), 1);
+        assert_eq!(running.stats.refused.get(), 1);
 
         running.released.notify_one();
         assert!(rest(&mut busy).await.ends_with("waited"));
-        until(|| running.stats.open() == 0).await;
+        until(|| running.stats.open.get() == 0).await;
         let mut stream = running.connect().await;
         ask(&mut stream, "/").await;
         running.stop().await;
@@ -847,7 +821,7 @@ mod tests {
         ask(&mut other, "/").await;
         let mut new = running.connect().await;
         ask(&mut new, "/").await;
-        until(|| running.stats.panics() == 1 && running.stats.open() == 2).await;
+        until(|| running.stats.panics.get() == 1 && running.stats.open.get() == 2).await;
         running.stop().await;
     }
 
@@ -888,7 +862,7 @@ mod tests {
         timeout(PATIENCE, running.entered.notified()).await.unwrap();
         let stats = Arc::clone(&running.stats);
         running.stop().await;
-        assert_eq!(stats.open(), 0);
+        assert_eq!(stats.open.get(), 0);
         assert_eq!(rest(&mut busy).await, "");
     }
 
@@ -972,7 +946,7 @@ mod tests {
             panic!("not a TCP listener");
         };
         let mut stream = socket.connect(address).await.unwrap();
-        until(|| running.stats.accept_errors() >= 2).await;
+        until(|| running.stats.accept_errors.get() >= 2).await;
         drop(files);
         ask(&mut stream, "/").await;
         running.stop().await;

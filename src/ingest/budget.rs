@@ -5,11 +5,12 @@
 //! room for another before its batch is gone.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Bytes;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::engine::measurement::Measurement;
@@ -34,7 +35,7 @@ pub struct Budget {
     capacity: usize,
     used: AtomicUsize,
     bodies: AtomicUsize,
-    refused: AtomicU64,
+    refused: Counter,
     turns: Arc<Semaphore>,
     work: Sender<Work>,
 }
@@ -60,6 +61,11 @@ pub enum OverBudget {
 impl Budget {
     /// A budget of `capacity` bytes.
     pub fn new(capacity: usize) -> Arc<Self> {
+        Self::counting(capacity, Counter::default())
+    }
+
+    /// A budget of `capacity` bytes that counts in `refused` whom it tells to come back.
+    pub fn counting(capacity: usize, refused: Counter) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = cores * WORKERS_PER_CORE;
         let (work, to_do) = mpsc::channel::<Work>();
@@ -86,7 +92,7 @@ impl Budget {
             capacity,
             used: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
-            refused: AtomicU64::new(0),
+            refused,
             turns: Arc::new(Semaphore::new(workers)),
             work,
         })
@@ -129,7 +135,7 @@ impl Budget {
 
     /// Requests that were told to come back because there was no room.
     pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        self.refused.get()
     }
 
     fn take(&self, held: usize, more: usize) -> Result<(), OverBudget> {
@@ -152,7 +158,7 @@ impl Budget {
         if held.saturating_add(more) > most {
             return Err(OverBudget::ForGood(most));
         }
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.refused.inc();
         Err(OverBudget::ForNow(most))
     }
 }

@@ -122,6 +122,13 @@ fn fixed_values(m: &Measurement) -> [f64; FIXED.len()] {
     ]
 }
 
+/// Both, kept from one taking in to the next for their capacity: most bring a single measurement.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) rows: Rows,
+    pub(super) chunk: Chunk,
+}
+
 /// The values of one column of some rows, without gaps.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {

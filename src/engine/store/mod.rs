@@ -29,7 +29,7 @@ pub use admitted::Admitted;
 pub(super) use admitted::Place;
 pub use buckets::Frontiers;
 use buckets::effective_start;
-use chunk::{Chunk, Rows};
+use chunk::Scratch;
 pub use histogram::{Exemplar, Grid, Grids, Histogram};
 pub use placement::Overflow;
 pub use series::Series;
@@ -106,6 +106,7 @@ pub struct Store {
     generation: u64,
     since_sweep: usize,
     heap_bytes: usize,
+    scratch: Box<Scratch>,
     /// What was given up.
     pub losses: Losses,
 }
@@ -127,6 +128,7 @@ impl Store {
             generation: 0,
             since_sweep: 0,
             heap_bytes: 0,
+            scratch: Box::default(),
             losses: Losses::default(),
         }
     }
@@ -198,7 +200,7 @@ impl Store {
     /// no recent run. `judged` is `now` on the clock of judging.
     pub fn record(&mut self, admitted: &Admitted, now: Now, judged: Duration) {
         // By series, so that what is kept of one is gone through once, however many come together.
-        let (mut rows, mut chunk) = (Rows::default(), Chunk::default());
+        let Scratch { rows, chunk } = &mut *self.scratch;
         for (id, late, taken) in admitted.by_series().groups() {
             let names = &self.score_names;
             rows.fill(taken.clone(), |name| score_column(names, name));
@@ -207,9 +209,9 @@ impl Store {
             };
             series.touch(rows.times.len(), now);
             let grids = &self.settings.grids;
-            series.add(&rows, &mut chunk, &self.frontiers, grids);
+            series.add(rows, chunk, &self.frontiers, grids);
             if !late {
-                series.recent.extend(&rows, series.history);
+                series.recent.extend(rows, series.history);
             }
             series.count(taken, now.wall, judged, grids);
         }

@@ -2,22 +2,21 @@
 //! what comes of it. Scrapes and the API read between two events, on a lane of their own, so that a
 //! full queue of measurements never delays them.
 
+mod handle;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::engine::admission::{Answer, Batch};
-use crate::engine::judge::{Answer as RuleAnswer, Effects};
+use crate::engine::judge::{Answer, Effects};
 use crate::engine::store::Admitted;
-use crate::engine::time::Now;
-use crate::engine::{Engine, Settings, own};
-use crate::ingest::budget::Share;
+use crate::engine::{Engine, own};
 use crate::notify::Notifiers;
 use crate::storage::Storage;
+pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
+use handle::{Control, Lanes, Reply, Request};
 
 /// Batches that may be committed together.
 const MAX_GROUP: usize = 64;
@@ -25,182 +24,12 @@ const MAX_GROUP: usize = 64;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Instances of a rule whose windows are gathered before others have their turn: some milliseconds.
 const INSTANCES_AT_ONCE: usize = 256;
-/// Readers that may wait at once.
-const READ_LANE: usize = 256;
-
-/// Why a batch was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The queue is full: the sender is to come back.
-    #[error("the ingest queue is full")]
-    QueueFull,
-    /// The memory cap is reached: the sender is to come back.
-    #[error("the memory cap is reached")]
-    MemoryFull,
-    /// The engine is shutting down.
-    #[error("opwatch is shutting down")]
-    Stopping,
-}
-
-/// Batches refused, by reason.
-#[derive(Debug, Default)]
-pub struct RefusedCounts {
-    /// Because the queue was full.
-    pub queue_full: AtomicU64,
-    /// Because the memory cap was reached.
-    pub memory_full: AtomicU64,
-}
-
-/// Where the answer to a batch is waited for.
-type Reply = oneshot::Sender<Result<Answered, Refused>>;
-
-/// The answer to a batch, and what the batch held of the memory for requests in flight.
-pub type Answered = (Arc<Answer>, Option<Share>);
-
-struct Request {
-    batch: Batch,
-    share: Option<Share>,
-    reply: Reply,
-}
-
-type Read = Box<dyn FnOnce(&Engine, Now) + Send>;
-
-enum Control {
-    Reconfigure(Box<Settings>, Arc<Notifiers>, oneshot::Sender<()>),
-    CpuLimit(f64, oneshot::Sender<()>),
-    Pause(oneshot::Sender<()>),
-    Resume(oneshot::Sender<()>),
-}
 
 /// What was admitted and waits for its commit.
 #[derive(Default)]
 struct Group {
     admitted: Admitted,
     replies: Vec<(Reply, Answered)>,
-}
-
-/// The way to the engine for everyone else.
-#[derive(Clone)]
-pub struct EngineHandle {
-    requests: mpsc::Sender<Request>,
-    reads: mpsc::Sender<Read>,
-    controls: mpsc::Sender<Control>,
-    refused: Arc<RefusedCounts>,
-}
-
-impl EngineHandle {
-    /// Hands in a batch and waits until what was taken of it is committed and counts.
-    ///
-    /// # Errors
-    /// When there is no room or the engine is shutting down; nothing of the batch was taken then.
-    pub async fn ingest(&self, batch: Batch) -> Result<Arc<Answer>, Refused> {
-        let (answer, _) = self.ingest_held(batch, None).await?;
-        Ok(answer)
-    }
-
-    /// Hands in a batch with its share of the memory for requests in flight, which is held until the batch has been
-    /// applied, whether the sender waits or not, and then comes back with the answer.
-    ///
-    /// # Errors
-    /// As [`EngineHandle::ingest`].
-    pub async fn ingest_held(
-        &self,
-        batch: Batch,
-        share: Option<Share>,
-    ) -> Result<Answered, Refused> {
-        let (reply, answer) = oneshot::channel();
-        self.requests
-            .try_send(Request {
-                batch,
-                share,
-                reply,
-            })
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => {
-                    self.refused.queue_full.fetch_add(1, Ordering::Relaxed);
-                    Refused::QueueFull
-                }
-                mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
-            })?;
-        answer.await.unwrap_or(Err(Refused::Stopping))
-    }
-
-    /// Reads from the engine between two events.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Engine, Now) -> T + Send + 'static,
-    ) -> Result<T, Refused> {
-        let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |engine, now| {
-            // A reader that has gone away does not matter.
-            let _ = reply.send(read(engine, now));
-        });
-        self.reads.send(read).await.map_err(|_| Refused::Stopping)?;
-        answer.await.map_err(|_| Refused::Stopping)
-    }
-
-    /// Gives the engine a new configuration and those who are told from now on.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub async fn reconfigure(
-        &self,
-        settings: Settings,
-        notifiers: Arc<Notifiers>,
-    ) -> Result<(), Refused> {
-        self.control(|done| Control::Reconfigure(Box::new(settings), notifiers, done))
-            .await
-    }
-
-    /// Tells the engine how many cores `cpu_ratio` is a share of.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub async fn set_cpu_limit(&self, cores: f64) -> Result<(), Refused> {
-        self.control(|done| Control::CpuLimit(cores, done)).await
-    }
-
-    /// Stops judging.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub async fn pause(&self) -> Result<(), Refused> {
-        self.control(Control::Pause).await
-    }
-
-    /// Goes on judging.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub async fn resume(&self) -> Result<(), Refused> {
-        self.control(Control::Resume).await
-    }
-
-    async fn control(
-        &self,
-        make: impl FnOnce(oneshot::Sender<()>) -> Control,
-    ) -> Result<(), Refused> {
-        let (done, finished) = oneshot::channel();
-        self.controls
-            .send(make(done))
-            .await
-            .map_err(|_| Refused::Stopping)?;
-        finished.await.map_err(|_| Refused::Stopping)
-    }
-
-    /// Batches refused so far.
-    pub fn refused(&self) -> &RefusedCounts {
-        &self.refused
-    }
-
-    /// Batches waiting, and how many may.
-    pub fn queue(&self) -> (usize, usize) {
-        let capacity = self.requests.max_capacity();
-        (capacity - self.requests.capacity(), capacity)
-    }
 }
 
 /// The task that owns the engine.
@@ -210,10 +39,7 @@ pub struct Driver {
     notifiers: Arc<Notifiers>,
     storage: Storage<Group>,
     gathering: Group,
-    requests: mpsc::Receiver<Request>,
-    reads: mpsc::Receiver<Read>,
-    controls: mpsc::Receiver<Control>,
-    refused: Arc<RefusedCounts>,
+    lanes: Lanes,
 }
 
 impl Driver {
@@ -225,26 +51,14 @@ impl Driver {
         notifiers: Arc<Notifiers>,
         queue: usize,
     ) -> (Self, EngineHandle) {
-        let (request_sender, requests) = mpsc::channel(queue.max(1));
-        let (read_sender, reads) = mpsc::channel(READ_LANE);
-        let (control_sender, controls) = mpsc::channel(8);
-        let refused = Arc::new(RefusedCounts::default());
-        let handle = EngineHandle {
-            requests: request_sender,
-            reads: read_sender,
-            controls: control_sender,
-            refused: refused.clone(),
-        };
+        let (handle, lanes) = handle::lanes(queue);
         let driver = Self {
             engine,
             clock,
             notifiers,
             storage: Storage::memory(),
             gathering: Group::default(),
-            requests,
-            reads,
-            controls,
-            refused,
+            lanes,
         };
         (driver, handle)
     }
@@ -263,20 +77,20 @@ impl Driver {
             // Not biased: of all that is ready any may be next, so nothing can starve the others.
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(control) = self.controls.recv() => self.control(control),
-                Some(read) = self.reads.recv() => read(&self.engine, self.clock.now()),
+                Some(control) = self.lanes.controls.recv() => self.control(control),
+                Some(read) = self.lanes.reads.recv() => read(&self.engine, self.clock.now()),
                 group = self.storage.committed() => self.apply(group),
                 () = due => self.tick().await,
-                Some(request) = self.requests.recv(), if self.has_room() => self.gather(request),
+                Some(request) = self.lanes.requests.recv(), if self.has_room() => self.gather(request),
             }
         }
-        self.requests.close();
+        self.lanes.requests.close();
         loop {
             while self.storage.is_busy() {
                 let group = self.storage.committed().await;
                 self.apply(group);
             }
-            match self.requests.recv().await {
+            match self.lanes.requests.recv().await {
                 Some(request) => self.gather(request),
                 None => return,
             }
@@ -298,7 +112,7 @@ impl Driver {
         }) = next
         {
             if self.engine.is_full() {
-                self.refused.memory_full.fetch_add(1, Ordering::Relaxed);
+                self.lanes.refused.memory_full.inc();
                 let _ = reply.send(Err(Refused::MemoryFull));
             } else {
                 let (admitted, answer) = self.engine.admit(batch, now);
@@ -306,7 +120,7 @@ impl Driver {
                 self.gathering.replies.push((reply, (answer, share)));
             }
             next = if self.has_room() {
-                self.requests.try_recv().ok()
+                self.lanes.requests.try_recv().ok()
             } else {
                 None
             };
@@ -361,7 +175,7 @@ impl Driver {
         self.tell_own_losses();
         for due in self.engine.due(now) {
             let mut took = Duration::ZERO;
-            let mut answer = RuleAnswer::new();
+            let mut answer = Answer::new();
             loop {
                 let begun = self.clock.now().steady;
                 let complete = self
@@ -388,11 +202,7 @@ impl Driver {
 
     /// Tells the engine what the parts around it have lost or refused, so that rules can judge it.
     fn tell_own_losses(&mut self) {
-        let refused = [&self.refused.queue_full, &self.refused.memory_full];
-        let refused = refused
-            .map(|count| count.load(Ordering::Relaxed))
-            .iter()
-            .sum();
+        let refused = self.lanes.refused.total();
         let dropped = self.notifiers.dropped();
         let own = self.engine.own();
         own.total(own::INGEST_REFUSED, refused);
@@ -402,13 +212,13 @@ impl Driver {
     /// Gives readers, measurements and commits their turn in the middle of judging.
     async fn let_others(&mut self) {
         // No more than wait now: those that come meanwhile have their turn next time.
-        for _ in 0..self.reads.len() {
-            if let Ok(read) = self.reads.try_recv() {
+        for _ in 0..self.lanes.reads.len() {
+            if let Ok(read) = self.lanes.reads.try_recv() {
                 read(&self.engine, self.clock.now());
             }
         }
         if self.has_room()
-            && let Ok(request) = self.requests.try_recv()
+            && let Ok(request) = self.lanes.requests.try_recv()
         {
             self.gather(request);
         }
@@ -436,13 +246,17 @@ impl Driver {
 
 #[cfg(test)]
 mod tests {
+    use super::handle::Read;
     use super::*;
+    use crate::engine::Settings;
+    use crate::engine::admission::Batch;
     use crate::engine::measurement::{Draft, Measurement};
     use crate::engine::rule::RuleGroup;
     use crate::engine::series::FieldFault;
     use crate::engine::store::StoreSettings;
     use crate::ingest::budget::Budget;
     use crate::notify::NotifySettings;
+    use tokio::sync::{mpsc, oneshot};
 
     fn driver(settings: Settings, queue: usize) -> (Driver, EngineHandle) {
         let clock = Clock::start();
@@ -477,7 +291,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(handle.ingest(batch(1)).await, Err(Refused::QueueFull));
-        assert_eq!(handle.refused().queue_full.load(Ordering::Relaxed), 1);
+        assert_eq!(handle.refused().queue_full.get(), 1);
         let stop = CancellationToken::new();
         let running = tokio::spawn(driver.run(stop.clone()));
         assert_eq!(waiting.await.unwrap().unwrap().accepted, 1);
@@ -506,7 +320,7 @@ mod tests {
             let _ = handle.ingest(batch(1_000)).await;
         }
         assert_eq!(handle.ingest(batch(1)).await, Err(Refused::MemoryFull));
-        assert!(handle.refused().memory_full.load(Ordering::Relaxed) > 0);
+        assert!(handle.refused().memory_full.get() > 0);
         stop.cancel();
     }
 
@@ -523,8 +337,8 @@ mod tests {
             ..Settings::default()
         };
         let (driver, handle) = driver(settings, 1);
-        let refused = driver.refused.clone();
-        refused.queue_full.fetch_add(2, Ordering::Relaxed);
+        let refused = driver.lanes.refused.clone();
+        refused.queue_full.inc_by(2);
         let stop = CancellationToken::new();
         tokio::spawn(driver.run(stop.clone()));
         let value = || {
