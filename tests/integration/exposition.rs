@@ -1,6 +1,6 @@
 //! The metrics page as scrapers get it, whole and in every format, and as Prometheus' own readers see it.
 
-mod protobuf;
+pub mod protobuf;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -17,6 +17,7 @@ mod end_to_end;
 mod exposition;
 mod faulty;
 mod house;
+mod native_histograms;
 mod notify;
 mod operations;
 mod oracle;
