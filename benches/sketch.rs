@@ -27,7 +27,12 @@ fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("sketch");
     group.throughput(Throughput::Elements(1_000));
     group.bench_function("add 1000 values", |b| b.iter(|| sketch(black_box(&many))));
-    let packed: Vec<_> = many.chunks(100).map(|chunk| sketch(chunk).pack()).collect();
+    let pack = |chunk: &[f64]| {
+        let mut bytes = Vec::new();
+        sketch(chunk).pack(&mut bytes);
+        bytes
+    };
+    let packed: Vec<_> = many.chunks(100).map(pack).collect();
     group.throughput(Throughput::Elements(10));
     group.bench_function("merge 10 packed buckets of 100 values", |b| {
         b.iter(|| {

@@ -1,6 +1,6 @@
 //! The values of a window, as far as quantiles need them.
 
-use super::sketch::{Packed, Sketch};
+use super::sketch::Sketch;
 use super::stats;
 
 /// Beyond this many values the exact ones go into the sketch.
@@ -33,7 +33,7 @@ impl Distribution {
     }
 
     /// Adds all values of a packed sketch.
-    pub fn merge_packed(&mut self, packed: &Packed) {
+    pub(super) fn merge_packed(&mut self, packed: &[u8]) {
         // Merged one after the other it grows for a while, and each growth is a copy.
         self.sketch.make_room(MERGED);
         self.sketch.merge_packed(packed);

@@ -16,6 +16,8 @@ pub mod measurement;
 
 pub mod sample;
 
+mod packing;
+
 pub mod stats;
 
 pub mod sketch;

@@ -6,6 +6,7 @@
 
 use std::sync::LazyLock;
 
+use super::packing::{put, put_signed, take, take_signed};
 use super::stats;
 
 /// The scale of fine buckets: relative error at most 1.1 %.
@@ -148,66 +149,44 @@ impl Sketch {
         })
     }
 
-    /// Packs the sketch for keeping: pairs of variable-length integers, the distance to the previous
-    /// bucket and its count. A bucket takes two bytes in the common case.
-    pub fn pack(&self) -> Packed {
-        let mut bytes = Vec::with_capacity(1 + self.bins.len() * 2 + 4);
+    /// Appends the sketch as bytes: its scale, then pairs of the distance to the previous bucket and its count. A
+    /// bucket takes two bytes in the common case.
+    pub fn pack(&self, bytes: &mut Vec<u8>) {
         bytes.push(self.scale.cast_unsigned());
         let mut previous = 0i64;
         for (key, n) in &self.bins {
-            put(&mut bytes, zigzag(i64::from(*key) - previous));
-            put(&mut bytes, *n);
+            put_signed(bytes, i64::from(*key) - previous);
+            put(bytes, *n);
             previous = i64::from(*key);
         }
-        Packed(bytes.into_boxed_slice())
     }
 
-    /// Adds what a packed sketch counted.
-    pub fn merge_packed(&mut self, packed: &Packed) {
-        let scale = packed.scale();
+    /// Adds what a sketch counted that was packed into these bytes.
+    pub fn merge_packed(&mut self, bytes: &[u8]) {
+        let Some((scale, mut rest)) = bytes.split_first() else {
+            return;
+        };
+        let scale = scale.cast_signed();
+        if self.bins.is_empty() {
+            self.scale = scale.min(self.scale);
+        }
         self.coarsen(scale);
         let target = self.scale;
-        let bins = packed
-            .bins()
-            .map(|(key, n)| (rescale(key, scale, target), n));
-        self.merge_sorted(bins, packed.0.len() / 2);
+        let expected = rest.len() / 2;
+        let mut key = 0i64;
+        let bins = std::iter::from_fn(|| {
+            key += take_signed(&mut rest)?;
+            Some((i32::try_from(key).ok()?, take(&mut rest)?))
+        });
+        self.merge_sorted(
+            bins.map(|(key, n)| (rescale(key, scale, target), n)),
+            expected,
+        );
     }
 
     /// Heap bytes held.
     pub fn heap_bytes(&self) -> usize {
         self.bins.capacity() * size_of::<(i32, u64)>()
-    }
-}
-
-/// A sketch in its packed form.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Packed(Box<[u8]>);
-
-impl Packed {
-    fn scale(&self) -> i8 {
-        self.0.first().map_or(FINE, |scale| scale.cast_signed())
-    }
-
-    fn bins(&self) -> impl Iterator<Item = (i32, u64)> {
-        let mut rest = self.0.get(1..).unwrap_or_default();
-        let mut key = 0i64;
-        std::iter::from_fn(move || {
-            key += unzigzag(take(&mut rest)?);
-            Some((i32::try_from(key).ok()?, take(&mut rest)?))
-        })
-    }
-
-    /// The sketch it was packed from.
-    pub fn unpack(&self) -> Sketch {
-        Sketch {
-            scale: self.scale(),
-            bins: self.bins().collect(),
-        }
-    }
-
-    /// Heap bytes held.
-    pub fn heap_bytes(&self) -> usize {
-        self.0.len()
     }
 }
 
@@ -304,44 +283,6 @@ fn estimate(key: i32, scale: i8) -> f64 {
     (upper / (growth + 1.0)) * 2.0 * f64::from(key.signum())
 }
 
-fn zigzag(n: i64) -> u64 {
-    ((n << 1) ^ (n >> 63)).cast_unsigned()
-}
-
-fn unzigzag(n: u64) -> i64 {
-    (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "seven bits at a time is the encoding"
-)]
-fn put(bytes: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        bytes.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    bytes.push(n as u8);
-}
-
-fn take(bytes: &mut &[u8]) -> Option<u64> {
-    // Nearly all numbers are short.
-    if let Some((first @ 0..0x80, rest)) = bytes.split_first() {
-        *bytes = rest;
-        return Some(u64::from(*first));
-    }
-    let mut n = 0;
-    for shift in (0..64).step_by(7) {
-        let (first, rest) = bytes.split_first()?;
-        *bytes = rest;
-        n |= u64::from(first & 0x7f) << shift;
-        if first & 0x80 == 0 {
-            return Some(n);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,9 +354,13 @@ mod tests {
                 expected.coarsen(COARSE);
                 right.coarsen(COARSE);
             }
-            prop_assert_eq!(&right.pack().unpack(), &right);
+            let mut bytes = Vec::new();
+            right.pack(&mut bytes);
+            let mut unpacked = Sketch::default();
+            unpacked.merge_packed(&bytes);
+            prop_assert_eq!(&unpacked, &right);
             let mut packed = left.clone();
-            packed.merge_packed(&right.pack());
+            packed.merge_packed(&bytes);
             left.merge(&right);
             prop_assert_eq!(&packed, &left);
             prop_assert_eq!(left, expected);

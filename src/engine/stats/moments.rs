@@ -1,6 +1,7 @@
 //! Count, sum, spread and extremes of values, mergeable without loss of accuracy.
 
 use crate::engine::measurement::count;
+use crate::engine::packing::{put, put_float, take, take_float};
 
 /// A sum with Neumaier's compensation: its error does not grow with the number of terms.
 ///
@@ -12,6 +13,13 @@ pub struct Sum {
 }
 
 impl Sum {
+    fn of(value: f64) -> Self {
+        Self {
+            value,
+            compensation: 0.0,
+        }
+    }
+
     /// Adds one term.
     pub fn add(&mut self, term: f64) {
         // Without a branch on which is larger (D. E. Knuth, *The Art of Computer Programming* 2, 4.2.2, TwoSum).
@@ -127,6 +135,57 @@ impl Moments {
         self.weighted.merge(&other.weighted);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
+    }
+
+    /// Whether any weight is not 1.
+    pub fn is_weighted(&self) -> bool {
+        self.weight.get().to_bits() != count(self.count).to_bits()
+            || self.weighted.get().to_bits() != self.sum.get().to_bits()
+    }
+
+    /// Appends them as bytes: exactly, but for what the rounding of sums had left.
+    pub(in crate::engine) fn pack(&self, bytes: &mut Vec<u8>) {
+        put(bytes, self.count);
+        put(bytes, u64::from(self.is_weighted()));
+        let constant = self.min.to_bits() == self.max.to_bits();
+        put(bytes, u64::from(constant));
+        put_float(bytes, self.sum.get());
+        put_float(bytes, self.min);
+        if !constant {
+            put_float(bytes, self.max);
+            put_float(bytes, self.squared_deviations);
+        }
+        if self.is_weighted() {
+            put_float(bytes, self.weight.get());
+            put_float(bytes, self.weighted.get());
+        }
+    }
+
+    /// Takes what [`Moments::pack`] has appended off the front.
+    pub(in crate::engine) fn unpack(bytes: &mut &[u8]) -> Option<Self> {
+        let n = take(bytes)?;
+        let (weighted, constant) = (take(bytes)? > 0, take(bytes)? > 0);
+        let sum = Sum::of(take_float(bytes)?);
+        let min = take_float(bytes)?;
+        let (max, squared_deviations) = if constant {
+            (min, 0.0)
+        } else {
+            (take_float(bytes)?, take_float(bytes)?)
+        };
+        let (weight, weighted) = if weighted {
+            (Sum::of(take_float(bytes)?), Sum::of(take_float(bytes)?))
+        } else {
+            (Sum::of(count(n)), sum)
+        };
+        Some(Self {
+            count: n,
+            sum,
+            squared_deviations,
+            weight,
+            weighted,
+            min,
+            max,
+        })
     }
 
     /// Number of values.

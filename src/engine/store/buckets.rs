@@ -153,7 +153,7 @@ impl Buckets {
                 if let (Some(next), Some(coarser)) =
                     (self.tiers.get_mut(index + 1), TIERS.get(index + 1))
                 {
-                    summary.coarsen(coarser.scale);
+                    summary.coarsen(column, coarser.scale);
                     let parent = (number * tier.step).div_euclid(coarser.step);
                     let grown = insert(next, parent, column, summary);
                     self.held = self.held.saturating_add_signed(grown);
@@ -265,7 +265,7 @@ fn begin(
     summary: Summary,
 ) -> isize {
     let packed = match place.checked_sub(1) {
-        Some(before) if place == buckets.len() => change(buckets, before, Summary::pack),
+        Some(before) if place == buckets.len() => change(buckets, before, Summary::close),
         _ => 0,
     };
     let bytes = summary.heap_bytes().cast_signed();

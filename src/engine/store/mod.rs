@@ -3,6 +3,7 @@
 mod admitted;
 mod buckets;
 mod chunk;
+mod closed;
 mod histogram;
 mod placement;
 mod pressure;

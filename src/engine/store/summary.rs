@@ -1,10 +1,11 @@
 //! What is kept of all values that fell into one bucket of time.
 
 use super::chunk::Chunk;
+use super::closed::{Closed, PackedBins, floats};
 use crate::engine::distribution::Distribution;
 use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
-use crate::engine::sketch::{Packed, Sketch};
+use crate::engine::sketch::Sketch;
 use crate::engine::stats::Moments;
 
 /// Scores are few and often equal, so their quantiles stay exact up to this many in a bucket.
@@ -15,25 +16,26 @@ const EXACT_SCORES: usize = 32;
 pub enum Summary {
     /// One value.
     One(Sample),
+    /// Several, to which more may come.
+    Open(Box<Many>),
     /// Several.
-    Many(Box<Many>),
+    Closed(Closed),
 }
 
 /// Several values: exact moments, the latest value, and their distribution.
 #[derive(Clone, Debug)]
-pub struct Many {
-    moments: Moments,
-    last: Sample,
-    bins: Bins,
+pub(super) struct Many {
+    pub(super) moments: Moments,
+    pub(super) last: Sample,
+    pub(super) bins: Bins,
 }
 
 #[derive(Clone, Debug)]
-enum Bins {
+pub(super) enum Bins {
     /// Of a column whose quantiles nobody asks for.
     None,
     Exact(Vec<f64>),
-    Open(Sketch),
-    Packed(Packed),
+    Sketch(Sketch),
 }
 
 impl Summary {
@@ -49,7 +51,7 @@ impl Summary {
             bins: Bins::of(column),
         };
         many.add_chunk(chunk);
-        Some(Self::Many(Box::new(many)))
+        Some(Self::Open(Box::new(many)))
     }
 
     /// Adds the values of a chunk of the same column.
@@ -70,53 +72,57 @@ impl Summary {
     pub fn merge(&mut self, column: Column, other: &Self) {
         match other {
             Self::One(reading) => self.add(column, *reading),
-            Self::Many(other) => {
-                let many = self.many(column);
-                many.moments.merge(&other.moments);
-                if other.last.at >= many.last.at {
-                    many.last = other.last;
+            Self::Open(other) => self.many(column).merge(other),
+            Self::Closed(other) => {
+                if let Some(other) = other.open() {
+                    self.many(column).merge(&other);
                 }
-                many.bins.merge(&other.bins);
             }
         }
     }
 
+    /// Itself as what can be added to.
     fn many(&mut self, column: Column) -> &mut Many {
-        if let Self::One(first) = *self {
-            let mut moments = Moments::default();
-            moments.add(first.value, first.weight);
-            let mut bins = Bins::of(column);
-            bins.add(first.value);
-            *self = Self::Many(Box::new(Many {
-                moments,
-                last: first,
-                bins,
-            }));
+        let many = match self {
+            Self::One(first) => {
+                let mut many = Many {
+                    moments: Moments::default(),
+                    last: *first,
+                    bins: Bins::of(column),
+                };
+                many.moments.add(first.value, first.weight);
+                many.bins.add(first.value);
+                Some(many)
+            }
+            Self::Closed(closed) => closed.open(),
+            Self::Open(_) => None,
+        };
+        if let Some(many) = many {
+            *self = Self::Open(Box::new(many));
         }
         match self {
-            Self::Many(many) => many,
-            #[expect(clippy::unreachable, reason = "made Many just above")]
-            Self::One(_) => unreachable!(),
+            Self::Open(many) => many,
+            #[expect(
+                clippy::unreachable,
+                reason = "made open just above; what was packed can be opened"
+            )]
+            Self::One(_) | Self::Closed(_) => unreachable!(),
         }
     }
 
     /// Lowers the resolution of the distribution to `scale`.
-    pub fn coarsen(&mut self, scale: i8) {
-        if let Self::Many(many) = self
-            && let Bins::Open(_) | Bins::Packed(_) = many.bins
+    pub fn coarsen(&mut self, column: Column, scale: i8) {
+        if matches!(self, Self::Open(_) | Self::Closed(_))
+            && let Bins::Sketch(sketch) = &mut self.many(column).bins
         {
-            many.bins.open().coarsen(scale);
+            sketch.coarsen(scale);
         }
     }
 
-    /// Packs the distribution, for a bucket that is no longer added to.
-    pub fn pack(&mut self) {
-        if let Self::Many(many) = self {
-            match &mut many.bins {
-                Bins::Open(sketch) => many.bins = Bins::Packed(sketch.pack()),
-                Bins::Exact(values) => values.shrink_to_fit(),
-                Bins::None | Bins::Packed(_) => {}
-            }
+    /// Packs a bucket that is no longer added to.
+    pub fn close(&mut self) {
+        if let Self::Open(many) = self {
+            *self = Self::Closed(Closed::of(many));
         }
     }
 
@@ -135,17 +141,30 @@ impl Summary {
                 }
                 *reading
             }
-            Self::Many(many) => {
+            Self::Open(many) => {
                 moments.merge(&many.moments);
                 if let Some(distribution) = wanted {
                     match &many.bins {
                         Bins::None => {}
                         Bins::Exact(values) => values.iter().for_each(|v| distribution.add(*v)),
-                        Bins::Open(sketch) => distribution.merge(sketch),
-                        Bins::Packed(packed) => distribution.merge_packed(packed),
+                        Bins::Sketch(sketch) => distribution.merge(sketch),
                     }
                 }
                 many.last
+            }
+            Self::Closed(closed) => {
+                let Some(contents) = closed.read() else {
+                    return;
+                };
+                moments.merge(&contents.moments);
+                if let Some(distribution) = wanted {
+                    match contents.bins {
+                        PackedBins::None => {}
+                        PackedBins::Exact(bytes) => floats(bytes).for_each(|v| distribution.add(v)),
+                        PackedBins::Sketch(bytes) => distribution.merge_packed(bytes),
+                    }
+                }
+                contents.last
             }
         };
         if last.is_none_or(|last| latest.at >= last.at) {
@@ -157,13 +176,13 @@ impl Summary {
     pub fn heap_bytes(&self) -> usize {
         match self {
             Self::One(_) => 0,
-            Self::Many(many) => {
+            Self::Closed(closed) => closed.heap_bytes(),
+            Self::Open(many) => {
                 size_of::<Many>()
                     + match &many.bins {
                         Bins::None => 0,
                         Bins::Exact(values) => values.capacity() * size_of::<f64>(),
-                        Bins::Open(sketch) => sketch.heap_bytes(),
-                        Bins::Packed(packed) => packed.heap_bytes(),
+                        Bins::Sketch(sketch) => sketch.heap_bytes(),
                     }
             }
         }
@@ -171,6 +190,14 @@ impl Summary {
 }
 
 impl Many {
+    fn merge(&mut self, other: &Self) {
+        self.moments.merge(&other.moments);
+        if other.last.at >= self.last.at {
+            self.last = other.last;
+        }
+        self.bins.merge(&other.bins);
+    }
+
     fn add_chunk(&mut self, chunk: &Chunk) {
         self.moments.merge(&chunk.moments);
         if let Some(latest) = chunk.latest()
@@ -183,7 +210,7 @@ impl Many {
             Bins::Exact(values) if values.len() + chunk.values.len() <= EXACT_SCORES => {
                 values.extend_from_slice(&chunk.values);
             }
-            Bins::Exact(_) | Bins::Open(_) | Bins::Packed(_) => {
+            Bins::Exact(_) | Bins::Sketch(_) => {
                 self.bins.open().add_keys(&chunk.keys);
             }
         }
@@ -195,7 +222,7 @@ impl Bins {
         match column {
             Column::Outcome | Column::ScoreSamples => Self::None,
             Column::Score(_) => Self::Exact(Vec::new()),
-            _ => Self::Open(Sketch::default()),
+            _ => Self::Sketch(Sketch::default()),
         }
     }
 
@@ -203,7 +230,7 @@ impl Bins {
         match self {
             Self::None => {}
             Self::Exact(values) if values.len() < EXACT_SCORES => values.push(value),
-            Self::Exact(_) | Self::Open(_) | Self::Packed(_) => self.open().add(value),
+            Self::Exact(_) | Self::Sketch(_) => self.open().add(value),
         }
     }
 
@@ -211,8 +238,7 @@ impl Bins {
         match other {
             Self::None => {}
             Self::Exact(values) => values.iter().for_each(|v| self.add(*v)),
-            Self::Open(sketch) => self.open().merge(sketch),
-            Self::Packed(packed) => self.open().merge_packed(packed),
+            Self::Sketch(sketch) => self.open().merge(sketch),
         }
     }
 
@@ -225,15 +251,14 @@ impl Bins {
                 values.iter().for_each(|v| sketch.add(*v));
                 Some(sketch)
             }
-            Self::Packed(packed) => Some(packed.unpack()),
-            Self::Open(_) => None,
+            Self::Sketch(_) => None,
         };
         if let Some(sketch) = sketch {
-            *self = Self::Open(sketch);
+            *self = Self::Sketch(sketch);
         }
         match self {
-            Self::Open(sketch) => sketch,
-            #[expect(clippy::unreachable, reason = "made Open just above")]
+            Self::Sketch(sketch) => sketch,
+            #[expect(clippy::unreachable, reason = "made a sketch just above")]
             _ => unreachable!(),
         }
     }

@@ -1,0 +1,164 @@
+//! A bucket that is no longer added to, in as few bytes as its exact moments and its distribution take: there are
+//! hundreds of them for each column of each series, and each allocation costs more than most of them hold.
+
+use super::summary::{Bins, Many};
+use crate::engine::packing::{put_float, put_signed, take_float, take_signed};
+use crate::engine::sample::Sample;
+use crate::engine::sketch::Sketch;
+use crate::engine::stats::Moments;
+use crate::engine::time::Timestamp;
+
+/// Moments, latest value and distribution of a bucket, packed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Closed(Box<[u8]>);
+
+/// What a closed bucket holds.
+pub(super) struct Contents<'a> {
+    pub(super) moments: Moments,
+    pub(super) last: Sample,
+    pub(super) bins: PackedBins<'a>,
+}
+
+/// The distribution of a closed bucket.
+#[derive(Clone, Copy)]
+pub(super) enum PackedBins<'a> {
+    /// Nobody asks for quantiles of its column.
+    None,
+    /// The values themselves.
+    Exact(&'a [u8]),
+    /// A packed sketch.
+    Sketch(&'a [u8]),
+}
+
+/// How the bins are written.
+const NONE: u8 = 0;
+const EXACT: u8 = 1;
+const SKETCH: u8 = 2;
+
+impl Closed {
+    /// Packs a bucket.
+    pub(super) fn of(many: &Many) -> Self {
+        let mut bytes = Vec::with_capacity(128);
+        match &many.bins {
+            Bins::None => bytes.push(NONE),
+            Bins::Exact(_) => bytes.push(EXACT),
+            Bins::Sketch(_) => bytes.push(SKETCH),
+        }
+        many.moments.pack(&mut bytes);
+        put_signed(&mut bytes, many.last.at.millis());
+        put_float(&mut bytes, many.last.value);
+        if many.moments.is_weighted() {
+            put_float(&mut bytes, many.last.weight);
+        }
+        match &many.bins {
+            Bins::None => {}
+            Bins::Exact(values) => values.iter().for_each(|v| put_float(&mut bytes, *v)),
+            Bins::Sketch(sketch) => sketch.pack(&mut bytes),
+        }
+        Self(bytes.into_boxed_slice())
+    }
+
+    /// What it holds; `None` never, because only [`Closed::of`] makes one.
+    pub(super) fn read(&self) -> Option<Contents<'_>> {
+        let (kind, mut rest) = self.0.split_first()?;
+        let moments = Moments::unpack(&mut rest)?;
+        let last = Sample {
+            at: Timestamp::from_millis(take_signed(&mut rest)?),
+            value: take_float(&mut rest)?,
+            weight: if moments.is_weighted() {
+                take_float(&mut rest)?
+            } else {
+                1.0
+            },
+        };
+        let bins = match *kind {
+            EXACT => PackedBins::Exact(rest),
+            SKETCH => PackedBins::Sketch(rest),
+            _ => PackedBins::None,
+        };
+        Some(Contents {
+            moments,
+            last,
+            bins,
+        })
+    }
+
+    /// The bucket that was packed.
+    pub(super) fn open(&self) -> Option<Many> {
+        let contents = self.read()?;
+        Some(Many {
+            moments: contents.moments,
+            last: contents.last,
+            bins: match contents.bins {
+                PackedBins::None => Bins::None,
+                PackedBins::Exact(bytes) => Bins::Exact(floats(bytes).collect()),
+                PackedBins::Sketch(bytes) => {
+                    let mut sketch = Sketch::default();
+                    sketch.merge_packed(bytes);
+                    Bins::Sketch(sketch)
+                }
+            },
+        })
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Floats one after the other.
+pub(super) fn floats(mut bytes: &[u8]) -> impl Iterator<Item = f64> {
+    std::iter::from_fn(move || take_float(&mut bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chunk::Chunk;
+    use super::super::summary::Summary;
+    use super::*;
+    use crate::engine::distribution::Distribution;
+    use crate::engine::metric::Column;
+    use proptest::prelude::*;
+
+    /// Everything that a window learns of a bucket.
+    fn learnt(summary: &Summary) -> (Moments, Option<Sample>, Option<f64>, Option<f64>) {
+        let (mut moments, mut last) = (Moments::default(), None);
+        let mut distribution = Distribution::default();
+        summary.gather(&mut moments, &mut last, Some(&mut distribution));
+        let quantiles = [0.5, 0.95].map(|q| distribution.quantile(q));
+        (moments, last, quantiles[0], quantiles[1])
+    }
+
+    proptest! {
+        #[test]
+        fn closing_a_bucket_loses_nothing_but_what_rounding_had_left(
+            values in prop::collection::vec((0i64..10_000, -1e3..1e6f64, 0.1..10.0f64), 2..80),
+            kind in 0..4usize,
+        ) {
+            let weighted = kind == 1 || kind == 2;
+            let column = [Column::Duration, Column::Throughput, Column::Score(0), Column::Outcome][kind];
+            let chunk = Chunk {
+                times: values.iter().map(|(at, ..)| Timestamp::from_millis(*at)).collect(),
+                values: values.iter().map(|(_, value, _)| *value).collect(),
+                weights: values.iter().filter(|_| weighted).map(|(.., weight)| *weight).collect(),
+                ..Chunk::default()
+            };
+            let open = Summary::of(column, &chunk.part(0..values.len())).unwrap();
+            let mut closed = open.clone();
+            closed.close();
+            prop_assert!(closed.heap_bytes() < open.heap_bytes());
+            let ((before, last, median, p95), after) = (learnt(&open), learnt(&closed));
+            prop_assert_eq!((last, median, p95), (after.1, after.2, after.3));
+            let same = |a: Option<f64>, b: Option<f64>| {
+                a.zip(b).is_some_and(|(a, b)| (a - b).abs() <= 1e-9 * a.abs().max(1.0))
+            };
+            prop_assert_eq!((before.count(), before.min(), before.max()), (after.0.count(), after.0.min(), after.0.max()));
+            prop_assert!(same(Some(before.sum()), Some(after.0.sum())));
+            prop_assert!(same(before.mean(), after.0.mean()));
+            prop_assert!(same(before.std_dev(), after.0.std_dev()));
+            // Late values open it again.
+            closed.add_chunk(column, &chunk.part(0..1));
+            prop_assert_eq!(learnt(&closed).0.count(), before.count() + 1);
+        }
+    }
+}
