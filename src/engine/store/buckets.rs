@@ -50,6 +50,9 @@ const TIERS: [Tier; 4] = [
     },
 ];
 
+/// Buckets for which room is made at once.
+const GROWTH: usize = 48;
+
 /// The times up to which each tier has been rolled into the next; the last is the end of retention.
 ///
 /// They follow the clock, also back: after a clock that ran ahead has been set right, records of the true
@@ -269,8 +272,17 @@ fn begin(
         _ => 0,
     };
     let bytes = summary.heap_bytes().cast_signed();
+    make_room(buckets);
     buckets.insert(place, (number, summary));
     packed + bytes
+}
+
+/// Grows by doubling only while there are few buckets: later that would leave as much room as is used, and holes of
+/// half its size among all that is kept.
+fn make_room(buckets: &mut VecDeque<(i64, Summary)>) {
+    if buckets.len() == buckets.capacity() && buckets.len() >= GROWTH {
+        buckets.reserve_exact(GROWTH);
+    }
 }
 
 fn change(

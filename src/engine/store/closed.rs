@@ -55,7 +55,8 @@ impl Closed {
             Bins::Exact(values) => values.iter().for_each(|v| put_float(&mut bytes, *v)),
             Bins::Sketch(sketch) => sketch.pack(&mut bytes),
         }
-        Self(bytes.into_boxed_slice())
+        // Copied, not shrunk: what shrinking cuts off would be a hole beside each bucket that fits nothing else.
+        Self(bytes.as_slice().into())
     }
 
     /// What it holds; `None` never, because only [`Closed::of`] makes one.
