@@ -11,7 +11,7 @@
 //! | [`ingest`] | the ways in: JSON, start/end, the watched target |
 //! | [`engine`] | pure: measurements, store, rules, alerts, templates, dispatch |
 //! | [`storage`] | what must survive is committed here before it counts |
-//! | [`exposition`] | `/metrics` in OpenMetrics and classic text |
+//! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
 //! | [`http`] | listeners with their limits, routes, and a file per API resource |
 //! | [`clock`], [`cgroup`], [`logging`] | the one reader of the system clock; the limits of control groups; the log |
@@ -27,7 +27,8 @@
 //! 4. [`engine::Engine::apply`] of a committed group cannot fail; then the answer. Scrapes and the API read
 //!    between two events, on a lane of their own.
 //! 5. At each tick [`engine::Engine::due`] lists the rules that are due, [`engine::Engine::answer`] cuts their
-//!    windows from the store, [`engine::Engine::evaluate`] judges them.
+//!    windows from the store, those that have changed, and [`engine::Engine::evaluate`] judges them. In between
+//!    readers, measurements and commits have their turn.
 //! 6. [`engine::alert::advance`] turns each verdict into the next state and perhaps a change.
 //! 7. [`engine::dispatch`] groups alerts per receiver, leaves out what has been told, and says what to send and why.
 //! 8. [`notify`] delivers, retries what is transient and counts what is given up.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{UNUSABLE, complain, configuration};
-use crate::app::App;
+use crate::app::{App, open_files};
 use crate::logging;
 
 /// Serves until a signal or `/-/quit` ends it.
@@ -18,6 +18,8 @@ pub(super) fn run(named: Option<PathBuf>) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{}", warning.brief());
     }
+    // Of each of the two listeners.
+    open_files::raise(2 * config.limits.connections as u64);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(UNUSABLE, &format!("start the runtime: {error}")),
