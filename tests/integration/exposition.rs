@@ -1,6 +1,7 @@
 //! The metrics page as scrapers get it, whole and in every format, and as Prometheus' own readers see it.
 
 pub mod protobuf;
+mod text;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,6 +26,14 @@ use opwatch::exposition::{
     self, Build, ExpositionConfig, Format, Internals, ListenerUsage, NotifierUsage, QueueUsage,
     ReloadState, Snapshot, TargetFailures, TargetUsage, sections,
 };
+
+pub use text::{Samples, sample, samples};
+
+/// What a scraper accepts to get OpenMetrics.
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+/// What a scraper accepts to get protobuf.
+pub const PROTOBUF: &str =
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
 /// 2026-01-31T12:00:00Z.
 const NOON: Duration = Duration::from_secs(1_769_860_800);
@@ -56,11 +65,7 @@ fn all_three_formats_say_the_same() {
     let classic = samples(&written(Format::Text, &snapshot));
     assert!(classic.len() > 250, "only {} samples", classic.len());
     // Only OpenMetrics has creation times as samples and exemplars beside them.
-    let open_metrics = written(Format::OpenMetrics, &snapshot);
-    let plain = open_metrics
-        .lines()
-        .map(|line| line.split(" # {").next().unwrap());
-    let open_metrics = samples(&plain.collect::<Vec<_>>().join("\n"));
+    let open_metrics = samples(&written(Format::OpenMetrics, &snapshot));
     let (created, open_metrics): (BTreeMap<_, _>, BTreeMap<_, _>) = open_metrics
         .into_iter()
         .partition(|((name, _), _)| name.ends_with("_created"));
@@ -490,45 +495,6 @@ fn check_golden(file: &str, found: &str) {
         expected == found,
         "{file} differs, first at {first:?}; OPWATCH_UPDATE_GOLDEN=1 writes it anew"
     );
-}
-
-/// The samples of a page by name and labels, `le` as the number it is. A sample that occurs twice fails.
-pub fn samples(page: &str) -> BTreeMap<(String, BTreeMap<String, String>), f64> {
-    let mut found = BTreeMap::new();
-    for line in page.lines().filter(|line| !line.starts_with('#')) {
-        let (identity, value) = line.rsplit_once(' ').unwrap();
-        let (name, labels) = identity.split_once('{').unwrap_or((identity, "}"));
-        let mut rest = labels.strip_suffix('}').unwrap();
-        let mut labels = BTreeMap::new();
-        while let Some((label, text)) = rest.split_once("=\"") {
-            let end = closing_quote(text);
-            let value = match label {
-                "le" => text[..end].parse::<f64>().unwrap().to_string(),
-                _ => (text[..end].replace(r"\n", "\n"))
-                    .replace("\\\"", "\"")
-                    .replace(r"\\", "\\"),
-            };
-            assert!(labels.insert(label.to_owned(), value).is_none(), "{line}");
-            rest = text[end + 1..].trim_start_matches(',');
-        }
-        assert_eq!(rest, "", "{line}");
-        let value = value.parse().unwrap();
-        assert!(
-            found.insert((name.to_owned(), labels), value).is_none(),
-            "{line} occurs twice"
-        );
-    }
-    found
-}
-
-fn closing_quote(text: &str) -> usize {
-    let mut escaped = false;
-    let end = text.bytes().position(|byte| {
-        let closes = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        closes
-    });
-    end.unwrap()
 }
 
 /// The interpreter that has Prometheus' client library.

@@ -27,3 +27,4 @@ mod rules;
 mod shipped;
 mod sidecar;
 mod target;
+mod victoria_metrics;
