@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use opwatch::engine::admission::Batch;
 use opwatch::engine::condition::{Comparison, Condition, Level, Threshold};
 use opwatch::engine::measurement::{Draft, Measurement, Outcome};
@@ -186,18 +188,10 @@ fn the_reference_of_metrics_is_up_to_date() {
 fn prometheus_readers_take_both_formats_and_find_the_same_in_them() {
     let Some(python) = python() else { return };
     let (snapshot, _) = page();
-    let check = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/peers/openmetrics_check.py"
-    );
-    let classic = run(
-        Command::new(&python).args([check, "--classic"]),
-        &written(Format::Text, &snapshot),
-    );
-    let open_metrics = run(
-        Command::new(&python).args([check, "--no-created"]),
-        &written(Format::OpenMetrics, &snapshot),
-    );
+    let classic = written(Format::Text, &snapshot);
+    let classic = read_by_python(&python, &["--classic"], &classic);
+    let open_metrics = written(Format::OpenMetrics, &snapshot);
+    let open_metrics = read_by_python(&python, &["--no-created"], &open_metrics);
     assert_eq!(classic, open_metrics);
     let found = classic.matches("\"name\"").count();
     let expected = samples(&written(Format::Text, &snapshot)).len();
@@ -497,8 +491,32 @@ fn check_golden(file: &str, found: &str) {
     );
 }
 
+/// What Prometheus' Python parsers find in a page: OpenMetrics, strictly, unless the arguments say otherwise.
+fn read_by_python(python: &str, arguments: &[&str], page: &str) -> String {
+    let check = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/peers/openmetrics_check.py"
+    );
+    run(Command::new(python).arg(check).args(arguments), page)
+}
+
+/// The same as samples.
+pub fn samples_by_python(python: &str, arguments: &[&str], page: &str) -> Samples {
+    let found: Vec<Value> = serde_json::from_str(&read_by_python(python, arguments, page)).unwrap();
+    let samples = found.into_iter().map(|mut one| {
+        let mut metric = one["labels"].take();
+        metric["__name__"] = one["name"].take();
+        let value = match &one["value"] {
+            Value::String(odd) => odd.parse().unwrap(),
+            number => number.as_f64().unwrap(),
+        };
+        (sample(&metric), value)
+    });
+    samples.collect()
+}
+
 /// The interpreter that has Prometheus' client library.
-fn python() -> Option<String> {
+pub fn python() -> Option<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let import = Command::new(&python)
         .args(["-c", "import prometheus_client"])

@@ -16,6 +16,7 @@ mod beside_prometheus;
 mod end_to_end;
 mod exposition;
 mod faulty;
+mod hostile_names;
 mod house;
 mod native_histograms;
 mod notify;

@@ -8,11 +8,13 @@ use crate::exposition::{PROTOBUF, Samples, protobuf, sample, samples};
 use crate::peers::{Peer, get, wait_until};
 use crate::sidecar::{Sidecar, request};
 
-const FEATURES: &str = "--enable-feature=native-histograms,exemplar-storage";
+/// What makes Prometheus ask for protobuf.
+pub const FEATURES: &str = "--enable-feature=native-histograms,exemplar-storage";
 /// Values per operation: as many as opwatch has exact statistics of.
 const VALUES: u32 = 1_000;
 
-fn prometheus(sidecar: &Sidecar, flags: &[&str]) -> Option<Peer> {
+/// A Prometheus that scrapes opwatch every second.
+pub fn prometheus(sidecar: &Sidecar, flags: &[&str]) -> Option<Peer> {
     let config = format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: opwatch, static_configs: [{{targets: ['{}']}}]}}]\n",
         sidecar.public
@@ -22,7 +24,7 @@ fn prometheus(sidecar: &Sidecar, flags: &[&str]) -> Option<Peer> {
 }
 
 /// What an instant query finds.
-fn query(prometheus: &Peer, expression: &str) -> Vec<Value> {
+pub fn query(prometheus: &Peer, expression: &str) -> Vec<Value> {
     let path = format!("/api/v1/query?query={}", escaped(expression));
     let (status, body) = get(prometheus.port, &path).unwrap();
     assert_eq!(status, 200, "{expression}: {body}");
