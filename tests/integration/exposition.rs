@@ -1,6 +1,7 @@
 //! The metrics page as scrapers get it, whole and in every format, and as Prometheus' own readers see it.
 
 pub mod protobuf;
+mod second_writer;
 mod text;
 
 use std::collections::BTreeMap;
