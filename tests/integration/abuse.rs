@@ -1,10 +1,15 @@
-//! Clients that send more than can be taken, and stay connected while they do not.
+//! Clients that send more than can be taken, stay connected while they do not, or read slowly.
 
-use std::io::Write;
+use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
+use std::time::Duration;
 
-use crate::sidecar::{Sidecar, request, wait_for};
+use serde_json::{Value, json};
+
+use crate::exposition::{OPEN_METRICS, PROTOBUF, protobuf, samples};
+use crate::sidecar::{PATIENCE, Sidecar, request, wait_for};
 
 const LINES: (&str, &str) = ("Content-Type", "application/x-ndjson");
 
@@ -107,5 +112,85 @@ fn half_open_connections_give_way_to_a_scrape() {
             }
         });
         drop(half_open);
+    }
+}
+
+/// Resident memory of a process in KiB.
+fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.unwrap().trim().strip_suffix(" kB").unwrap();
+    number.parse().unwrap()
+}
+
+/// Asks for a page and takes a KiB of it at a time.
+struct SlowReader {
+    stream: TcpStream,
+    taken: Vec<u8>,
+}
+
+impl SlowReader {
+    fn new(address: &str, format: &str) -> Self {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!("GET /metrics HTTP/1.0\r\nHost: x\r\nAccept: {format}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let taken = Vec::new();
+        Self { stream, taken }
+    }
+
+    fn take_a_little(&mut self) {
+        let before = self.taken.len();
+        self.taken.resize(before + 1024, 0);
+        self.stream.read_exact(&mut self.taken[before..]).unwrap();
+    }
+
+    /// The body, once all of it has come.
+    fn take_the_rest(mut self) -> Vec<u8> {
+        self.stream.read_to_end(&mut self.taken).unwrap();
+        let end = self.taken.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        self.taken.split_off(end.unwrap() + 4)
+    }
+}
+
+#[test]
+fn a_slow_reader_of_a_large_page_costs_little_memory() {
+    const SERIES: usize = 2_000;
+    /// Every page has the labels of all series in memory while it is written: here 2 MiB.
+    const GROWTH_KIB: u64 = 5 << 10;
+    let sidecar = Sidecar::start("", &[]);
+    // Long labels make a page that does not fit into what the system keeps for a connection.
+    let long = "x".repeat(190);
+    let records = (0..SERIES).map(|n| {
+        let text = format!("{long}-{n}");
+        json!({
+            "operation": text, "algorithm": text, "version": text,
+            "labels": {"a": text, "b": text}, "duration_seconds": 0.25,
+        })
+    });
+    sidecar.measure(&Value::from(records.collect::<Vec<_>>()).to_string());
+    for format in ["text/plain", OPEN_METRICS, PROTOBUF] {
+        let before = resident_kib(sidecar.pid());
+        let mut most = before;
+        let mut reader = SlowReader::new(&sidecar.public, format);
+        for _ in 0..20 {
+            reader.take_a_little();
+            thread::sleep(Duration::from_millis(50));
+            most = most.max(resident_kib(sidecar.pid()));
+        }
+        let body = reader.take_the_rest();
+        let length_kib = body.len() as u64 >> 10;
+        let growth_kib = most - before;
+        println!("{format}: {length_kib} KiB long, {growth_kib} KiB of growth");
+        assert!(length_kib > 2 * GROWTH_KIB, "{format}: {length_kib} KiB");
+        assert!(growth_kib < GROWTH_KIB, "{format}: {growth_kib} KiB");
+        let found = match format {
+            PROTOBUF => protobuf::read(&body).samples,
+            _ => samples(&String::from_utf8(body).unwrap()),
+        };
+        let counts = found.keys().filter(|(name, labels)| {
+            name == "opwatch_operation_duration_seconds_count" && labels["a"] == labels["operation"]
+        });
+        assert_eq!(counts.count(), SERIES, "{format}");
     }
 }

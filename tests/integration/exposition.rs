@@ -1,6 +1,8 @@
 //! The metrics page as scrapers get it, whole and in every format, and as Prometheus' own readers see it.
 
 pub mod protobuf;
+mod second_writer;
+mod text;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,6 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use opwatch::engine::admission::Batch;
 use opwatch::engine::condition::{Comparison, Condition, Level, Threshold};
@@ -25,6 +29,14 @@ use opwatch::exposition::{
     self, Build, ExpositionConfig, Format, Internals, ListenerUsage, NotifierUsage, QueueUsage,
     ReloadState, Snapshot, TargetFailures, TargetUsage, sections,
 };
+
+pub use text::{Samples, sample, samples};
+
+/// What a scraper accepts to get OpenMetrics.
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+/// What a scraper accepts to get protobuf.
+pub const PROTOBUF: &str =
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
 /// 2026-01-31T12:00:00Z.
 const NOON: Duration = Duration::from_secs(1_769_860_800);
@@ -56,11 +68,7 @@ fn all_three_formats_say_the_same() {
     let classic = samples(&written(Format::Text, &snapshot));
     assert!(classic.len() > 250, "only {} samples", classic.len());
     // Only OpenMetrics has creation times as samples and exemplars beside them.
-    let open_metrics = written(Format::OpenMetrics, &snapshot);
-    let plain = open_metrics
-        .lines()
-        .map(|line| line.split(" # {").next().unwrap());
-    let open_metrics = samples(&plain.collect::<Vec<_>>().join("\n"));
+    let open_metrics = samples(&written(Format::OpenMetrics, &snapshot));
     let (created, open_metrics): (BTreeMap<_, _>, BTreeMap<_, _>) = open_metrics
         .into_iter()
         .partition(|((name, _), _)| name.ends_with("_created"));
@@ -181,18 +189,10 @@ fn the_reference_of_metrics_is_up_to_date() {
 fn prometheus_readers_take_both_formats_and_find_the_same_in_them() {
     let Some(python) = python() else { return };
     let (snapshot, _) = page();
-    let check = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/peers/openmetrics_check.py"
-    );
-    let classic = run(
-        Command::new(&python).args([check, "--classic"]),
-        &written(Format::Text, &snapshot),
-    );
-    let open_metrics = run(
-        Command::new(&python).args([check, "--no-created"]),
-        &written(Format::OpenMetrics, &snapshot),
-    );
+    let classic = written(Format::Text, &snapshot);
+    let classic = read_by_python(&python, &["--classic"], &classic);
+    let open_metrics = written(Format::OpenMetrics, &snapshot);
+    let open_metrics = read_by_python(&python, &["--no-created"], &open_metrics);
     assert_eq!(classic, open_metrics);
     let found = classic.matches("\"name\"").count();
     let expected = samples(&written(Format::Text, &snapshot)).len();
@@ -492,47 +492,32 @@ fn check_golden(file: &str, found: &str) {
     );
 }
 
-/// The samples of a page by name and labels, `le` as the number it is. A sample that occurs twice fails.
-pub fn samples(page: &str) -> BTreeMap<(String, BTreeMap<String, String>), f64> {
-    let mut found = BTreeMap::new();
-    for line in page.lines().filter(|line| !line.starts_with('#')) {
-        let (identity, value) = line.rsplit_once(' ').unwrap();
-        let (name, labels) = identity.split_once('{').unwrap_or((identity, "}"));
-        let mut rest = labels.strip_suffix('}').unwrap();
-        let mut labels = BTreeMap::new();
-        while let Some((label, text)) = rest.split_once("=\"") {
-            let end = closing_quote(text);
-            let value = match label {
-                "le" => text[..end].parse::<f64>().unwrap().to_string(),
-                _ => (text[..end].replace(r"\n", "\n"))
-                    .replace("\\\"", "\"")
-                    .replace(r"\\", "\\"),
-            };
-            assert!(labels.insert(label.to_owned(), value).is_none(), "{line}");
-            rest = text[end + 1..].trim_start_matches(',');
-        }
-        assert_eq!(rest, "", "{line}");
-        let value = value.parse().unwrap();
-        assert!(
-            found.insert((name.to_owned(), labels), value).is_none(),
-            "{line} occurs twice"
-        );
-    }
-    found
+/// What Prometheus' Python parsers find in a page: OpenMetrics, strictly, unless the arguments say otherwise.
+fn read_by_python(python: &str, arguments: &[&str], page: &str) -> String {
+    let check = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/peers/openmetrics_check.py"
+    );
+    run(Command::new(python).arg(check).args(arguments), page)
 }
 
-fn closing_quote(text: &str) -> usize {
-    let mut escaped = false;
-    let end = text.bytes().position(|byte| {
-        let closes = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        closes
+/// The same as samples.
+pub fn samples_by_python(python: &str, arguments: &[&str], page: &str) -> Samples {
+    let found: Vec<Value> = serde_json::from_str(&read_by_python(python, arguments, page)).unwrap();
+    let samples = found.into_iter().map(|mut one| {
+        let mut metric = one["labels"].take();
+        metric["__name__"] = one["name"].take();
+        let value = match &one["value"] {
+            Value::String(odd) => odd.parse().unwrap(),
+            number => number.as_f64().unwrap(),
+        };
+        (sample(&metric), value)
     });
-    end.unwrap()
+    samples.collect()
 }
 
 /// The interpreter that has Prometheus' client library.
-fn python() -> Option<String> {
+pub fn python() -> Option<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let import = Command::new(&python)
         .args(["-c", "import prometheus_client"])

@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::exposition::{protobuf, samples};
+use crate::exposition::{PROTOBUF, Samples, protobuf, sample, samples};
 use crate::peers::{Peer, get, wait_until};
 use crate::sidecar::{Sidecar, request};
 
-const FEATURES: &str = "--enable-feature=native-histograms,exemplar-storage";
-const PROTOBUF: &str =
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+/// What makes Prometheus ask for protobuf.
+pub const FEATURES: &str = "--enable-feature=native-histograms,exemplar-storage";
 /// Values per operation: as many as opwatch has exact statistics of.
 const VALUES: u32 = 1_000;
 
-type Samples = BTreeMap<(String, BTreeMap<String, String>), f64>;
-
-fn prometheus(sidecar: &Sidecar, flags: &[&str]) -> Option<Peer> {
+/// A Prometheus that scrapes opwatch every second.
+pub fn prometheus(sidecar: &Sidecar, flags: &[&str]) -> Option<Peer> {
     let config = format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: opwatch, static_configs: [{{targets: ['{}']}}]}}]\n",
         sidecar.public
@@ -26,7 +24,7 @@ fn prometheus(sidecar: &Sidecar, flags: &[&str]) -> Option<Peer> {
 }
 
 /// What an instant query finds.
-fn query(prometheus: &Peer, expression: &str) -> Vec<Value> {
+pub fn query(prometheus: &Peer, expression: &str) -> Vec<Value> {
     let path = format!("/api/v1/query?query={}", escaped(expression));
     let (status, body) = get(prometheus.port, &path).unwrap();
     assert_eq!(status, 200, "{expression}: {body}");
@@ -216,13 +214,8 @@ fn prometheus_without_the_feature_finds_the_classic_histogram_of_the_page() {
     );
     let mut scraped = BTreeMap::new();
     for one in found {
-        let mut labels: BTreeMap<String, String> =
-            serde_json::from_value(one["metric"].clone()).unwrap();
-        let name = labels.remove("__name__").unwrap();
+        let (name, mut labels) = sample(&one["metric"]);
         labels.retain(|name, _| name != "job" && name != "instance");
-        if let Some(bound) = labels.get_mut("le") {
-            *bound = bound.parse::<f64>().unwrap().to_string();
-        }
         let value: f64 = one["value"][1].as_str().unwrap().parse().unwrap();
         scraped.insert((name, labels), value);
     }

@@ -1,4 +1,5 @@
-//! Real peers beside opwatch: the Python servers of `tests/peers`, Alertmanager and Prometheus, on free ports.
+//! Real peers beside opwatch: the Python servers of `tests/peers`, Alertmanager, Prometheus and VictoriaMetrics, on
+//! free ports.
 //!
 //! A peer that is not installed makes a test print a line and pass; with `OPWATCH_TEST_PEERS=required` it fails. Python is what
 //! the variable `PYTHON` names, else `python3`.
@@ -110,31 +111,55 @@ impl Peer {
 
     /// An Alertmanager with this configuration.
     pub fn alertmanager(config: &str) -> Option<Self> {
-        // Without a cluster, for which it would look for a private address.
-        let flags = ["--cluster.listen-address="];
-        Self::server("prometheus-alertmanager", config, "--storage.path", &flags)
+        Self::server("prometheus-alertmanager", "/-/ready", |folder, port| {
+            vec![
+                configured(folder, config),
+                format!("--storage.path={}", folder.join("data").display()),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                // Without a cluster, for which it would look for a private address.
+                "--cluster.listen-address=".to_owned(),
+            ]
+        })
     }
 
     /// A Prometheus with this configuration and further flags.
     pub fn prometheus(config: &str, flags: &[&str]) -> Option<Self> {
-        Self::server("prometheus", config, "--storage.tsdb.path", flags)
+        Self::server("prometheus", "/-/ready", |folder, port| {
+            let mut all = vec![
+                configured(folder, config),
+                format!("--storage.tsdb.path={}", folder.join("data").display()),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+            ];
+            all.extend(flags.iter().map(ToString::to_string));
+            all
+        })
     }
 
-    fn server(program: &str, config: &str, data: &str, flags: &[&str]) -> Option<Self> {
+    /// A VictoriaMetrics of one node, which scrapes nothing.
+    pub fn victoria_metrics() -> Option<Self> {
+        Self::server("victoria-metrics", "/health", |folder, port| {
+            vec![
+                format!("-storageDataPath={}", folder.join("data").display()),
+                format!("-httpListenAddr=127.0.0.1:{port}"),
+            ]
+        })
+    }
+
+    /// A program on a free port, with the flags for its folder and port, once the path `ready` answers 200.
+    fn server(
+        program: &str,
+        ready: &str,
+        flags: impl Fn(&Path, u16) -> Vec<String>,
+    ) -> Option<Self> {
         // Between finding a free port and using it someone else may take it.
         for _ in 0..5 {
             let folder = Folder::new();
-            let file = folder.0.join("config.yml");
-            fs::write(&file, config).unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = listener.local_addr().unwrap().port();
             drop(listener);
             let mut command = Command::new(program);
             command
-                .arg(format!("--config.file={}", file.display()))
-                .arg(format!("{data}={}", folder.0.join("data").display()))
-                .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-                .args(flags)
+                .args(flags(&folder.0, port))
                 .stdin(Stdio::null())
                 .stdout(Stdio::null());
             let child = spawn(command, &folder, program)?;
@@ -145,15 +170,15 @@ impl Peer {
                 port,
                 authority: None,
             };
-            let ready = wait_until(program, || {
+            let started = wait_until(program, || {
                 if peer.child.try_wait().unwrap().is_some() {
                     return Some(false);
                 }
-                get(port, "/-/ready")
+                get(port, ready)
                     .filter(|(status, _)| *status == 200)
                     .map(|_| true)
             });
-            if ready {
+            if started {
                 return Some(peer);
             }
             let log = peer.log();
@@ -196,6 +221,13 @@ impl Drop for Peer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Writes the configuration of a peer, and is the flag that names it.
+fn configured(folder: &Path, config: &str) -> String {
+    let file = folder.join("config.yml");
+    fs::write(&file, config).unwrap();
+    format!("--config.file={}", file.display())
 }
 
 fn spawn(mut command: Command, folder: &Folder, name: &str) -> Option<Child> {
