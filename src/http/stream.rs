@@ -1,6 +1,5 @@
 //! A response body: bytes at hand, or chunks that a writer makes while they are sent.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -170,7 +169,7 @@ impl Sender {
     }
 }
 
-/// Turns what is written to it, text or bytes, into chunks of a streamed body.
+/// Turns what is written to it into chunks of a streamed body.
 ///
 /// A write fails when the client has gone. Only [`ChunkWriter::finish`] makes the body complete.
 #[derive(Debug)]
@@ -231,12 +230,6 @@ impl Write for ChunkWriter {
     }
 }
 
-impl fmt::Write for ChunkWriter {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.write_all(text.as_bytes()).map_err(|_| fmt::Error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,7 +239,7 @@ mod tests {
     use tokio::task::spawn_blocking;
 
     /// Writes `count` numbered lines.
-    fn write_lines(writer: &mut impl fmt::Write, count: usize) -> fmt::Result {
+    fn write_lines(writer: &mut impl Write, count: usize) -> io::Result<()> {
         (0..count).try_for_each(|line| writeln!(writer, "line {line}"))
     }
 

@@ -200,7 +200,8 @@ struct Reader<'t> {
     /// Label names that may not be used.
     taken: &'t [String],
     plain: PlainReader,
-    keys: Keys,
+    /// From the second record on: most bodies have one only, and then it would be work for nothing.
+    keys: Option<Keys>,
 }
 
 impl<'t> Reader<'t> {
@@ -208,7 +209,7 @@ impl<'t> Reader<'t> {
         Self {
             taken,
             plain: PlainReader::default(),
-            keys: Keys::default(),
+            keys: None,
         }
     }
 
@@ -227,12 +228,15 @@ impl<'t> Reader<'t> {
     }
 
     fn check(&mut self, draft: &mut Draft<'_>) -> Result<Measurement, FieldFault> {
-        if let Some(key) = self.keys.find(draft) {
+        if let Some(key) = self.keys.as_mut().and_then(|keys| keys.find(draft)) {
             return Measurement::of(key, draft);
         }
         let key = draft.key()?;
         self.check_taken(&key)?;
-        self.keys.remember(key.clone());
+        match &mut self.keys {
+            Some(keys) => keys.remember(key.clone()),
+            None => self.keys = Some(Keys::default()),
+        }
         Measurement::of(key, draft)
     }
 
