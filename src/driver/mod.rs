@@ -4,6 +4,7 @@
 
 mod handle;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ impl Driver {
 
     /// Runs until `shutdown`, then takes in what is still queued and returns.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut stop = pin!(shutdown.cancelled());
         loop {
             let due = self.engine.next_due();
             let wait = due.map_or(LONGEST_WAIT, |due| self.clock.until(due).min(LONGEST_WAIT));
@@ -76,7 +78,7 @@ impl Driver {
             };
             // Not biased: of all that is ready any may be next, so nothing can starve the others.
             tokio::select! {
-                () = shutdown.cancelled() => break,
+                () = &mut stop => break,
                 Some(control) = self.lanes.controls.recv() => self.control(control),
                 Some(read) = self.lanes.reads.recv() => read(&self.engine, self.clock.now()),
                 group = self.storage.committed() => self.apply(group),
@@ -126,6 +128,10 @@ impl Driver {
             };
         }
         self.begin_commit();
+        // Where committing takes no time there is no reason to come back for it.
+        while let Some(group) = self.storage.finished() {
+            self.apply(group);
+        }
     }
 
     fn begin_commit(&mut self) {

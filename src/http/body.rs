@@ -1,7 +1,10 @@
 //! A request body, read and decompressed within bounds.
 
 use std::error::Error;
+use std::future::{Future, poll_fn};
 use std::io::{self, Read};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
@@ -102,12 +105,22 @@ where
 {
     let encoding = content_encoding(headers)?;
     let wait = limits.body_timeout;
-    let raw = timeout(wait, collect(body, limits.body_bytes, &mut share))
+    let raw = within(wait, collect(body, limits.body_bytes, &mut share))
         .await
-        .map_err(|_| BodyError::TimedOut(wait))??;
+        .ok_or(BodyError::TimedOut(wait))??;
     match encoding {
         Encoding::Identity => Ok((raw, share)),
         Encoding::Gzip => decompress(raw, limits.decompressed_bytes, share).await,
+    }
+}
+
+/// What a future gives, unless it takes longer than `wait`. Small bodies come with their head: one that is done at once
+/// sets no timer.
+async fn within<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => timeout(wait, future).await.ok(),
     }
 }
 

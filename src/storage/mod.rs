@@ -31,6 +31,13 @@ impl<Group> Storage<Group> {
         }
     }
 
+    /// The group whose commit was under way, if that is done; waits for nothing.
+    pub fn finished(&mut self) -> Option<Group> {
+        match self {
+            Self::Memory { committed } => committed.take(),
+        }
+    }
+
     /// Waits for the commit that is under way and gives its group back; never ready without one.
     /// Cancelling the wait loses nothing.
     pub async fn committed(&mut self) -> Group {
