@@ -18,6 +18,8 @@ pub mod sample;
 
 mod packing;
 
+pub mod saved;
+
 pub mod stats;
 
 pub mod sketch;
