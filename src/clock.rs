@@ -8,14 +8,22 @@ use crate::engine::time::{Now, Timestamp};
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
+    /// What the steady clock showed then.
+    from: Duration,
 }
 
 impl Clock {
     /// Starts the steady clock at zero.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn start() -> Self {
+        Self::resume(Duration::ZERO)
+    }
+
+    /// Has the steady clock go on from a reading of before.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn resume(from: Duration) -> Self {
         Self {
             start: Instant::now(),
+            from,
         }
     }
 
@@ -27,7 +35,7 @@ impl Clock {
             .unwrap_or_default();
         Now {
             wall: Timestamp::default().after(since_epoch),
-            steady: self.start.elapsed(),
+            steady: self.from + self.start.elapsed(),
         }
     }
 

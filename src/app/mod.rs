@@ -2,6 +2,7 @@
 
 pub mod open_files;
 mod reload;
+mod restore;
 mod target;
 pub mod vitals;
 
@@ -12,10 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::Driver;
-use crate::engine::Engine;
 use crate::exposition::Internals;
 use crate::http::address::{AddressError, ListenAddress, ListenError};
 use crate::http::api::{Services, metrics};
@@ -67,7 +66,6 @@ type LoadConfig = dyn Fn() -> Result<Config, String> + Send + Sync;
 pub struct App {
     reload: Box<LoadConfig>,
     config: Config,
-    clock: Clock,
     public: Listener,
     ingest: Listener,
     quit: CancellationToken,
@@ -92,7 +90,6 @@ impl App {
             ingest: Listener::bind(&config.listen.ingest.parse()?)?,
             reload: Box::new(reload),
             config,
-            clock: Clock::start(),
             quit: CancellationToken::new(),
         })
     }
@@ -119,11 +116,16 @@ impl App {
         let Self {
             reload: load_config,
             config,
-            clock,
             public,
             ingest,
             quit,
         } = self;
+        let restore::Start {
+            mut engine,
+            clock,
+            storage,
+            stats: store_stats,
+        } = restore::start(&config);
         // Notifiers outlive the listeners: they are drained last.
         let stop_notifiers = CancellationToken::new();
         let notify_settings = config.notify.clone();
@@ -132,11 +134,16 @@ impl App {
         let notifiers = Arc::new(notifiers);
         let mut watcher = Watcher::new(config.target.clone());
         target::look_first(&mut watcher, clock.now().steady);
-        let mut engine = Engine::new(config.engine_settings(), clock.now());
         engine.set_cpu_limit(Some(watcher.cpu_limit().cores));
         let target = Arc::new(SharedTarget::new(watcher));
         let stop_driver = CancellationToken::new();
-        let (driver, engine) = Driver::new(engine, clock, notifiers.clone(), config.limits.queue);
+        let (driver, engine) = Driver::new(
+            engine,
+            clock,
+            notifiers.clone(),
+            storage,
+            config.limits.queue,
+        );
         let tasks = TaskTracker::new();
         // Without its engine opwatch could only refuse everything: then it ends, so that it is started anew.
         let without_engine = quit.clone().drop_guard();
@@ -160,6 +167,7 @@ impl App {
                 succeeded_at: clock.now().wall,
             }),
             engine: engine.clone(),
+            storage: config.data_dir.is_some().then_some(store_stats),
             budget: budget.clone(),
         });
         let seen = vitals.clone();
@@ -241,7 +249,8 @@ fn announce(config: &Config, public: &Listener, ingest: &Listener) {
         max_memory_bytes = config.store.max_memory,
         in_flight_bytes = config.limits.in_flight_bytes,
         max_series = config.store.max_series,
-        "opwatch is starting; everything is kept in memory"
+        data_dir = %config.data_dir.as_ref().map_or_else(|| "none: everything is kept in memory".to_owned(), |path| path.display().to_string()),
+        "opwatch is starting"
     );
 }
 

@@ -6,12 +6,13 @@ use crate::driver::EngineHandle;
 use crate::engine::time::Timestamp;
 use crate::exposition::{
     Build, ExpositionConfig, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState,
-    TargetFailures, TargetUsage,
+    StorageUsage, TargetFailures, TargetUsage,
 };
 use crate::http::listener::ListenerStats;
 use crate::ingest::budget::Budget;
 use crate::ingest::target::{Reading, SharedTarget};
 use crate::notify::Notifiers;
+use crate::storage::StoreStats;
 
 /// Locks even where a holder has panicked: what is kept behind these locks is whole at every moment.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -43,6 +44,8 @@ pub struct Vitals {
     pub reload: Mutex<LastReload>,
     /// The way to the engine.
     pub engine: EngineHandle,
+    /// What is kept on disk; `None` where nothing is to be.
+    pub storage: Option<Arc<StoreStats>>,
     /// Memory for requests in flight.
     pub budget: Arc<Budget>,
 }
@@ -74,6 +77,7 @@ impl Vitals {
             }),
             targets,
             target_failures,
+            storage: self.storage.as_deref().map(storage),
             target_cpu_limit: Some(target_cpu_limit),
         }
     }
@@ -117,6 +121,19 @@ impl Vitals {
             queue_capacity: one.capacity as u64,
         });
         integrations.chain(alertmanagers).collect()
+    }
+}
+
+fn storage(stats: &StoreStats) -> StorageUsage {
+    StorageUsage {
+        degraded: stats.is_degraded(),
+        bytes: stats.bytes(),
+        commits: stats.commits.get(),
+        commit_seconds: stats.commit_seconds.get(),
+        failures: stats.failures.get(),
+        uncommitted: stats.uncommitted.get(),
+        set_aside: stats.set_aside.get(),
+        dropped_events: stats.dropped_events.get(),
     }
 }
 

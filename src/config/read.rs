@@ -128,7 +128,7 @@ fn join(
         log: sections::log(&written.log, checker),
         target: target::read(written.target.as_ref(), checker),
         limits: sections::limits(&written.limits, store.max_memory, checker),
-        data_dir: sections::data_dir(written.data_dir.as_deref(), folder, checker),
+        data_dir: sections::data_dir(written.data_dir.as_deref(), folder),
         max_disk: sections::max_disk(&written.store, checker),
         resend_delay: sections::period(
             written.resend_delay,

@@ -17,6 +17,8 @@ use crate::rulefile::Checker;
 const MAX_RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Least memory with which the store is of any use.
 const MIN_MEMORY: u64 = 1 << 20;
+/// Least disk with which the store is of any use.
+const MIN_DISK: u64 = 1 << 20;
 /// Most runs kept per series, and most series.
 const MAX_HISTORY: u32 = 10_000;
 const MAX_SERIES: u32 = 100_000;
@@ -100,21 +102,11 @@ pub(super) fn external_url(
     text.trim_end_matches('/').to_owned()
 }
 
-pub(super) fn data_dir(
-    written: Option<&str>,
-    folder: &Path,
-    checker: &mut Checker<'_>,
-) -> Option<PathBuf> {
+/// The folder for data; `None` where nothing is to outlive the process.
+pub(super) fn data_dir(written: Option<&str>, folder: &Path) -> Option<PathBuf> {
     match written {
         Some("none") => None,
-        Some(path) => {
-            checker.warn(
-                &Place::root().key("data_dir"),
-                "everything is kept in memory in this version, `data_dir` is not used yet; write `none` to say so",
-            );
-            Some(folder.join(path))
-        }
-        None => Some(folder.join(DATA_DIR)),
+        written => Some(folder.join(written.unwrap_or(DATA_DIR))),
     }
 }
 
@@ -244,13 +236,14 @@ fn grids(file: &wire::File, checker: &mut Checker<'_>) -> Grids {
 }
 
 pub(super) fn max_disk(written: &wire::Store, checker: &mut Checker<'_>) -> u64 {
-    if written.max_disk.is_some() {
-        checker.warn(
+    let bytes = written.max_disk.map_or(256 << 20, |size| size.0);
+    if bytes < MIN_DISK {
+        checker.fault(
             &Place::root().key("store").key("max_disk"),
-            "everything is kept in memory in this version, `max_disk` is not used yet",
+            format!("`max_disk` of {bytes} bytes is too little, allowed: at least 1MiB"),
         );
     }
-    written.max_disk.map_or(256 << 20, |size| size.0)
+    bytes
 }
 
 pub(super) fn limits(

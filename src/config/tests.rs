@@ -255,9 +255,7 @@ fn what_is_probably_not_meant_is_a_warning_at_its_place() {
     assert_eq!(
         said,
         [
-            "warnings.good.yaml:1:11: everything is kept in memory in this version, `data_dir` is not used yet; write `none` to say so",
             "warnings.good.yaml:2:14: no file matches \"none/*.yaml\"",
-            "warnings.good.yaml:3:19: everything is kept in memory in this version, `max_disk` is not used yet",
             "warnings.good.yaml:7:12: receiver \"other\" is not used by any route",
         ]
     );

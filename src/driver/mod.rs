@@ -3,6 +3,7 @@
 //! full queue of measurements never delays them.
 
 mod handle;
+mod save;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::engine::judge::{Answer, Effects};
 use crate::engine::store::Admitted;
+use crate::engine::time::Now;
 use crate::engine::{Engine, own};
 use crate::notify::Notifiers;
-use crate::storage::Storage;
+use crate::storage::{Commit, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
 use handle::{Control, Lanes, Reply, Request};
 
@@ -26,10 +28,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Instances of a rule whose windows are gathered before others have their turn: some milliseconds.
 const INSTANCES_AT_ONCE: usize = 256;
 
-/// What was admitted and waits for its commit.
+/// What was admitted and what is to be saved, gathered for the next commit.
 #[derive(Default)]
-struct Group {
+struct Gathering {
     admitted: Admitted,
+    replies: Vec<(Reply, Answered)>,
+    writes: Vec<Write>,
+    clock: bool,
+}
+
+/// What is committed together.
+pub struct Group {
+    admitted: Arc<Admitted>,
+    at: Now,
     replies: Vec<(Reply, Answered)>,
 }
 
@@ -39,17 +50,22 @@ pub struct Driver {
     clock: Clock,
     notifiers: Arc<Notifiers>,
     storage: Storage<Group>,
-    gathering: Group,
+    gathering: Gathering,
     lanes: Lanes,
+    /// When the clocks were last saved, on the steady one.
+    clock_saved: Duration,
+    /// What has to be saved after the disk had failed: groups up to that number.
+    recovering_to: Option<u64>,
 }
 
 impl Driver {
-    /// A driver of an engine that has just been made, and the way to it. `queue` is how many batches
-    /// may wait.
+    /// A driver of an engine that has been made, and the way to it. `storage` is where what it takes in is committed,
+    /// `queue` how many batches may wait.
     pub fn new(
         engine: Engine,
         clock: Clock,
         notifiers: Arc<Notifiers>,
+        storage: Storage<Group>,
         queue: usize,
     ) -> (Self, EngineHandle) {
         let (handle, lanes) = handle::lanes(queue);
@@ -57,9 +73,11 @@ impl Driver {
             engine,
             clock,
             notifiers,
-            storage: Storage::memory(),
-            gathering: Group::default(),
+            storage,
+            gathering: Gathering::default(),
             lanes,
+            clock_saved: Duration::ZERO,
+            recovering_to: None,
         };
         (driver, handle)
     }
@@ -94,9 +112,11 @@ impl Driver {
             }
             match self.lanes.requests.recv().await {
                 Some(request) => self.gather(request),
-                None => return,
+                None => break,
             }
         }
+        self.save_all().await;
+        self.storage.close();
     }
 
     fn has_room(&self) -> bool {
@@ -135,14 +155,35 @@ impl Driver {
     }
 
     fn begin_commit(&mut self) {
-        if !self.storage.is_busy() && !self.gathering.replies.is_empty() {
-            self.storage.begin(std::mem::take(&mut self.gathering));
+        if self.storage.is_busy() {
+            return;
         }
+        let gathering = &self.gathering;
+        if gathering.replies.is_empty() && gathering.writes.is_empty() && !gathering.clock {
+            return;
+        }
+        let gathering = std::mem::take(&mut self.gathering);
+        let group = Group {
+            admitted: Arc::new(gathering.admitted),
+            at: self.clock.now(),
+            replies: gathering.replies,
+        };
+        let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
+        let measurements = admitted.len();
+        let commit = || Commit {
+            sequence: engine.sequence() + 1,
+            now: at,
+            judged: engine.judged(at),
+            admitted: Some(admitted).filter(|admitted| !admitted.leaves_no_trace()),
+            saved_up_to: gathering.clock.then(|| engine.saved_up_to()),
+            writes: gathering.writes,
+        };
+        self.storage.begin(group, commit, measurements);
     }
 
     /// Applies what has been committed, and only then answers.
     fn apply(&mut self, group: Group) {
-        self.engine.apply(&group.admitted, self.clock.now());
+        self.engine.apply(&group.admitted, group.at);
         for (reply, answer) in group.replies {
             let _ = reply.send(Ok(answer));
         }
@@ -204,13 +245,20 @@ impl Driver {
         if !notifications.is_empty() {
             self.notifiers.send(notifications);
         }
+        self.save(self.clock.now());
     }
 
     /// Tells the engine what the parts around it have lost or refused, so that rules can judge it.
     fn tell_own_losses(&mut self) {
         let refused = self.lanes.refused.total();
         let dropped = self.notifiers.dropped();
+        let stats = self.storage.stats();
         let own = self.engine.own();
+        if let Some(stats) = stats {
+            own.total(own::STORE_UNCOMMITTED, stats.uncommitted.get());
+            own.total(own::STORE_SET_ASIDE, stats.set_aside.get());
+            own.add(own::STORE_DEGRADED, u64::from(stats.is_degraded()));
+        }
         own.total(own::INGEST_REFUSED, refused);
         own.total(own::NOTIFICATIONS_DROPPED, dropped);
     }
@@ -269,7 +317,7 @@ mod tests {
         let shutdown = CancellationToken::new();
         let notifiers = Notifiers::start(&NotifySettings::default(), clock, &shutdown).unwrap();
         let engine = Engine::new(settings, clock.now());
-        Driver::new(engine, clock, Arc::new(notifiers), queue)
+        Driver::new(engine, clock, Arc::new(notifiers), Storage::memory(), queue)
     }
 
     fn batch(operations: usize) -> Batch {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::measurement::Measurement;
-use super::series::FieldFault;
-use super::store::{Admitted, Overflow, Place, SeriesId, Store};
+use super::series::{FieldFault, Fnv1a};
+use super::store::{Admitted, AdmittedBatch, Overflow, Place, SeriesId, Store};
 use super::time::Now;
 
 /// A measurement may be this far ahead of the clock.
@@ -134,10 +134,15 @@ impl Admission {
         self.counts.accepted += answer.accepted - answer.duplicates;
         self.counts.duplicates += answer.duplicates;
         let answer = Arc::new(answer);
-        if let Some(origin) = batch.origin {
+        if let Some(origin) = batch.origin.clone() {
             self.remember(origin, answer.clone());
         }
-        (Admitted::new(batch.records, places), answer)
+        let admitted = Admitted::new(AdmittedBatch {
+            records: batch.records,
+            places,
+            answered: batch.origin.map(|origin| (origin, answer.clone())),
+        });
+        (admitted, answer)
     }
 
     /// Takes one measurement; `None` when it is a duplicate.
@@ -171,8 +176,8 @@ impl Admission {
             ));
         }
         // Only a record that is taken uses up its id.
-        if let Some(id) = measurement.id
-            && !self.is_new(id, now)
+        if let Some(id) = &measurement.id
+            && !self.is_new(hash(id), now)
         {
             return Ok(None);
         }
@@ -186,10 +191,18 @@ impl Admission {
             series,
             at,
             late,
+            overflow: overflow.and_then(|_| store.get(series).map(|series| series.key.clone())),
         }))
     }
 
-    fn is_new(&mut self, id: u64, now: Now) -> bool {
+    /// Notes an id of a measurement that was taken before.
+    pub(super) fn note_id(&mut self, id: &str, now: Now) {
+        self.forget_ids(now);
+        self.is_new(hash(id), now);
+    }
+
+    /// Whether an id has not been seen of late; from now on it has.
+    pub(super) fn is_new(&mut self, id: u64, now: Now) -> bool {
         if self.ids.contains_key(&id) {
             return false;
         }
@@ -220,7 +233,8 @@ impl Admission {
             .find_map(|(sequence, answer)| (*sequence == origin.sequence).then(|| answer.clone()))
     }
 
-    fn remember(&mut self, origin: Origin, answer: Arc<Answer>) {
+    /// Keeps the answer to a batch, so that it is answered the same if it comes again.
+    pub(super) fn remember(&mut self, origin: Origin, answer: Arc<Answer>) {
         if !self.answers.contains_key(&origin.client) {
             if self.clients.len() >= MAX_CLIENTS
                 && let Some(oldest) = self.clients.pop_front()
@@ -249,6 +263,13 @@ impl Admission {
         self.faults += kept.rejected.len();
         answers.push_back((origin.sequence, kept));
     }
+}
+
+/// Ids are known by 64 bits: over as many as are remembered, one in 10⁹ processes takes two for the same.
+fn hash(id: &str) -> u64 {
+    let mut hash = Fnv1a::new();
+    hash.add(id.as_bytes());
+    hash.finish()
 }
 
 #[cfg(test)]

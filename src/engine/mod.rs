@@ -46,6 +46,8 @@ pub mod own;
 
 pub mod judge;
 
+mod durable;
+
 mod order;
 
 mod settings;
@@ -56,6 +58,7 @@ use std::time::Duration;
 
 use admission::{Admission, Answer, Batch};
 use dispatch::{Dispatcher, Notification};
+pub use durable::Restored;
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
@@ -82,6 +85,8 @@ pub struct Engine {
     store: Store,
     own: Own,
     admission: Admission,
+    /// The number of the last group of measurements that was applied.
+    sequence: u64,
     groups: Vec<GroupState>,
     order: Order,
     dispatcher: Dispatcher,
@@ -104,6 +109,7 @@ impl Engine {
             store: Store::new(settings.store.clone()),
             own: Own::new(&settings.store),
             admission: Admission::default(),
+            sequence: 0,
             groups: Vec::new(),
             order: Order::default(),
             dispatcher: Dispatcher::new(None, Vec::new()),
@@ -191,9 +197,12 @@ impl Engine {
         self.store.is_full()
     }
 
-    /// Takes what was admitted and has been committed. It cannot fail.
+    /// Takes what was admitted and has been committed. It cannot fail. `now` is when the group was closed, so that it has
+    /// the same effect when it is applied again.
     pub fn apply(&mut self, admitted: &Admitted, now: Now) {
-        self.store.record(admitted, now, self.judged(now));
+        self.sequence += 1;
+        let judged = self.judged(now);
+        self.store.record(admitted, now, judged, self.sequence);
     }
 
     /// Moves time on in the store and begins every group that is due; returns their rules, in order.
@@ -372,7 +381,7 @@ impl Engine {
     }
 
     /// The clock of judging: the steady one without time in which judging was paused.
-    fn judged(&self, now: Now) -> Duration {
+    pub fn judged(&self, now: Now) -> Duration {
         let pausing = self
             .paused_since
             .map_or(Duration::ZERO, |since| now.steady.saturating_sub(since));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::admission::IngestCounts;
 use super::measurement::{Draft, Measurement, count};
 use super::series::{FieldFault, OWN_OPERATION, SeriesKey};
-use super::store::{Admitted, Losses, Place, Store, StoreSettings};
+use super::store::{Admitted, AdmittedBatch, Losses, Place, Store, StoreSettings};
 use super::time::Now;
 
 /// Measurements put into a series that they share because there are too many series.
@@ -29,14 +29,24 @@ pub const ABSENCE_FORGOTTEN: &str = "absence_forgotten";
 /// Notifications given up.
 pub const NOTIFICATIONS_DROPPED: &str = "notifications_dropped";
 
+/// Measurements accepted while the disk failed, which are in memory alone.
+pub const STORE_UNCOMMITTED: &str = "store_uncommitted";
+/// Rows and databases that could not be read and were left out.
+pub const STORE_SET_ASIDE: &str = "store_set_aside";
+/// Looks at the disk, while it failed.
+pub const STORE_DEGRADED: &str = "store_degraded";
+
 /// Totals that are told from the start, so that a rule on them has data before anything was lost.
-const TOTALS: [&str; 6] = [
+const TOTALS: [&str; 9] = [
     SERIES_OVERFLOW,
     MEMORY_GIVEN_UP,
     INGEST_REFUSED,
     SCORES_DROPPED,
     ABSENCE_FORGOTTEN,
     NOTIFICATIONS_DROPPED,
+    STORE_UNCOMMITTED,
+    STORE_SET_ASIDE,
+    STORE_DEGRADED,
 ];
 
 /// Without a loss to tell, a measurement is made this often.
@@ -150,9 +160,14 @@ impl Own {
             series,
             at: measurement.at.unwrap_or(now.wall),
             late: false,
+            overflow: None,
         };
-        let admitted = Admitted::new(vec![Ok(measurement)], vec![place]);
-        self.store.record(&admitted, now, now.steady);
+        let admitted = Admitted::new(AdmittedBatch {
+            records: vec![Ok(measurement)],
+            places: vec![place],
+            answered: None,
+        });
+        self.store.record(&admitted, now, now.steady, 0);
     }
 }
 

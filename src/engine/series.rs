@@ -172,6 +172,17 @@ impl SeriesKey {
         Self::encode(OWN_OPERATION, "", "", std::iter::empty())
     }
 
+    /// The key as one text, from which [`SeriesKey::from_text`] makes it again.
+    pub fn as_text(&self) -> &str {
+        &self.0
+    }
+
+    /// The key that has this text; `None` where it is the text of none.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let is_key = text.split(UNIT).count() >= 3 && !text.starts_with(UNIT);
+        is_key.then(|| Self(text.into()))
+    }
+
     /// Whether this is one of the overflow series.
     pub fn is_overflow(&self) -> bool {
         self.labels().any(|(name, _)| name == "overflow")

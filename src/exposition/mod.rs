@@ -14,6 +14,7 @@ mod operations;
 mod page;
 mod protobuf;
 mod snapshot;
+mod storage;
 mod target;
 mod text;
 mod usage;
@@ -27,8 +28,8 @@ use page::Page;
 pub use snapshot::Snapshot;
 use text::Dialect;
 pub use usage::{
-    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState, TargetFailures,
-    TargetUsage,
+    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState, StorageUsage,
+    TargetFailures, TargetUsage,
 };
 
 /// `exposition:` of the configuration.

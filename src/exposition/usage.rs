@@ -24,6 +24,8 @@ pub struct Internals {
     pub targets: Vec<TargetUsage>,
     /// Readings of processes that failed.
     pub target_failures: TargetFailures,
+    /// What is kept on disk; `None` where nothing is to be.
+    pub storage: Option<StorageUsage>,
     /// Cores that `cpu_ratio` is a share of, where known.
     pub target_cpu_limit: Option<f64>,
 }
@@ -138,6 +140,27 @@ pub struct TargetFailures {
     pub not_found: u64,
     /// It may not be looked at.
     pub unreadable: u64,
+}
+
+/// What is kept on disk, and what became of what should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StorageUsage {
+    /// Whether what is taken in is in memory alone although it should be on disk.
+    pub degraded: bool,
+    /// Bytes of the database that hold something.
+    pub bytes: u64,
+    /// Transactions that reached the disk.
+    pub commits: u64,
+    /// Seconds that they took together.
+    pub commit_seconds: f64,
+    /// Transactions that failed or took too long.
+    pub failures: u64,
+    /// Measurements that were taken and are in memory alone.
+    pub uncommitted: u64,
+    /// Rows, or whole databases, that could not be read and were set aside.
+    pub set_aside: u64,
+    /// Events dropped before the end of retention.
+    pub dropped_events: u64,
 }
 
 /// What is watched: one process, or all of one name together.

@@ -1,51 +1,279 @@
-//! What must survive is committed here before it counts. This version commits to memory.
+//! What must survive is committed here before it counts: to one SQLite database, by a thread of its own.
+//!
+//! A commit is a transaction. While one is under way its owner gathers the next group. A disk that fails, or takes longer
+//! than two seconds, never stops anyone: from then on groups are in memory alone, which is counted and told, until the
+//! disk has taken a trial; then everything is saved anew.
 
-/// Where groups of admitted work are committed, one at a time: while one is under way the next
-/// gathers with its owner.
-#[derive(Debug)]
-pub enum Storage<Group> {
-    /// Memory: a commit is done at once, and nothing survives the process.
-    Memory {
-        /// The group that has been handed in and not yet taken back.
-        committed: Option<Group>,
+mod database;
+mod folder;
+mod frame;
+mod load;
+mod stats;
+mod writer;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+pub use database::{ClockRow, Commit, Database, Kind, Logged, Row, Write};
+pub use folder::{FolderError, database as database_of};
+pub use load::{Found, Opened, open};
+pub use stats::StoreStats;
+use std::sync::Arc;
+use writer::Writer;
+
+/// A commit that takes longer is no longer waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between trials of a disk that has failed.
+const TRIAL_EVERY: Duration = Duration::from_secs(1);
+/// A disk whose trial takes longer is not trusted yet.
+const QUICK_ENOUGH: Duration = Duration::from_millis(1_000);
+
+/// How it is with the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Everything that counts is on disk.
+    Good,
+    /// What comes is in memory alone.
+    Degraded {
+        /// When the next trial is due, on the steady clock.
+        trial: Duration,
     },
+    /// The disk takes what comes, but what came before is not all there yet.
+    CatchingUp,
+}
+
+/// Where groups of admitted work are committed, one at a time: while one is under way the next gathers with its owner.
+#[derive(Debug)]
+pub struct Storage<Group> {
+    disk: Option<Disk>,
+    stats: Option<Arc<StoreStats>>,
+    /// The group that has been handed in and not yet taken back.
+    in_flight: Option<Group>,
+    /// Whether it may be taken back at once.
+    is_done: bool,
+}
+
+#[derive(Debug)]
+struct Disk {
+    writer: Writer,
+    /// A commit is with the thread, whether its group still waits or not.
+    is_writing: bool,
+    deadline: Option<Pin<Box<Sleep>>>,
+    health: Health,
+    recovered: bool,
+    stats: Arc<StoreStats>,
 }
 
 impl<Group> Storage<Group> {
     /// Storage that keeps nothing beyond the process.
     pub fn memory() -> Self {
-        Self::Memory { committed: None }
+        Self {
+            disk: None,
+            stats: None,
+            in_flight: None,
+            is_done: false,
+        }
+    }
+
+    fn on_disk(writer: Writer, health: Health, stats: Arc<StoreStats>) -> Self {
+        let degraded = health != Health::Good;
+        let storage = Self::without_disk(stats.clone());
+        stats.set_degraded(degraded);
+        Self {
+            disk: Some(Disk {
+                writer,
+                is_writing: false,
+                deadline: None,
+                health,
+                recovered: false,
+                stats,
+            }),
+            ..storage
+        }
+    }
+
+    /// Storage that should have a disk and has none.
+    fn without_disk(stats: Arc<StoreStats>) -> Self {
+        stats.set_degraded(true);
+        Self {
+            stats: Some(stats),
+            ..Self::memory()
+        }
+    }
+
+    /// Whether anything is kept beyond the process.
+    pub fn is_durable(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// What became of what was to be kept; `None` where nothing was to be.
+    pub fn stats(&self) -> Option<Arc<StoreStats>> {
+        self.stats.clone()
     }
 
     /// Whether a commit is under way.
     pub fn is_busy(&self) -> bool {
-        match self {
-            Self::Memory { committed } => committed.is_some(),
-        }
+        self.in_flight.is_some()
     }
 
-    /// Hands a group in. To be called only while no commit is under way.
-    pub fn begin(&mut self, group: Group) {
-        match self {
-            Self::Memory { committed } => *committed = Some(group),
-        }
+    /// Hands a group in with what is to be written for it, and how many measurements are in it. To be called only while no
+    /// commit is under way.
+    pub fn begin(&mut self, group: Group, commit: impl FnOnce() -> Commit, measurements: usize) {
+        self.in_flight = Some(group);
+        self.is_done = match &mut self.disk {
+            None => true,
+            Some(disk) => !disk.begin(commit, measurements),
+        };
     }
 
     /// The group whose commit was under way, if that is done; waits for nothing.
     pub fn finished(&mut self) -> Option<Group> {
-        match self {
-            Self::Memory { committed } => committed.take(),
+        if self.is_done {
+            self.is_done = false;
+            return self.in_flight.take();
+        }
+        None
+    }
+
+    /// Waits for the commit that is under way and gives its group back; never ready without one. Cancelling the wait
+    /// loses nothing.
+    pub async fn committed(&mut self) -> Group {
+        if let (Some(disk), true, false) = (&mut self.disk, self.in_flight.is_some(), self.is_done)
+        {
+            disk.wait().await;
+            self.is_done = true;
+        }
+        match self.finished() {
+            Some(group) => group,
+            None => std::future::pending().await,
         }
     }
 
-    /// Waits for the commit that is under way and gives its group back; never ready without one.
-    /// Cancelling the wait loses nothing.
-    pub async fn committed(&mut self) -> Group {
-        match self {
-            Self::Memory { committed } => match committed.take() {
-                Some(group) => group,
-                None => std::future::pending().await,
-            },
+    /// Looks after a disk that has failed: notes what has become of the last commit, and tries again with `trial` when it
+    /// is time. True once after it works again: then everything has to be saved anew.
+    pub fn look_after(&mut self, now: Duration, trial: impl FnOnce() -> Commit) -> bool {
+        let (Some(disk), None) = (&mut self.disk, &self.in_flight) else {
+            return false;
+        };
+        disk.note_late();
+        if let Health::Degraded { trial: due } = disk.health
+            && !disk.is_writing
+            && due <= now
+        {
+            disk.health = Health::Degraded {
+                trial: now + TRIAL_EVERY,
+            };
+            disk.send(trial());
         }
+        std::mem::take(&mut disk.recovered)
+    }
+
+    /// Notes that everything that was in memory alone has been saved.
+    pub fn caught_up(&mut self) {
+        if let Some(disk) = &mut self.disk
+            && disk.health == Health::CatchingUp
+        {
+            disk.health = Health::Good;
+            disk.stats.set_degraded(false);
+            tracing::info!("everything is on disk again");
+        }
+    }
+
+    /// How it is with the disk; good where there is none.
+    pub fn health(&self) -> Health {
+        self.disk
+            .as_ref()
+            .map_or(Health::Good, |disk| disk.health.clone())
+    }
+
+    /// Closes the database.
+    pub fn close(self) {
+        if let Some(disk) = self.disk {
+            disk.writer.close();
+        }
+    }
+}
+
+impl Disk {
+    /// Whether the group has to wait for its commit.
+    fn begin(&mut self, commit: impl FnOnce() -> Commit, measurements: usize) -> bool {
+        self.note_late();
+        if self.is_writing || matches!(self.health, Health::Degraded { .. }) {
+            self.stats.uncommitted.inc_by(measurements as u64);
+            return false;
+        }
+        self.send(commit());
+        if self.is_writing {
+            self.deadline = Some(Box::pin(tokio::time::sleep(PATIENCE)));
+        }
+        self.is_writing
+    }
+
+    fn send(&mut self, commit: Commit) {
+        self.is_writing = self.writer.commits.try_send(commit).is_ok();
+        if !self.is_writing {
+            self.fail("the thread that writes has ended");
+        }
+    }
+
+    /// Waits until the commit is done or has taken too long.
+    async fn wait(&mut self) {
+        let Some(deadline) = &mut self.deadline else {
+            return;
+        };
+        tokio::select! {
+            biased;
+            done = self.writer.done.recv() => {
+                self.deadline = None;
+                self.is_writing = false;
+                match done {
+                    Some(Ok(_)) => {}
+                    Some(Err(why)) => self.fail(&why),
+                    None => self.fail("the thread that writes has ended"),
+                }
+            }
+            () = deadline => {
+                self.deadline = None;
+                self.stats.failures.inc();
+                self.fail("a commit takes longer than 2 s");
+            }
+        }
+    }
+
+    /// Takes word of a commit that nobody waits for any more, or of a trial.
+    fn note_late(&mut self) {
+        if !self.is_writing || self.deadline.is_some() {
+            return;
+        }
+        match self.writer.done.try_recv() {
+            Ok(Ok(took)) => {
+                self.is_writing = false;
+                if took <= QUICK_ENOUGH && matches!(self.health, Health::Degraded { .. }) {
+                    self.health = Health::CatchingUp;
+                    self.recovered = true;
+                    tracing::info!("the disk works again: saving everything");
+                }
+            }
+            Ok(Err(why)) => {
+                self.is_writing = false;
+                tracing::debug!(why, "the disk still fails");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn fail(&mut self, why: &str) {
+        if !matches!(self.health, Health::Degraded { .. }) {
+            tracing::error!(
+                why,
+                "cannot write to disk: going on from memory until it works again"
+            );
+        }
+        self.health = Health::Degraded {
+            trial: Duration::ZERO,
+        };
+        self.stats.set_degraded(true);
     }
 }

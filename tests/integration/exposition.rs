@@ -27,7 +27,7 @@ use opwatch::engine::window::Reach;
 use opwatch::engine::{Engine, Settings};
 use opwatch::exposition::{
     self, Build, ExpositionConfig, Format, Internals, ListenerUsage, NotifierUsage, QueueUsage,
-    ReloadState, Snapshot, TargetFailures, TargetUsage, sections,
+    ReloadState, Snapshot, StorageUsage, TargetFailures, TargetUsage, sections,
 };
 
 pub use text::{Samples, sample, samples};
@@ -463,6 +463,16 @@ fn internals() -> Internals {
             unreadable: 25,
         },
         target_cpu_limit: Some(2.5),
+        storage: Some(StorageUsage {
+            degraded: true,
+            bytes: 26,
+            commits: 27,
+            commit_seconds: 2.75,
+            failures: 28,
+            uncommitted: 29,
+            set_aside: 30,
+            dropped_events: 31,
+        }),
     }
 }
 

@@ -13,6 +13,7 @@
 mod abuse;
 mod bad_input;
 mod beside_prometheus;
+mod durable;
 mod end_to_end;
 mod exposition;
 mod faulty;

@@ -131,8 +131,13 @@ impl Sidecar {
     }
 
     pub fn start_in(folder: Folder, config: &str) -> Self {
-        let listen = "listen: {public: '127.0.0.1:0', ingest: '127.0.0.1:0'}\ndata_dir: none\n";
-        let path = folder.write("opwatch.yaml", &format!("{listen}{config}"));
+        let listen = "listen: {public: '127.0.0.1:0', ingest: '127.0.0.1:0'}\n";
+        let data = if config.contains("data_dir:") {
+            ""
+        } else {
+            "data_dir: none\n"
+        };
+        let path = folder.write("opwatch.yaml", &format!("{listen}{data}{config}"));
         let mut child = Command::new(BINARY)
             .arg("--config")
             .arg(path)
@@ -220,6 +225,13 @@ impl Sidecar {
         let reply = self.post("/v1/operations", body);
         let answer = reply.json();
         assert_eq!(answer["rejected"], serde_json::json!([]), "{reply:?}");
+    }
+
+    /// Kills it at once, as a lack of memory would, unless it has ended, and keeps its folder.
+    pub fn kill(mut self) -> Folder {
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.folder, Folder(PathBuf::new()))
     }
 
     /// Ends it as an orchestrator would, and waits for it.

@@ -4,6 +4,10 @@
 //! Nothing here does I/O. Whoever keeps the bytes also guards them by a checksum; a message that cannot be read all the
 //! same is [`Damaged`], and what it would have said is left out.
 
+mod batch;
+
+pub use batch::{SavedBatch, SavedMeasurement, admitted_from_bytes, admitted_to_bytes};
+
 /// Why saved bytes cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read the saved {what}: {why}")]

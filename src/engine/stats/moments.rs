@@ -20,6 +20,19 @@ impl Sum {
         }
     }
 
+    /// The sum so far and what its rounding has left, from which [`Sum::from_parts`] makes it again.
+    pub(in crate::engine) fn parts(&self) -> [f64; 2] {
+        [self.value, self.compensation]
+    }
+
+    /// The sum of these parts.
+    pub(in crate::engine) fn from_parts([value, compensation]: [f64; 2]) -> Self {
+        Self {
+            value,
+            compensation,
+        }
+    }
+
     /// Adds one term.
     pub fn add(&mut self, term: f64) {
         // Without a branch on which is larger (D. E. Knuth, *The Art of Computer Programming* 2, 4.2.2, TwoSum).
@@ -141,6 +154,18 @@ impl Moments {
     pub fn is_weighted(&self) -> bool {
         self.weight.get().to_bits() != count(self.count).to_bits()
             || self.weighted.get().to_bits() != self.sum.get().to_bits()
+    }
+
+    /// Its sums with what their rounding has left, which [`Moments::pack`] leaves out.
+    pub(in crate::engine) fn sums(&self) -> [Sum; 3] {
+        [self.sum, self.weight, self.weighted]
+    }
+
+    /// Takes sums with what their rounding had left.
+    pub(in crate::engine) fn set_sums(&mut self, [sum, weight, weighted]: [Sum; 3]) {
+        self.sum = sum;
+        self.weight = weight;
+        self.weighted = weighted;
     }
 
     /// Appends them as bytes: exactly, but for what the rounding of sums had left.

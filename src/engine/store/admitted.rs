@@ -1,8 +1,11 @@
 //! What has been taken in and waits to be committed.
 
+use std::sync::Arc;
+
 use super::SeriesId;
+use crate::engine::admission::{Answer, Origin};
 use crate::engine::measurement::Measurement;
-use crate::engine::series::FieldFault;
+use crate::engine::series::{FieldFault, SeriesKey};
 use crate::engine::time::Timestamp;
 
 /// Measurements that have been taken, each with its place. They stay where their request was read to: there are many,
@@ -13,14 +16,16 @@ pub struct Admitted {
 }
 
 /// The records of one request, bad ones among them, and the places of those that were taken.
-#[derive(Debug)]
-struct Batch {
-    records: Vec<Result<Measurement, FieldFault>>,
-    places: Vec<Place>,
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Batch {
+    pub(in crate::engine) records: Vec<Result<Measurement, FieldFault>>,
+    pub(in crate::engine) places: Vec<Place>,
+    /// Whose batch it is and how it was answered, where it may come again.
+    pub(in crate::engine) answered: Option<(Origin, Arc<Answer>)>,
 }
 
 /// Where one record of a batch goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::engine) struct Place {
     /// Which record of the batch.
     pub(in crate::engine) record: usize,
@@ -30,6 +35,8 @@ pub(in crate::engine) struct Place {
     pub(in crate::engine) at: Timestamp,
     /// Whether that is so long ago that it is no recent run.
     pub(in crate::engine) late: bool,
+    /// The series, where it is another than the measurement names.
+    pub(in crate::engine) overflow: Option<SeriesKey>,
 }
 
 /// One measurement that has been taken.
@@ -41,13 +48,15 @@ pub(super) struct Taken<'a> {
 
 impl Admitted {
     /// Those of a batch that have got a place.
-    pub(in crate::engine) fn new(
-        records: Vec<Result<Measurement, FieldFault>>,
-        places: Vec<Place>,
-    ) -> Self {
+    pub(in crate::engine) fn new(batch: Batch) -> Self {
         Self {
-            batches: vec![Batch { records, places }],
+            batches: vec![batch],
         }
+    }
+
+    /// The requests, in their order.
+    pub(in crate::engine) fn batches(&self) -> &[Batch] {
+        &self.batches
     }
 
     /// Adds others after these.
@@ -58,6 +67,11 @@ impl Admitted {
     /// Number of measurements.
     pub fn len(&self) -> usize {
         self.batches.iter().map(|batch| batch.places.len()).sum()
+    }
+
+    /// Whether nothing of it has to be kept: neither a measurement nor an answer.
+    pub fn leaves_no_trace(&self) -> bool {
+        self.is_empty() && self.batches.iter().all(|batch| batch.answered.is_none())
     }
 
     /// Whether there is none.

@@ -96,10 +96,10 @@ impl Frontiers {
 /// The buckets of one column of one series.
 #[derive(Clone, Debug, Default)]
 pub struct Buckets {
-    tiers: [VecDeque<(i64, Summary)>; 4],
-    arrivals: u64,
+    pub(super) tiers: [VecDeque<(i64, Summary)>; 4],
+    pub(super) arrivals: u64,
     /// Heap bytes of what is in the tiers, kept up to date because there may be very many buckets.
-    held: usize,
+    pub(super) held: usize,
 }
 
 /// The number of the bucket of `step` milliseconds that holds `at`.

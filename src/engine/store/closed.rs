@@ -10,7 +10,7 @@ use crate::engine::time::Timestamp;
 
 /// Moments, latest value and distribution of a bucket, packed.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Closed(Box<[u8]>);
+pub(super) struct Closed(pub(super) Box<[u8]>);
 
 /// What a closed bucket holds.
 pub(super) struct Contents<'a> {

@@ -30,12 +30,12 @@ pub struct Exemplar {
 pub struct Histogram {
     /// The bounds of the classic form.
     pub grid: Grid,
-    counts: Box<[u64]>,
-    count: u64,
-    sum: Sum,
-    native: Sketch,
+    pub(super) counts: Box<[u64]>,
+    pub(super) count: u64,
+    pub(super) sum: Sum,
+    pub(super) native: Sketch,
     /// The latest exemplar of each classic bucket, that of +Inf last; empty until there is one.
-    exemplars: Box<[Option<Exemplar>]>,
+    pub(super) exemplars: Box<[Option<Exemplar>]>,
 }
 
 impl Histogram {

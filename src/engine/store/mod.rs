@@ -8,6 +8,7 @@ mod histogram;
 mod placement;
 mod pressure;
 mod recent;
+mod saved;
 mod series;
 mod summary;
 mod totals;
@@ -27,12 +28,13 @@ use super::stats::Moments;
 use super::time::{Now, Timestamp};
 use super::window::{Reach, Window};
 pub use admitted::Admitted;
-pub(super) use admitted::Place;
+pub(super) use admitted::{Batch as AdmittedBatch, Place};
 pub use buckets::Frontiers;
 use buckets::effective_start;
 use chunk::Scratch;
 pub use histogram::{Exemplar, Grid, Grids, Histogram};
 pub use placement::Overflow;
+pub use saved::SavedSeries;
 pub use series::Series;
 pub use totals::{Score, Totals};
 
@@ -108,6 +110,9 @@ pub struct Store {
     since_sweep: usize,
     heap_bytes: usize,
     scratch: Box<Scratch>,
+    /// Series that have gone and whose saved form is to go as well.
+    gone: Vec<SeriesKey>,
+    is_saved: bool,
     /// What was given up.
     pub losses: Losses,
 }
@@ -130,6 +135,8 @@ impl Store {
             since_sweep: 0,
             heap_bytes: 0,
             scratch: Box::default(),
+            gone: Vec::new(),
+            is_saved: false,
             losses: Losses::default(),
         }
     }
@@ -198,8 +205,8 @@ impl Store {
     }
 
     /// Takes admitted measurements, in their order. A late one (over an hour old) counts in totals and buckets but is
-    /// no recent run. `judged` is `now` on the clock of judging.
-    pub fn record(&mut self, admitted: &Admitted, now: Now, judged: Duration) {
+    /// no recent run. `judged` is `now` on the clock of judging, `sequence` the number of this group of measurements.
+    pub fn record(&mut self, admitted: &Admitted, now: Now, judged: Duration, sequence: u64) {
         // By series, so that what is kept of one is gone through once, however many come together.
         let Scratch { rows, chunk } = &mut *self.scratch;
         for (id, late, taken) in admitted.by_series().groups() {
@@ -208,7 +215,7 @@ impl Store {
             let Some(Some(series)) = self.series.get_mut(id.0 as usize) else {
                 continue;
             };
-            series.touch(rows.times.len(), now);
+            series.touch(rows.times.len(), now, sequence);
             let grids = &self.settings.grids;
             series.add(rows, chunk, &self.frontiers, grids);
             if !late {

@@ -37,6 +37,18 @@ impl Store {
         (id, overflow)
     }
 
+    /// Reserves the series of `key` itself, as the cap had allowed it before.
+    pub fn place_at(&mut self, key: &SeriesKey, now: Now) -> SeriesId {
+        let id = match self.index.get(key) {
+            Some(id) => *id,
+            None => self.create(key.clone(), now),
+        };
+        if let Some(series) = self.get_mut(id) {
+            series.in_flight += 1;
+        }
+        id
+    }
+
     fn has_room(&mut self, now: Now) -> bool {
         if self.index.len() - self.overflow_series < self.settings.max_series {
             return true;
@@ -89,7 +101,7 @@ impl Store {
         (id, Overflow::Operation)
     }
 
-    fn create(&mut self, key: SeriesKey, now: Now) -> SeriesId {
+    pub(super) fn create(&mut self, key: SeriesKey, now: Now) -> SeriesId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.series.push(None);
             SeriesId(u32::try_from(self.series.len() - 1).unwrap_or(u32::MAX))
@@ -109,6 +121,9 @@ impl Store {
     pub(super) fn remove(&mut self, id: SeriesId) {
         if let Some(series) = self.series.get_mut(id.0 as usize).and_then(Option::take) {
             self.overflow_series -= usize::from(series.key.is_overflow());
+            if self.is_saved {
+                self.gone.push(series.key.clone());
+            }
             self.index.remove(&series.key);
             if let Some(ids) = self.operations.get_mut(series.key.operation()) {
                 ids.retain(|other| *other != id);

@@ -4,6 +4,11 @@ use super::{Losses, Series, SeriesId, Store};
 use crate::engine::time::Now;
 
 impl Store {
+    /// Moves time on as far as taking measurements in depends on it: to which buckets they go.
+    pub fn move_on(&mut self, now: Now) {
+        self.frontiers.advance(now.wall, self.settings.retention);
+    }
+
     /// Moves time on: rolls buckets up, forgets what has passed retention, keeps to the memory cap.
     pub fn sweep(&mut self, now: Now) {
         let retention = self.settings.retention;

@@ -11,8 +11,8 @@ use crate::engine::time::Timestamp;
 /// which no measurement can.
 #[derive(Clone, Debug, Default)]
 pub struct Recent {
-    times: VecDeque<Timestamp>,
-    columns: Vec<(Column, VecDeque<f64>)>,
+    pub(super) times: VecDeque<Timestamp>,
+    pub(super) columns: Vec<(Column, VecDeque<f64>)>,
 }
 
 impl Recent {

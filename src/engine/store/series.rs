@@ -31,6 +31,17 @@ pub struct Series {
     pub(super) touched: Duration,
     /// When its last operation ended, on the clock of judging.
     pub(super) seen: Option<Duration>,
+    /// The first group of measurements that its saved form lacks, and when it came.
+    pub(super) unsaved: Option<Unsaved>,
+}
+
+/// Since when a series has to be saved again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unsaved {
+    /// The number of the group of measurements.
+    pub(super) sequence: u64,
+    /// When it came, on the steady clock.
+    pub(super) since: Duration,
 }
 
 impl Series {
@@ -48,6 +59,7 @@ impl Series {
             in_flight: 0,
             touched: now.steady,
             seen: None,
+            unsaved: None,
         }
     }
 
@@ -68,11 +80,15 @@ impl Series {
     }
 
     /// Notes that measurements which were on their way have come.
-    pub(super) fn touch(&mut self, measurements: usize, now: Now) {
+    pub(super) fn touch(&mut self, measurements: usize, now: Now, sequence: u64) {
         let measurements = u32::try_from(measurements).unwrap_or(u32::MAX);
         self.in_flight = self.in_flight.saturating_sub(measurements);
         self.touched = now.steady;
         self.changes += 1;
+        self.unsaved.get_or_insert(Unsaved {
+            sequence,
+            since: now.steady,
+        });
     }
 
     /// Counts in its totals what is in no column, and notes when an operation was last seen.

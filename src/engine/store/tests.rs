@@ -14,9 +14,14 @@ fn put(store: &mut Store, draft: Draft<'_>, now: Now) -> Option<Overflow> {
         series: id,
         at,
         late: false,
+        overflow: None,
     };
-    let admitted = Admitted::new(vec![Ok(measurement)], vec![place]);
-    store.record(&admitted, now, now.steady);
+    let admitted = Admitted::new(AdmittedBatch {
+        records: vec![Ok(measurement)],
+        places: vec![place],
+        answered: None,
+    });
+    store.record(&admitted, now, now.steady, 1);
     overflow
 }
 

@@ -1,0 +1,135 @@
+//! The data directory: one process at a time, and whatever lies in it, a start is possible.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::database::{Database, Unusable};
+use crate::engine::time::Timestamp;
+
+/// The database and the files that SQLite keeps beside it.
+const FILES: [&str; 3] = ["opwatch.db", "opwatch.db-wal", "opwatch.db-shm"];
+/// Damaged databases that are kept for a look at them.
+const KEPT_ASIDE: usize = 3;
+const ASIDE: &str = "set-aside-";
+
+/// Why nothing is written to a data directory.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// Another process writes to it.
+    #[error("{}: another opwatch is using it", .0.display())]
+    Locked(PathBuf),
+    /// Something in it cannot be made or opened.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database cannot be used now.
+    #[error("{}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Unusable,
+    },
+}
+
+/// A data directory that is ours alone for as long as this lives.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the directory where there is none, and takes it.
+    ///
+    /// # Errors
+    /// When it cannot be made or is another's.
+    pub fn take(path: &Path) -> Result<Self, FolderError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| FolderError::Io { path, source }
+        };
+        fs::create_dir_all(path).map_err(failed(path))?;
+        let name = path.join("lock");
+        let mut options = File::options();
+        let lock = options.create(true).truncate(false).write(true).open(&name);
+        let lock = lock.map_err(failed(&name))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(FolderError::Locked(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(failed(&name)(source)),
+        }
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        database(&self.path)
+    }
+
+    /// Opens the database, or makes it.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn open(&self, max_bytes: u64) -> Result<Database, FolderError> {
+        let path = self.database();
+        Database::open(&path, max_bytes).map_err(|source| FolderError::Database { path, source })
+    }
+
+    /// Moves the database out of the way, so that a new one can be made; where to.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn set_aside(&self, now: Timestamp) -> Result<PathBuf, FolderError> {
+        let stamp = now.to_string().replace(':', "");
+        let aside = self.path.join(format!("{ASIDE}{stamp}"));
+        let failed = |source| FolderError::Io {
+            path: aside.clone(),
+            source,
+        };
+        fs::create_dir_all(&aside).map_err(failed)?;
+        for name in FILES {
+            match fs::rename(self.path.join(name), aside.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        self.forget_oldest_aside();
+        Ok(aside)
+    }
+
+    /// They are for a person to look at, who does not need all of a disk that goes on failing.
+    fn forget_oldest_aside(&self) {
+        let Ok(entries) = fs::read_dir(&self.path) else {
+            return;
+        };
+        let names = entries.flatten().map(|entry| entry.path());
+        let is_aside = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with(ASIDE))
+        };
+        let mut aside: Vec<PathBuf> = names.filter(is_aside).collect();
+        aside.sort();
+        let excess = aside.len().saturating_sub(KEPT_ASIDE);
+        for path in aside.into_iter().take(excess) {
+            match fs::remove_dir_all(&path) {
+                Ok(()) => tracing::warn!(path = %path.display(), "removed an old damaged database"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "cannot remove an old damaged database");
+                }
+            }
+        }
+    }
+}
+
+/// The database file of a data directory.
+pub fn database(folder: &Path) -> PathBuf {
+    folder.join(FILES[0])
+}

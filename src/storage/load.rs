@@ -1,0 +1,161 @@
+//! The start: everything that can be read is, and nothing that cannot keeps opwatch from starting.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::database::{ClockRow, Database, Kind, Logged, Row};
+use super::folder::{Folder, FolderError};
+use super::writer::{Target, Writer};
+use super::{Health, Storage, StoreStats};
+use crate::clock::Clock;
+
+/// Groups of measurements younger than this are read in any case, for their ids.
+const IDS_FOR: Duration = Duration::from_secs(600);
+/// What the last commit may have taken beyond the last reading that is known.
+const AFTER: Duration = Duration::from_millis(1);
+
+/// What was found in a database.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Where the clocks and the numbering stood.
+    pub clock: ClockRow,
+    /// The state.
+    pub rows: Vec<Row>,
+    /// Measurements that the state may lack, oldest first.
+    pub log: Vec<Logged>,
+    /// Something could not be read, so that everything is to be saved anew.
+    pub is_damaged: bool,
+    /// The file itself is broken.
+    is_broken: bool,
+}
+
+/// A store that has been opened.
+#[derive(Debug)]
+pub struct Opened<Group> {
+    /// Where to commit.
+    pub storage: Storage<Group>,
+    /// What was there.
+    pub found: Found,
+    /// The clock, going on from where it stood.
+    pub clock: Clock,
+}
+
+/// Opens a data directory and reads what is in it. It always gives a storage: at worst one in memory, which tries to get
+/// to its disk.
+pub fn open<Group>(
+    path: &Path,
+    max_bytes: u64,
+    retention: Duration,
+    stats: &Arc<StoreStats>,
+) -> Opened<Group> {
+    let folder = match Folder::take(path) {
+        Ok(folder) => folder,
+        Err(error) => return without_disk(&error, stats),
+    };
+    let (mut database, mut found, mut is_loaded) = (None, Found::default(), true);
+    match folder.open(max_bytes) {
+        Ok(opened) => {
+            found = read(&opened, stats);
+            database = Some(opened);
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot use the database");
+            is_loaded = false;
+        }
+    }
+    let clock = Clock::resume(found.clock.now.steady);
+    let mut target = Target {
+        folder,
+        database,
+        is_loaded,
+        max_bytes,
+        retention,
+        clock,
+        stats: stats.clone(),
+        commits: 0,
+    };
+    if found.is_broken {
+        // What could be read is in memory and is saved anew.
+        target.set_aside("parts of it cannot be read");
+    }
+    let health = match target.reopen() {
+        Ok(()) => Health::Good,
+        Err(error) => {
+            tracing::error!(
+                error,
+                "cannot write to disk: going on from memory until it works"
+            );
+            Health::Degraded {
+                trial: Duration::ZERO,
+            }
+        }
+    };
+    let storage = match Writer::start(target) {
+        Ok(writer) => Storage::on_disk(writer, health, stats.clone()),
+        Err(error) => {
+            tracing::error!(%error, "cannot start the thread that writes: everything is in memory alone");
+            Storage::without_disk(stats.clone())
+        }
+    };
+    Opened {
+        storage,
+        found,
+        clock,
+    }
+}
+
+/// In memory alone until the next start: what lies there belongs to somebody else, or cannot be reached.
+fn without_disk<Group>(error: &FolderError, stats: &Arc<StoreStats>) -> Opened<Group> {
+    tracing::error!(%error, "cannot use the data directory: everything is in memory alone until the next start");
+    stats.failures.inc();
+    Opened {
+        storage: Storage::without_disk(stats.clone()),
+        found: Found::default(),
+        clock: Clock::start(),
+    }
+}
+
+fn read(database: &Database, stats: &StoreStats) -> Found {
+    let mut found = Found::default();
+    let state = database.state(|row| match (row.kind, &row.body) {
+        (_, Err(bad)) => {
+            stats.set_aside.inc();
+            tracing::error!(kind = ?row.kind, key = row.key, %bad, "left out a row that cannot be read");
+            found.is_damaged = true;
+        }
+        (Kind::Clock, Ok(Some(body))) => match ClockRow::from_bytes(body) {
+            Ok(clock) => found.clock = clock,
+            Err(_) => found.is_damaged = true,
+        },
+        (_, Ok(_)) => found.rows.push(row),
+    });
+    let mut is_damaged = false;
+    if let Err(error) = state {
+        tracing::error!(%error, "cannot read all of the state");
+        found.is_broken = true;
+    }
+    let young = found.clock.now.steady.saturating_sub(IDS_FOR);
+    let (mut log, mut last) = (Vec::new(), found.clock);
+    let groups = database.measurements(found.clock.saved_up_to, young, |group| {
+        last.now.steady = last.now.steady.max(group.now.steady);
+        last.now.wall = last.now.wall.max(group.now.wall);
+        last.sequence = last.sequence.max(group.sequence);
+        if let Err(bad) = &group.body {
+            stats.set_aside.inc();
+            tracing::error!(sequence = group.sequence, %bad, "left out measurements that cannot be read");
+            is_damaged = true;
+        } else {
+            log.push(group);
+        }
+    });
+    if let Err(error) = groups {
+        tracing::error!(%error, "cannot read all of the log");
+        found.is_broken = true;
+    }
+    last.now.steady += AFTER;
+    found.clock = last;
+    found.log = log;
+    found.is_damaged |= is_damaged || found.is_broken;
+    found
+}
