@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::measurement::Measurement;
+use super::measurement::{Measurement, hash};
 use super::series::FieldFault;
 use super::store::{Admitted, Overflow, Place, SeriesId, Store};
 use super::time::Now;
@@ -171,8 +171,8 @@ impl Admission {
             ));
         }
         // Only a record that is taken uses up its id.
-        if let Some(id) = measurement.id
-            && !self.is_new(id, now)
+        if let Some(id) = &measurement.id
+            && !self.is_new(hash(id), now)
         {
             return Ok(None);
         }

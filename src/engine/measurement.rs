@@ -119,8 +119,8 @@ pub struct Measurement {
     pub quality: Vec<(Box<str>, f64)>,
     /// On how many samples the scores rest.
     pub quality_samples: Option<u64>,
-    /// 64-bit hash of the report's own id.
-    pub id: Option<u64>,
+    /// The report's own id, as it was given.
+    pub id: Option<Box<str>>,
     /// Trace that the operation belongs to, 1 to 32 hex digits.
     pub trace_id: Option<Box<str>>,
 }
@@ -205,7 +205,7 @@ impl Measurement {
                 .map(|(name, value)| ((*name).into(), *value))
                 .collect(),
             quality_samples: draft.quality_samples,
-            id: (!draft.id.is_empty()).then(|| hash(draft.id)),
+            id: some_text(draft.id),
             trace_id: some_text(draft.trace_id),
         })
     }
@@ -264,7 +264,8 @@ fn some_text(text: &str) -> Option<Box<str>> {
     (!text.is_empty()).then(|| text.into())
 }
 
-fn hash(text: &str) -> u64 {
+/// The 64-bit hash under which an id is remembered.
+pub(super) fn hash(text: &str) -> u64 {
     let mut hash = Fnv1a::new();
     hash.add(text.as_bytes());
     hash.finish()
