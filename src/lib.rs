@@ -11,6 +11,7 @@
 //! | [`ingest`] | the ways in: JSON, start/end, the watched target |
 //! | [`engine`] | pure: measurements, store, rules, alerts, templates, dispatch |
 //! | [`storage`] | what must survive is committed here before it counts |
+//! | [`export`] | measurements as files: written and read back as JSON, NDJSON and CSV |
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
 //! | [`http`] | listeners with their limits, routes, and a file per API resource |
@@ -48,6 +49,7 @@ pub mod config;
 pub mod document;
 pub mod driver;
 pub mod engine;
+pub mod export;
 pub mod exposition;
 pub mod http;
 pub mod ingest;

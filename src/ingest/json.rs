@@ -195,8 +195,8 @@ impl<'de> de::Deserialize<'de> for Elements<'de> {
     }
 }
 
-/// Reads the records of one body.
-struct Reader<'t> {
+/// Reads records, each checked on its own; the records of one body or of one file.
+pub(crate) struct Reader<'t> {
     /// Label names that may not be used.
     taken: &'t [String],
     plain: PlainReader,
@@ -205,7 +205,8 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    fn new(taken: &'t [String]) -> Self {
+    /// A reader that refuses the label names `taken`.
+    pub(crate) fn new(taken: &'t [String]) -> Self {
         Self {
             taken,
             plain: PlainReader::default(),
@@ -213,7 +214,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn record(&mut self, text: &str) -> Result<Measurement, FieldFault> {
+    /// Reads and checks one JSON object.
+    pub(crate) fn record(&mut self, text: &str) -> Result<Measurement, FieldFault> {
         let mut draft = Draft::default();
         if self.plain.read(text, &mut draft).is_some() {
             return self.check(&mut draft);
@@ -227,7 +229,8 @@ impl<'t> Reader<'t> {
         Ok(measurement)
     }
 
-    fn check(&mut self, draft: &mut Draft<'_>) -> Result<Measurement, FieldFault> {
+    /// Checks a draft that has been read.
+    pub(crate) fn check(&mut self, draft: &mut Draft<'_>) -> Result<Measurement, FieldFault> {
         if let Some(key) = self.keys.as_mut().and_then(|keys| keys.find(draft)) {
             return Measurement::of(key, draft);
         }

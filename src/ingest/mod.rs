@@ -8,4 +8,4 @@ pub mod procfs;
 pub mod sampler;
 pub mod target;
 pub mod tracking;
-mod wire;
+pub(crate) mod wire;

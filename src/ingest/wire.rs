@@ -82,7 +82,7 @@ pub(super) enum WireOutcome {
 
 /// Text borrowed from the body where it has no escapes; null counts as absent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -108,7 +108,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 /// A map as the pairs it was written as, so that a name given twice can be refused.
 #[derive(Clone, Debug)]
-pub(super) struct Pairs<'a, V>(pub(super) Vec<(Text<'a>, V)>);
+pub(crate) struct Pairs<'a, V>(pub(crate) Vec<(Text<'a>, V)>);
 
 impl<V> Default for Pairs<'_, V> {
     fn default() -> Self {
@@ -141,7 +141,7 @@ impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
 
 /// A whole number of at least 0; `1000.0`, as some languages write it, is one too.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Whole(pub(super) u64);
+pub(crate) struct Whole(pub(crate) u64);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
