@@ -2,8 +2,11 @@
 
 mod check;
 mod configuration;
+mod data;
 mod demo;
+mod export;
 mod serve;
+mod store;
 mod test;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
@@ -16,11 +19,13 @@ use clap::{Parser, Subcommand};
 const FOUND: u8 = 1;
 /// Wrong use or an unusable configuration.
 const UNUSABLE: u8 = 2;
+/// There are no data to answer from.
+const NO_DATA: u8 = 3;
 
 /// Watches operations: measurements in, Prometheus metrics and trustworthy alerts out.
 ///
 /// Without a command it serves. Exit codes: 0 good; 1 found something (faults in the files given, a failed
-/// test); 2 wrong use or unusable configuration.
+/// test); 2 wrong use or unusable configuration; 3 no data.
 #[derive(Debug, Parser)]
 #[command(name = "opwatch", version)]
 struct Cli {
@@ -39,6 +44,10 @@ enum Command {
     Check(check::Check),
     /// Run rule unit tests in virtual time.
     Test(test::Test),
+    /// Write the measurements that are kept as JSON, NDJSON or CSV; also while opwatch runs.
+    Export(export::Export),
+    /// Look at what is kept.
+    Store(store::Store),
 }
 
 /// Runs the command line of this process.
@@ -49,6 +58,8 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(demo)) => demo.run(),
         Some(Command::Check(check)) => check.run(cli.config),
         Some(Command::Test(test)) => test.run(),
+        Some(Command::Export(export)) => export.run(cli.config),
+        Some(Command::Store(store)) => store.run(cli.config),
     }
 }
 

@@ -284,6 +284,17 @@ impl Database {
         Ok(pages * number("page_size")?)
     }
 
+    /// What SQLite finds wrong with the structure of the file.
+    pub fn structure(&self) -> Vec<String> {
+        let texts = || -> rusqlite::Result<Vec<String>> {
+            let mut check = self.connection.prepare("PRAGMA quick_check(20)")?;
+            check.query_map([], |row| row.get(0))?.collect()
+        };
+        let mut found = texts().unwrap_or_else(|error| vec![error.to_string()]);
+        found.retain(|text| text != "ok");
+        found
+    }
+
     /// Reads every row of the state.
     ///
     /// # Errors

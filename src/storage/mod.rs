@@ -7,6 +7,7 @@
 mod database;
 mod folder;
 mod frame;
+pub mod inspect;
 mod load;
 mod stats;
 mod writer;

@@ -1,10 +1,14 @@
 //! What is acknowledged is kept: opwatch is killed at any moment and goes on where it was.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::sidecar::{Folder, Sidecar, request};
+use serde_json::Value;
+
+use crate::sidecar::{Folder, Sidecar, request, run};
 
 const CONFIG: &str = "data_dir: data\n";
 /// How often it is killed; the full run takes 200.
@@ -133,4 +137,127 @@ fn nothing_acknowledged_is_lost_or_counted_twice_however_often_it_is_killed() {
     assert!(sent > u64::from(rounds()), "{sent}");
     assert_eq!(counted(&sidecar), ((sent * BATCH) as f64, seconds));
     assert_eq!(sidecar.metric("opwatch_store_degraded"), Some(0.0));
+    // The export, here of a running opwatch, has each of them once.
+    let (code, text, errors) = run(&sidecar.folder, &["export", "--data-dir", "data"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let ids: Vec<String> = text
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["id"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let distinct: BTreeSet<&String> = ids.iter().collect();
+    assert_eq!(
+        (ids.len() as u64, distinct.len() as u64),
+        (sent * BATCH, sent * BATCH)
+    );
+    for client in &clients {
+        for sequence in 0..client.acknowledged {
+            let id = format!("{}-{sequence}-{}", client.number, BATCH - 1);
+            assert!(distinct.contains(&id), "{id}");
+        }
+    }
+    let (code, text, errors) = run(&sidecar.folder, &["store", "check", "--data-dir", "data"]);
+    assert_eq!(code, Some(0), "{text}{errors}");
+}
+
+/// R2: whatever has become of the files, opwatch starts, serves and keeps on.
+#[test]
+fn damaged_files_never_keep_it_from_starting() {
+    let sidecar = Sidecar::start(CONFIG, &[]);
+    for n in 0..200 {
+        sidecar.measure(&format!(
+            r#"{{"operation":"op{}","duration_seconds":1,"labels":{{"n":"{}"}}}}"#,
+            n % 7,
+            n % 40
+        ));
+    }
+    let folder = sidecar.kill();
+    let files = ["opwatch.db", "opwatch.db-wal", "opwatch.db-shm"]
+        .map(|name| folder.0.join("data").join(name));
+    let whole = files.clone().map(|path| fs::read(path).unwrap());
+    let mut folder = Some(folder);
+    let mut random = 12_345_usize;
+    let mut next = |below: usize| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below.max(1)
+    };
+    for round in 0..damages() {
+        for (path, bytes) in files.iter().zip(&whole) {
+            fs::write(path, bytes).unwrap();
+        }
+        let which = next(2);
+        let mut bytes = whole[which].clone();
+        match round % 6 {
+            0 => bytes.truncate(next(bytes.len())),
+            1 => bytes.clear(),
+            2 => bytes = b"this is no database, but somebody's notes".repeat(30),
+            3 => {
+                let (page, end) = (4_096, bytes.len());
+                let from = (next(end) / page * page).min(end);
+                bytes[from..(from + page).min(end)].fill(0);
+            }
+            _ => {
+                for _ in 0..=next(20) {
+                    let place = next(bytes.len());
+                    bytes[place] ^= 1 << next(8);
+                }
+            }
+        }
+        fs::write(&files[which], bytes).unwrap();
+        let sidecar = Sidecar::start_in(folder.take().unwrap(), CONFIG);
+        sidecar.measure(r#"{"operation":"after","duration_seconds":1}"#);
+        let after =
+            sidecar.metric(r#"opwatch_operations_total{operation="after",outcome="success"}"#);
+        assert_eq!(after, Some(1.0), "round {round}: {}", sidecar.log());
+        assert_eq!(
+            sidecar.metric("opwatch_http_panics_total").unwrap_or(0.0),
+            0.0
+        );
+        assert!(
+            !sidecar.log().contains("panicked"),
+            "round {round}: {}",
+            sidecar.log()
+        );
+        let kept = sidecar.kill();
+        for entry in fs::read_dir(kept.0.join("data")).unwrap().flatten() {
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with("set-aside-") {
+                fs::remove_dir_all(entry.path()).unwrap();
+            }
+        }
+        folder = Some(kept);
+    }
+}
+
+/// How many damages to try: `OPWATCH_DAMAGES`, else those of the short run.
+fn damages() -> usize {
+    let asked = std::env::var("OPWATCH_DAMAGES").ok();
+    asked.map_or(60, |text| text.parse().unwrap())
+}
+
+/// R18: of two on one data directory the second writes nothing there, and says so.
+#[test]
+fn a_second_opwatch_leaves_the_data_of_the_first_alone() {
+    let first = Sidecar::start(CONFIG, &[]);
+    let data = first.folder.0.join("data");
+    let second = Sidecar::start(&format!("data_dir: {}\n", data.display()), &[]);
+    second.measure(r#"{"operation":"second","duration_seconds":1}"#);
+    first.measure(r#"{"operation":"first","duration_seconds":1}"#);
+    assert!(
+        second.log().contains("another opwatch is using it"),
+        "{}",
+        second.log()
+    );
+    assert_eq!(second.metric("opwatch_store_degraded"), Some(1.0));
+    assert_eq!(first.metric("opwatch_store_degraded"), Some(0.0));
+    second.kill();
+    let again = Sidecar::start_in(first.kill(), CONFIG);
+    let page = again.metrics();
+    assert!(page.contains(r#"operation="first""#) && !page.contains(r#"operation="second""#));
 }
