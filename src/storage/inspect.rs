@@ -32,7 +32,10 @@ impl fmt::Display for Info {
             writeln!(f, "taken in from     {first}")?;
             writeln!(f, "taken in until    {last}")?;
         }
-        writeln!(f, "last saved        {}", self.clock.now.wall)?;
+        match self.clock {
+            clock if clock == ClockRow::default() => writeln!(f, "last saved        not yet")?,
+            clock => writeln!(f, "last saved        {}", clock.now.wall)?,
+        }
         let uptime = self.clock.now.steady.as_secs();
         write!(f, "running for       {uptime} s in all")
     }
