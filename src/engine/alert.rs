@@ -23,6 +23,9 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Recovered, Self::NoData, Self::Gone, Self::Forgotten];
+
     /// As the API and messages name it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -88,6 +91,19 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// What is saved of it: its bits, and how many of them count.
+    pub(super) fn parts(self) -> (u64, u32) {
+        (self.bits, self.count)
+    }
+
+    /// The reverse of [`Self::parts`].
+    pub(super) fn of_parts(bits: u64, count: u32) -> Self {
+        Self {
+            bits,
+            count: count.min(64),
+        }
+    }
+
     fn push(mut self, breached: bool) -> Self {
         self.bits = (self.bits << 1) | u64::from(breached);
         self.count = (self.count + 1).min(64);

@@ -100,6 +100,7 @@ pub struct Engine {
     paused_since: Option<Duration>,
     /// Time in which judging was paused; the clocks of alerts leave it out.
     paused: Duration,
+    saving: saved::Saving,
 }
 
 impl Engine {
@@ -120,6 +121,7 @@ impl Engine {
             history: VecDeque::new(),
             paused_since: None,
             paused: Duration::ZERO,
+            saving: saved::Saving::default(),
         };
         engine.reconfigure(settings, now);
         engine.store.sweep(now);
@@ -158,6 +160,7 @@ impl Engine {
             }
             self.groups.push(group);
         }
+        self.key_rules();
         self.order = Order::of(&self.groups);
         let mut effects = Effects::default();
         for mut group in old {
@@ -167,6 +170,7 @@ impl Engine {
                 ..self.scope(now, group.interval)
             };
             for rule in &mut group.rules {
+                self.saving.drop_rule(rule);
                 rule.abandon(&scope, &mut effects);
             }
         }

@@ -18,6 +18,7 @@ use crate::engine::store::StoreSettings;
 
 mod absence;
 mod dependence;
+mod restart;
 mod unchanged;
 
 fn at(seconds: u64) -> Now {

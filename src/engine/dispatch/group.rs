@@ -17,25 +17,29 @@ const TOLD_RETENTION: Duration = Duration::from_secs(120 * 3_600);
 pub struct Dispatcher {
     root: Option<Route>,
     receivers: Vec<Receiver>,
-    groups: BTreeMap<String, Group>,
-    told: HashMap<(String, String, usize), Told>,
-    sequence: u64,
+    pub(in crate::engine) groups: BTreeMap<String, Group>,
+    /// By group, receiver and integration.
+    pub(in crate::engine) told: HashMap<(String, String, usize), Told>,
+    pub(in crate::engine) sequence: u64,
+    /// Whether anything that is saved of it may have changed.
+    pub(in crate::engine) touched: bool,
 }
 
+/// Alerts that are told together.
 #[derive(Debug)]
-struct Group {
+pub(in crate::engine) struct Group {
     route: Arc<Route>,
     labels: Labels,
-    alerts: BTreeMap<u64, Arc<Announced>>,
-    due: Duration,
+    pub(in crate::engine) alerts: BTreeMap<u64, Arc<Announced>>,
+    pub(in crate::engine) due: Duration,
 }
 
 /// What one integration was last told of a group.
 #[derive(Clone, Debug, Default)]
-struct Told {
-    firing: BTreeSet<u64>,
-    resolved: BTreeSet<u64>,
-    at: Duration,
+pub(in crate::engine) struct Told {
+    pub(in crate::engine) firing: BTreeSet<u64>,
+    pub(in crate::engine) resolved: BTreeSet<u64>,
+    pub(in crate::engine) at: Duration,
 }
 
 impl Dispatcher {
@@ -47,6 +51,7 @@ impl Dispatcher {
             groups: BTreeMap::new(),
             told: HashMap::new(),
             sequence: 0,
+            touched: false,
         }
     }
 
@@ -59,6 +64,7 @@ impl Dispatcher {
             .collect();
         self.root = root;
         self.receivers = receivers;
+        self.touched = true;
         for alert in alerts.into_values() {
             self.update(&alert, now);
         }
@@ -66,11 +72,25 @@ impl Dispatcher {
 
     /// Takes the latest word on an alert.
     pub fn update(&mut self, alert: &Arc<Announced>, now: Now) {
+        self.place(alert, now, |_| true);
+    }
+
+    /// Takes the latest word on an alert for those of its groups whose key is wanted.
+    pub(in crate::engine) fn place(
+        &mut self,
+        alert: &Arc<Announced>,
+        now: Now,
+        wanted: impl Fn(&str) -> bool,
+    ) {
+        self.touched = true;
         let Some(root) = &self.root else { return };
         let started = now.wall.since(alert.starts_at);
         for route in root.matching(&alert.labels) {
             let labels = route.group_by.group_labels(&alert.labels);
             let key = format!("{}:{labels}", route.key);
+            if !wanted(&key) {
+                continue;
+            }
             if let Some(group) = self.groups.get_mut(&key) {
                 group.alerts.insert(alert.fingerprint, alert.clone());
             } else if alert.is_firing() || self.told.keys().any(|(k, ..)| *k == key) {
@@ -107,6 +127,7 @@ impl Dispatcher {
             if group.due > now.steady {
                 continue;
             }
+            self.touched = true;
             group.due = now.steady + group.route.timing.group_interval;
             let receiver = self
                 .receivers
@@ -137,7 +158,7 @@ impl Dispatcher {
                 if alerts.is_empty() {
                     continue;
                 }
-                self.sequence += 1;
+                self.sequence = self.sequence.wrapping_add(1);
                 notifications.push(Notification {
                     id: identify(key, &group.route.receiver, integration, self.sequence, now),
                     receiver: group.route.receiver.clone(),
@@ -152,8 +173,10 @@ impl Dispatcher {
             group.alerts.retain(|_, alert| alert.is_firing());
         }
         self.groups.retain(|_, group| !group.alerts.is_empty());
+        let told = self.told.len();
         self.told
             .retain(|_, told| now.steady.saturating_sub(told.at) < TOLD_RETENTION);
+        self.touched |= self.told.len() < told;
         notifications
     }
 

@@ -9,6 +9,7 @@ use super::alert::EndReason;
 use super::series::Labels;
 use super::time::Timestamp;
 pub use group::Dispatcher;
+pub(in crate::engine) use group::Told;
 pub use route::{GroupBy, Integration, Receiver, Route, Timing};
 
 /// An alert as people and systems are told of it.
@@ -67,6 +68,15 @@ pub enum NotifyReason {
 }
 
 impl NotifyReason {
+    /// All.
+    pub const ALL: [Self; 5] = [
+        Self::First,
+        Self::NewFiring,
+        Self::NewResolved,
+        Self::AllResolved,
+        Self::Repeat,
+    ];
+
     /// As logs and the API name it.
     pub fn as_str(self) -> &'static str {
         match self {

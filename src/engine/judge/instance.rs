@@ -26,17 +26,18 @@ pub struct Instance {
     /// When an operation was last seen, on the clock of judging; only rules on absence keep it.
     pub seen: Option<Duration>,
     /// Since when it has been expected, where a rule on absence names it.
-    pub(super) expected_since: Option<Duration>,
+    pub(in crate::engine) expected_since: Option<Duration>,
     /// It stands for what is expected and has no series of its own yet.
-    pub(super) stands_in: bool,
-    arrivals: u64,
+    pub(in crate::engine) stands_in: bool,
+    /// Of its window, at the last evaluation.
+    pub(in crate::engine) arrivals: u64,
     /// What it was last judged by, and how long that stays so.
     reading: Reading,
     basis: Option<Basis>,
 }
 
 impl Instance {
-    pub(super) fn new(rule: &Rule, labels: &Labels, external: &External) -> Self {
+    pub(in crate::engine) fn new(rule: &Rule, labels: &Labels, external: &External) -> Self {
         let tracked = |subject| Tracked::new(rule, labels, subject, external);
         let levels = rule.condition.levels();
         Self {

@@ -38,11 +38,17 @@ pub struct RuleState {
     /// Instances given up because there were too many, since they were last counted.
     pub(super) given_up: u64,
     /// When a rule on absence was first asked, on the clock of judging.
-    pub(super) began: Option<Duration>,
+    pub(in crate::engine) began: Option<Duration>,
     /// Overflow series that may hold what a rule on absence misses.
     pub(super) overflow: absence::Overflow,
     /// The store's generation that `instances` was made for.
-    pub(super) selection: Option<u64>,
+    pub(in crate::engine) selection: Option<u64>,
+    /// By what its saved state is found again.
+    pub(in crate::engine) key: String,
+    /// The hash of its saved state; `None` where none is saved.
+    pub(in crate::engine) saved: Option<u64>,
+    /// Whether what is saved of it may have changed.
+    pub(in crate::engine) touched: bool,
 }
 
 impl RuleState {
@@ -62,6 +68,9 @@ impl RuleState {
             began: None,
             overflow: absence::Overflow::new(),
             selection: None,
+            key: String::new(),
+            saved: None,
+            touched: false,
         }
     }
 
@@ -88,6 +97,7 @@ impl RuleState {
         store: &Store,
         scope: &Scope,
     ) -> bool {
+        self.touched = true;
         if self.selection != Some(store.generation()) {
             self.select(store, scope);
         }
@@ -154,6 +164,7 @@ impl RuleState {
 
     /// Judges the rule's data and adds what comes of it to `effects`.
     pub fn judge(&mut self, answer: &Answer, limit: usize, scope: &Scope, effects: &mut Effects) {
+        self.touched = true;
         self.evaluated_at = Some(scope.now.wall);
         self.evaluations += 1;
         let rule = self.rule.clone();

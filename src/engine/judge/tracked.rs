@@ -77,13 +77,15 @@ pub struct Tracked {
     pub told: Told,
     /// It fires, but so does an alert that its rule depends on: nobody is told anew.
     pub suppressed: bool,
+    /// The latest word on it while others know it to fire: all that is needed to call it off when its rule is gone.
+    pub(in crate::engine) firing_as: Option<Arc<Announced>>,
     /// When Alertmanagers were last told, on the steady clock.
     sent_at: Option<Duration>,
 }
 
 impl Tracked {
     /// An inactive alert of an instance with these labels.
-    pub(super) fn new(
+    pub(in crate::engine) fn new(
         rule: &Rule,
         instance: &Labels,
         subject: Subject,
@@ -101,6 +103,7 @@ impl Tracked {
             changed_at: None,
             told: Told::Nothing,
             suppressed: false,
+            firing_as: None,
             sent_at: None,
         }
     }
@@ -223,6 +226,9 @@ impl Tracked {
             }
             (false, other) => other,
         };
+        if self.told != Told::Firing {
+            self.firing_as = None;
+        }
         if self.told == Told::Nothing {
             return;
         }
@@ -240,6 +246,7 @@ impl Tracked {
             let mut announced = self.announced(rule, &scope.external, starts_at, None);
             announced.suppressed = self.suppressed && before == Told::Firing;
             let announced = Arc::new(announced);
+            self.firing_as = Some(announced.clone());
             if send {
                 effects
                     .to_alertmanager

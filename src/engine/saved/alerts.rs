@@ -1,0 +1,143 @@
+//! The state of the rules: what of it has changed since it was last saved, and how it comes back.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::rule::{RuleMessage, to_bytes};
+use super::{Damaged, hash};
+use crate::engine::Engine;
+use crate::engine::judge::{Effects, RuleState};
+use crate::engine::time::Now;
+
+/// What is to be saved of one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedRule {
+    /// By what it is found again: file, group, name and definition of the rule.
+    pub key: String,
+    /// Its state; without one what has been saved is to be deleted.
+    pub body: Option<Vec<u8>>,
+}
+
+/// Between the parts of a key: no name has it.
+const SEPARATOR: char = '\u{1f}';
+
+impl Engine {
+    /// The rules of whose state other bytes are to be saved than were last returned here or restored.
+    pub fn take_changed_rules(&mut self) -> Vec<SavedRule> {
+        let gone = std::mem::take(&mut self.saving.gone);
+        let mut changed: BTreeMap<String, Option<Vec<u8>>> =
+            gone.into_iter().map(|key| (key, None)).collect();
+        let mut identity = None;
+        let rules = self.groups.iter_mut().flat_map(|group| &mut group.rules);
+        for rule in rules.filter(|rule| rule.touched) {
+            rule.touched = false;
+            let identity = *identity.get_or_insert_with(|| self.external.labels.fingerprint());
+            let body = to_bytes(rule, identity);
+            let hash = body.as_deref().map(hash);
+            if hash != rule.saved {
+                rule.saved = hash;
+                changed.insert(rule.key.clone(), body);
+            }
+        }
+        for (key, body) in &changed {
+            if body.is_some() {
+                self.saving.deleted.remove(key);
+            } else {
+                self.saving.deleted.insert(key.clone());
+            }
+        }
+        (changed.into_iter())
+            .map(|(key, body)| SavedRule { key, body })
+            .collect()
+    }
+
+    /// Forgets what has been saved, because it could not be kept: the next calls of [`Self::take_changed_rules`] and
+    /// [`Self::save_dispatch`] return everything, deletions included.
+    pub fn forget_saved(&mut self) {
+        let deleted = std::mem::take(&mut self.saving.deleted);
+        self.saving.gone.extend(deleted);
+        for rule in self.groups.iter_mut().flat_map(|group| &mut group.rules) {
+            rule.touched = true;
+            if rule.saved.take().is_some() {
+                self.saving.gone.insert(rule.key.clone());
+            }
+        }
+        self.saving.dispatch = None;
+        self.dispatcher.touched = true;
+    }
+
+    /// Gives the rule of this key its saved state back. Where there is no such rule any more, or its alerts are known by
+    /// other labels now, those that others know to fire end and are told so. What cannot be read is to be deleted.
+    ///
+    /// The dispatcher is to be restored before, so that it knows whom to tell.
+    pub fn restore_rule(&mut self, key: &str, body: &[u8], now: Now) -> Result<Effects, Damaged> {
+        let effects = self.read_rule(key, body, now);
+        match &effects {
+            Ok(Some(effects)) => self.note(effects, now),
+            Ok(None) => return Ok(Effects::default()),
+            Err(_) => {}
+        }
+        self.saving.gone.insert(key.to_owned());
+        effects.map(Option::unwrap_or_default)
+    }
+
+    /// What comes of a rule's saved state; `None` where the rule has taken it.
+    fn read_rule(&mut self, key: &str, body: &[u8], now: Now) -> Result<Option<Effects>, Damaged> {
+        let message = RuleMessage::read(body)?;
+        let (external, identity) = (self.external.clone(), self.external.labels.fingerprint());
+        match self
+            .rule_of_key(key)
+            .filter(|_| message.is_known_as(identity))
+        {
+            Some(rule) => {
+                message.read_into(rule, &external)?;
+                rule.saved = Some(hash(body));
+                // It may have been saved by another version, which says less or more.
+                rule.touched = true;
+                Ok(None)
+            }
+            None => message.end(now).map(Some),
+        }
+    }
+
+    fn rule_of_key(&mut self, key: &str) -> Option<&mut RuleState> {
+        let mut parts = key.split(SEPARATOR);
+        let (file, name) = (parts.next()?, parts.next()?);
+        let groups = self.groups.iter_mut();
+        groups
+            .filter(|group| group.file == file && group.name == name)
+            .flat_map(|group| &mut group.rules)
+            .find(|rule| rule.key == key)
+    }
+
+    /// Gives every rule the key by which its saved state is found; equal rules of a group are counted.
+    pub(in crate::engine) fn key_rules(&mut self) {
+        for group in &mut self.groups {
+            let mut equal: HashMap<(String, u64), usize> = HashMap::new();
+            for rule in &mut group.rules {
+                let definition = rule.rule.definition;
+                let before = equal
+                    .entry((rule.rule.name.clone(), definition))
+                    .or_default();
+                let name = &rule.rule.name;
+                let mut key = [
+                    &group.file,
+                    &group.name,
+                    name,
+                    &format!("{definition:016x}"),
+                ]
+                .map(String::as_str)
+                .join(&SEPARATOR.to_string());
+                if *before > 0 {
+                    key.push(SEPARATOR);
+                    key.push_str(&before.to_string());
+                }
+                *before += 1;
+                if rule.key != key {
+                    self.saving.drop_rule(rule);
+                    rule.key = key;
+                    rule.touched = true;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Alerts as others were told of them, and notifications that are still to be delivered.
+
+use std::sync::Arc;
+
+use prost::Message;
+
+use super::{Damaged, Pairs, decode, labels, named};
+use crate::engine::alert::EndReason;
+use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::time::Timestamp;
+
+const WHAT: &str = "notification";
+
+/// The kinds of alert that [`Subject::alert_type`](crate::engine::judge::Subject::alert_type) names.
+const ALERT_TYPES: [&str; 4] = ["threshold_exceeded", "absence", "no_data", "rule_error"];
+
+/// An alert as others were told of it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct AnnouncedMessage {
+    #[prost(fixed64, tag = "1")]
+    fingerprint: u64,
+    #[prost(btree_map = "string, string", tag = "2")]
+    labels: Pairs,
+    #[prost(btree_map = "string, string", tag = "3")]
+    annotations: Pairs,
+    #[prost(sint64, tag = "4")]
+    starts_at: i64,
+    #[prost(sint64, optional, tag = "5")]
+    ended_at: Option<i64>,
+    #[prost(string, tag = "6")]
+    end_reason: String,
+    #[prost(bool, tag = "7")]
+    suppressed: bool,
+    #[prost(string, tag = "8")]
+    generator_url: String,
+    #[prost(string, tag = "9")]
+    rule: String,
+    #[prost(string, tag = "10")]
+    alert_type: String,
+    #[prost(string, tag = "11")]
+    metric: String,
+    #[prost(string, tag = "12")]
+    stat: String,
+    #[prost(double, optional, tag = "13")]
+    value: Option<f64>,
+    #[prost(double, tag = "14")]
+    limit: f64,
+    #[prost(uint64, tag = "15")]
+    n: u64,
+}
+
+impl AnnouncedMessage {
+    pub(super) fn of(alert: &Announced) -> Self {
+        Self {
+            fingerprint: alert.fingerprint,
+            labels: alert.labels.as_map().clone(),
+            annotations: alert.annotations.as_map().clone(),
+            starts_at: alert.starts_at.millis(),
+            ended_at: alert.ended.map(|(at, _)| at.millis()),
+            end_reason: (alert.ended)
+                .map(|(_, reason)| reason.as_str().to_owned())
+                .unwrap_or_default(),
+            suppressed: alert.suppressed,
+            generator_url: alert.generator_url.clone(),
+            rule: alert.rule.clone(),
+            alert_type: alert.alert_type.to_owned(),
+            metric: alert.metric.clone(),
+            stat: alert.stat.clone(),
+            value: alert.value,
+            limit: alert.limit,
+            n: alert.n,
+        }
+    }
+
+    pub(super) fn read(self, what: &'static str) -> Result<Announced, Damaged> {
+        let ended = match self.ended_at {
+            Some(at) => Some((Timestamp::from_millis(at), end(what, &self.end_reason)?)),
+            None => None,
+        };
+        Ok(Announced {
+            fingerprint: self.fingerprint,
+            labels: labels(self.labels),
+            annotations: labels(self.annotations),
+            starts_at: Timestamp::from_millis(self.starts_at),
+            ended,
+            suppressed: self.suppressed,
+            generator_url: self.generator_url,
+            rule: self.rule,
+            alert_type: named(what, &ALERT_TYPES, |name| name, &self.alert_type)?,
+            metric: self.metric,
+            stat: self.stat,
+            value: self.value,
+            limit: self.limit,
+            n: self.n,
+        })
+    }
+}
+
+/// Why an alert ended, by its name.
+pub(super) fn end(what: &'static str, name: &str) -> Result<EndReason, Damaged> {
+    named(what, &EndReason::ALL, EndReason::as_str, name)
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct NotificationMessage {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(string, tag = "2")]
+    receiver: String,
+    #[prost(uint64, tag = "3")]
+    integration: u64,
+    #[prost(string, tag = "4")]
+    group_key: String,
+    #[prost(btree_map = "string, string", tag = "5")]
+    group_labels: Pairs,
+    #[prost(message, repeated, tag = "6")]
+    alerts: Vec<AnnouncedMessage>,
+    #[prost(string, tag = "7")]
+    reason: String,
+    #[prost(sint64, tag = "8")]
+    at: i64,
+}
+
+/// A notification as bytes.
+pub fn notification_to_bytes(notification: &Notification) -> Vec<u8> {
+    NotificationMessage {
+        id: notification.id.clone(),
+        receiver: notification.receiver.clone(),
+        integration: u64::try_from(notification.integration).unwrap_or(u64::MAX),
+        group_key: notification.group_key.clone(),
+        group_labels: notification.group_labels.as_map().clone(),
+        alerts: (notification.alerts.iter())
+            .map(|alert| AnnouncedMessage::of(alert))
+            .collect(),
+        reason: notification.reason.as_str().to_owned(),
+        at: notification.at.millis(),
+    }
+    .encode_to_vec()
+}
+
+/// The reverse of [`notification_to_bytes`].
+pub fn notification_from_bytes(bytes: &[u8]) -> Result<Notification, Damaged> {
+    let message: NotificationMessage = decode(WHAT, bytes)?;
+    let alerts = message.alerts.into_iter();
+    Ok(Notification {
+        id: message.id,
+        receiver: message.receiver,
+        integration: integration(WHAT, message.integration)?,
+        group_key: message.group_key,
+        group_labels: labels(message.group_labels),
+        alerts: alerts
+            .map(|alert| Ok(Arc::new(alert.read(WHAT)?)))
+            .collect::<Result<_, Damaged>>()?,
+        reason: named(
+            WHAT,
+            &NotifyReason::ALL,
+            NotifyReason::as_str,
+            &message.reason,
+        )?,
+        at: Timestamp::from_millis(message.at),
+    })
+}
+
+/// The number of an integration.
+pub(super) fn integration(what: &'static str, number: u64) -> Result<usize, Damaged> {
+    usize::try_from(number)
+        .map_err(|_| Damaged::new(what, format!("{number} is no number of an integration")))
+}

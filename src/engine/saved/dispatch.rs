@@ -1,0 +1,152 @@
+//! The dispatcher: its groups, what has been told of them, and the time in which judging was paused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+
+use super::announced::{AnnouncedMessage, integration};
+use super::{Damaged, decode, hash, nanos};
+use crate::engine::Engine;
+use crate::engine::dispatch::{Announced, Dispatcher, Told};
+use crate::engine::time::Now;
+
+const WHAT: &str = "state of the dispatcher";
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ToldMessage {
+    #[prost(string, tag = "1")]
+    group: String,
+    #[prost(string, tag = "2")]
+    receiver: String,
+    #[prost(uint64, tag = "3")]
+    integration: u64,
+    #[prost(fixed64, repeated, tag = "4")]
+    firing: Vec<u64>,
+    #[prost(fixed64, repeated, tag = "5")]
+    resolved: Vec<u64>,
+    #[prost(uint64, tag = "6")]
+    at: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct GroupMessage {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(uint64, tag = "2")]
+    due: u64,
+    #[prost(message, repeated, tag = "3")]
+    alerts: Vec<AnnouncedMessage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct DispatchMessage {
+    #[prost(uint64, tag = "1")]
+    sequence: u64,
+    #[prost(message, repeated, tag = "2")]
+    told: Vec<ToldMessage>,
+    #[prost(message, repeated, tag = "3")]
+    groups: Vec<GroupMessage>,
+    #[prost(uint64, tag = "4")]
+    paused: u64,
+    #[prost(uint64, optional, tag = "5")]
+    paused_since: Option<u64>,
+}
+
+impl Engine {
+    /// The state of the dispatcher and of pausing as bytes; `None` where they are the same as at the last call.
+    pub fn save_dispatch(&mut self) -> Option<Vec<u8>> {
+        let clock = (self.paused, self.paused_since);
+        if !self.dispatcher.touched && self.saving.clock == clock {
+            return None;
+        }
+        self.dispatcher.touched = false;
+        self.saving.clock = clock;
+        let bytes = DispatchMessage {
+            paused: nanos(self.paused),
+            paused_since: self.paused_since.map(nanos),
+            ..message(&self.dispatcher)
+        }
+        .encode_to_vec();
+        let hash = Some(hash(&bytes));
+        (std::mem::replace(&mut self.saving.dispatch, hash) != hash).then_some(bytes)
+    }
+
+    /// Gives the dispatcher and pausing their saved state back, all of it or, where something cannot be read, nothing.
+    /// Groups form by the routes of now; those that there were before are due when they were.
+    pub fn restore_dispatch(&mut self, bytes: &[u8], now: Now) -> Result<(), Damaged> {
+        let message: DispatchMessage = decode(WHAT, bytes)?;
+        let (paused, paused_since) = (message.paused, message.paused_since);
+        restore(&mut self.dispatcher, message, now)?;
+        self.paused = Duration::from_nanos(paused);
+        self.paused_since = paused_since.map(Duration::from_nanos);
+        self.saving.dispatch = Some(hash(bytes));
+        Ok(())
+    }
+}
+
+fn message(dispatcher: &Dispatcher) -> DispatchMessage {
+    // In an order of their own, so that equal states are equal bytes.
+    let told: BTreeMap<_, _> = dispatcher.told.iter().collect();
+    let told = told
+        .into_iter()
+        .map(|((group, receiver, integration), told)| ToldMessage {
+            group: group.clone(),
+            receiver: receiver.clone(),
+            integration: u64::try_from(*integration).unwrap_or(u64::MAX),
+            firing: told.firing.iter().copied().collect(),
+            resolved: told.resolved.iter().copied().collect(),
+            at: nanos(told.at),
+        });
+    let groups = dispatcher.groups.iter().map(|(key, group)| GroupMessage {
+        key: key.clone(),
+        due: nanos(group.due),
+        alerts: (group.alerts.values())
+            .map(|alert| AnnouncedMessage::of(alert))
+            .collect(),
+    });
+    DispatchMessage {
+        sequence: dispatcher.sequence,
+        told: told.collect(),
+        groups: groups.collect(),
+        ..DispatchMessage::default()
+    }
+}
+
+fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> Result<(), Damaged> {
+    let mut told = Vec::new();
+    for one in message.told {
+        let log = (one.group, one.receiver, integration(WHAT, one.integration)?);
+        let said = Told {
+            firing: one.firing.into_iter().collect(),
+            resolved: one.resolved.into_iter().collect(),
+            at: Duration::from_nanos(one.at),
+        };
+        told.push((log, said));
+    }
+    let mut groups: Vec<(String, Duration, Vec<Arc<Announced>>)> = Vec::new();
+    for group in message.groups {
+        let mut alerts = Vec::new();
+        for alert in group.alerts {
+            alerts.push(Arc::new(alert.read(WHAT)?));
+        }
+        // What has ended opens no group, but it may be told in one of what still fires.
+        alerts.sort_by_key(|alert| !alert.is_firing());
+        groups.push((group.key, Duration::from_nanos(group.due), alerts));
+    }
+    dispatcher.sequence = dispatcher.sequence.max(message.sequence);
+    dispatcher.told.extend(told);
+    let known: BTreeSet<String> = groups.iter().map(|(key, ..)| key.clone()).collect();
+    for (saved, due, alerts) in groups {
+        for alert in alerts {
+            // Each group has its alerts back and no others: one may have been told of an end for which another waits.
+            let wanted = |key: &str| *key == saved || !known.contains(key);
+            dispatcher.place(&alert, now, wanted);
+        }
+        if let Some(group) = dispatcher.groups.get_mut(&saved) {
+            group.due = due;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! What is saved of one rule: its instances, as far as there is anything to say of them, and their alerts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+
+use super::state::{Orphan, TrackedMessage, is_worth_saving};
+use super::{Damaged, Pairs, decode, labels, nanos};
+use crate::engine::alert;
+use crate::engine::alert::EndReason;
+use crate::engine::judge::{AlertChange, Effects, Instance, RuleState, Subject, Tracked};
+use crate::engine::rule::{External, Mode};
+use crate::engine::series::Labels;
+use crate::engine::time::Now;
+
+const WHAT: &str = "state of a rule";
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct InstanceMessage {
+    #[prost(btree_map = "string, string", tag = "1")]
+    labels: Pairs,
+    #[prost(bool, tag = "2")]
+    departed: bool,
+    #[prost(uint64, optional, tag = "3")]
+    seen: Option<u64>,
+    #[prost(uint64, optional, tag = "4")]
+    expected_since: Option<u64>,
+    #[prost(bool, tag = "5")]
+    stands_in: bool,
+    #[prost(uint64, tag = "6")]
+    arrivals: u64,
+    #[prost(message, repeated, tag = "7")]
+    levels: Vec<TrackedMessage>,
+    #[prost(message, optional, tag = "8")]
+    missing: Option<TrackedMessage>,
+}
+
+/// What is saved of one rule.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct RuleMessage {
+    #[prost(uint64, optional, tag = "1")]
+    began: Option<u64>,
+    /// The fingerprint of the external labels, which are part of what alerts are known by.
+    #[prost(fixed64, tag = "2")]
+    identity: u64,
+    #[prost(bool, tag = "3")]
+    is_shadow: bool,
+    #[prost(message, repeated, tag = "4")]
+    instances: Vec<InstanceMessage>,
+    #[prost(message, optional, tag = "5")]
+    trouble: Option<TrackedMessage>,
+}
+
+/// The bytes that are saved of a rule, if there is anything to say of it.
+pub(super) fn to_bytes(rule: &RuleState, identity: u64) -> Option<Vec<u8>> {
+    let kept = rule.instances.values().filter(|one| is_kept(one));
+    let instances: Vec<_> = (kept.map(|one| instance_message(one, false)))
+        .chain((rule.departed.iter()).map(|one| instance_message(one, true)))
+        .collect();
+    let trouble = rule.trouble.as_ref().filter(|one| is_worth_saving(one));
+    if instances.is_empty() && trouble.is_none() {
+        return None;
+    }
+    let trouble = trouble.map(|trouble| {
+        let mut message = TrackedMessage::of(trouble);
+        if let Subject::Failure(why) = &trouble.subject {
+            message.failure.clone_from(why);
+        }
+        message
+    });
+    let message = RuleMessage {
+        began: rule.began.map(nanos),
+        identity,
+        is_shadow: rule.rule.mode == Mode::Shadow,
+        instances,
+        trouble,
+    };
+    Some(message.encode_to_vec())
+}
+
+fn is_kept(instance: &Instance) -> bool {
+    instance.seen.is_some()
+        || instance.expected_since.is_some()
+        || instance.tracked().any(is_worth_saving)
+}
+
+fn instance_message(instance: &Instance, departed: bool) -> InstanceMessage {
+    InstanceMessage {
+        labels: instance.labels.as_map().clone(),
+        departed,
+        seen: instance.seen.map(nanos),
+        expected_since: instance.expected_since.map(nanos),
+        stands_in: instance.stands_in,
+        arrivals: instance.arrivals,
+        levels: instance.levels.iter().map(TrackedMessage::of).collect(),
+        missing: instance.missing.as_ref().map(TrackedMessage::of),
+    }
+}
+
+impl RuleMessage {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Damaged> {
+        decode(WHAT, bytes)
+    }
+
+    /// Whether its alerts are known by the same external labels.
+    pub(super) fn is_known_as(&self, identity: u64) -> bool {
+        self.identity == identity
+    }
+
+    /// Gives a rule what was saved of it; all of it or, where something cannot be read, nothing.
+    pub(super) fn read_into(
+        self,
+        rule: &mut RuleState,
+        external: &External,
+    ) -> Result<(), Damaged> {
+        let definition = rule.rule.clone();
+        let mut present = Vec::new();
+        let mut departed = Vec::new();
+        for message in self.instances {
+            let is_departed = message.departed;
+            let place = if is_departed {
+                &mut departed
+            } else {
+                &mut present
+            };
+            let mut instance = Instance::new(&definition, &labels(message.labels), external);
+            instance.seen = message.seen.map(Duration::from_nanos);
+            instance.expected_since = message.expected_since.map(Duration::from_nanos);
+            instance.stands_in = message.stands_in;
+            instance.arrivals = message.arrivals;
+            for (alert, saved) in instance.levels.iter_mut().zip(message.levels) {
+                saved.read_into(alert)?;
+            }
+            if let (Some(alert), Some(saved)) = (&mut instance.missing, message.missing) {
+                saved.read_into(alert)?;
+            }
+            place.push(instance);
+        }
+        let trouble = match self.trouble {
+            Some(saved) => {
+                let subject = Subject::Failure(saved.failure.clone());
+                let mut alert = Tracked::new(&definition, &Labels::default(), subject, external);
+                saved.read_into(&mut alert)?;
+                Some(alert)
+            }
+            None => None,
+        };
+        let present = present.into_iter();
+        rule.instances = present.map(|one| (one.labels.clone(), one)).collect();
+        rule.departed = departed;
+        rule.trouble = trouble;
+        rule.began = self.began.map(Duration::from_nanos);
+        // Which series there are now is found at the next evaluation.
+        rule.selection = None;
+        Ok(())
+    }
+
+    /// Ends the alerts of a rule that is gone.
+    pub(super) fn end(self, now: Now) -> Result<Effects, Damaged> {
+        let instances = self.instances.into_iter();
+        let alerts = instances.flat_map(|one| one.levels.into_iter().chain(one.missing));
+        let orphans = (alerts.chain(self.trouble))
+            .map(TrackedMessage::read_orphan)
+            .collect::<Result<Vec<Orphan>, Damaged>>()?;
+        let mut effects = Effects::default();
+        for orphan in orphans {
+            let (_, change) = alert::abandon(orphan.state, EndReason::Gone, now);
+            if let Some(change) = change {
+                effects.changes.push(AlertChange {
+                    labels: orphan.labels,
+                    change,
+                    at: now.wall,
+                    value: orphan.value,
+                    is_shadow: self.is_shadow,
+                });
+            }
+            if let Some(mut alert) = orphan.firing_as {
+                alert.starts_at = alert.starts_at.min(now.wall);
+                alert.ended = Some((now.wall, EndReason::Gone));
+                alert.suppressed = false;
+                let alert = Arc::new(alert);
+                effects.to_alertmanager.push((alert.clone(), now.wall));
+                effects.announced.push(alert);
+            }
+        }
+        Ok(effects)
+    }
+}

@@ -1,0 +1,510 @@
+//! What is saved of an engine and given to a new one goes on as if nothing had been.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::condition::Absence;
+use crate::engine::dispatch::{GroupBy, Integration, Timing};
+use crate::engine::rule::ForSamples;
+use crate::engine::saved::{
+    SavedRule, change_from_bytes, change_to_bytes, notification_from_bytes, notification_to_bytes,
+};
+
+const STEP: u64 = 10;
+
+/// One that waits, keeps and says when data is missing; its two levels share a window of time.
+fn patient() -> Rule {
+    Rule {
+        name: "Patient".into(),
+        condition: Condition::Threshold(Threshold {
+            metric: Metric::Duration,
+            stat: Stat::Max,
+            reach: Reach::Time(Duration::from_secs(30)),
+            comparison: Comparison::Above,
+            levels: vec![level(Severity::Medium, 10.0), level(Severity::High, 20.0)],
+            min_samples: 1,
+        }),
+        hold: Hold {
+            hold: Duration::from_secs(30),
+            keep_firing_for: Duration::from_secs(20),
+            no_data: NoData::Alert,
+            stale_after: Duration::from_secs(60),
+            ..Hold::default()
+        },
+        definition: 2,
+        ..rule()
+    }
+}
+
+/// Three of the last five evaluations with data.
+fn counting() -> Rule {
+    let mut rule = rule();
+    rule.name = "Counting".into();
+    rule.hold.for_samples = Some(ForSamples { breached: 3, of: 5 });
+    rule.definition = 3;
+    rule
+}
+
+/// A job that is expected, and others once they have been seen.
+fn absent() -> Rule {
+    let seconds = Duration::from_secs;
+    Rule {
+        name: "Missing".into(),
+        condition: Condition::Absence(Absence {
+            expect_every: seconds(60),
+            grace: seconds(10),
+            remember: seconds(300),
+            expect: vec![[("operation", "never")].into_iter().collect()],
+            levels: [level(Severity::Critical, 70.0)],
+        }),
+        labels: Vec::new(),
+        definition: 4,
+        ..rule()
+    }
+}
+
+/// Told only while no other one fires for the same operation.
+fn dependent() -> Rule {
+    Rule {
+        name: "Dependent".into(),
+        depends_on: vec!["Patient".into()],
+        definition: 5,
+        ..rule()
+    }
+}
+
+/// Its alerts of different operations are the same, so that it fails as soon as there are two.
+fn colliding() -> Rule {
+    let overridden = Templated {
+        name: "operation".into(),
+        template: Template::parse("all", &[]).unwrap(),
+    };
+    Rule {
+        name: "Colliding".into(),
+        on_error: OnError::Alert,
+        labels: vec![overridden],
+        definition: 6,
+        ..rule()
+    }
+}
+
+fn shadow() -> Rule {
+    Rule {
+        name: "Shadow".into(),
+        mode: Mode::Shadow,
+        definition: 7,
+        ..rule()
+    }
+}
+
+fn settings() -> Settings {
+    let seconds = Duration::from_secs;
+    let rules = vec![
+        patient(),
+        counting(),
+        absent(),
+        dependent(),
+        colliding(),
+        shadow(),
+        shadow(),
+    ];
+    Settings {
+        groups: vec![RuleGroup {
+            rules,
+            ..group(rule())
+        }],
+        route: Some(Route {
+            key: "{}".into(),
+            receiver: "team".into(),
+            group_by: GroupBy::Labels(vec!["alertname".into()]),
+            timing: Timing {
+                group_wait: seconds(20),
+                group_interval: seconds(30),
+                repeat_interval: seconds(100),
+            },
+            matchers: Selector::default(),
+            go_on: false,
+            routes: Vec::new(),
+        }),
+        receivers: vec![Receiver {
+            name: "team".into(),
+            integrations: [true, false]
+                .map(|send_resolved| Integration { send_resolved })
+                .to_vec(),
+        }],
+        external: External {
+            labels: [("cluster", "eu")].into_iter().collect(),
+            ..External::default()
+        },
+        ..Settings::default()
+    }
+}
+
+/// What is measured in each step: digits are tens of seconds, `.` is nothing.
+const SCENARIO: [(&str, &str); 2] = [
+    (
+        "a",
+        "0111111100002222222111100....................1.1.11100000000000.....00000011111110000000",
+    ),
+    (
+        "b",
+        "....................00000111100......................................................",
+    ),
+];
+
+fn steps() -> std::ops::Range<u64> {
+    0..u64::try_from(SCENARIO[0].1.len()).unwrap()
+}
+
+fn feed(engine: &mut Engine, step: u64) {
+    for (operation, letters) in SCENARIO {
+        let letter = letters.chars().nth(usize::try_from(step).unwrap());
+        if let Some(tens) = letter.and_then(|letter| letter.to_digit(10)) {
+            measure(engine, operation, f64::from(tens) * 10.0 + 5.0, time(step));
+        }
+    }
+}
+
+fn time(step: u64) -> Now {
+    at(step * STEP)
+}
+
+/// What others see of a step.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    step: u64,
+    changes: Vec<AlertChange>,
+    announced: Vec<Arc<Announced>>,
+    notifications: Vec<Notification>,
+}
+
+fn go(engine: &mut Engine, step: u64) -> Seen {
+    feed(engine, step);
+    let effects = tick(engine, time(step));
+    Seen {
+        step,
+        changes: effects.changes,
+        announced: effects.announced,
+        notifications: engine.flush(time(step)),
+    }
+}
+
+/// What is kept of an engine, as a storage would.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    rules: BTreeMap<String, Vec<u8>>,
+    dispatch: Vec<u8>,
+    history: Vec<Vec<u8>>,
+}
+
+impl Kept {
+    fn save(&mut self, engine: &mut Engine) {
+        for saved in engine.take_changed_rules() {
+            match saved.body {
+                Some(body) => self.rules.insert(saved.key, body),
+                None => self.rules.remove(&saved.key),
+            };
+        }
+        if let Some(bytes) = engine.save_dispatch() {
+            self.dispatch = bytes;
+        }
+        self.history = engine.history().map(change_to_bytes).collect();
+    }
+
+    /// A new engine before `step`, with the measurements of before.
+    fn restore(&self, settings: Settings, step: u64) -> (Engine, Effects) {
+        let mut engine = Engine::new(settings, time(0));
+        for before in 0..step {
+            feed(&mut engine, before);
+            engine.store.sweep(time(before));
+        }
+        let now = time(step);
+        engine.restore_dispatch(&self.dispatch, now).unwrap();
+        for change in &self.history {
+            engine.restore_change(change_from_bytes(change).unwrap());
+        }
+        let mut all = Effects::default();
+        for (key, body) in &self.rules {
+            let effects = engine.restore_rule(key, body, now).unwrap();
+            all.changes.extend(effects.changes);
+            all.announced.extend(effects.announced);
+            all.to_alertmanager.extend(effects.to_alertmanager);
+        }
+        (engine, all)
+    }
+}
+
+fn uninterrupted() -> (Vec<Seen>, Engine) {
+    let mut engine = Engine::new(settings(), time(0));
+    (steps().map(|step| go(&mut engine, step)).collect(), engine)
+}
+
+/// An engine that has gone through the steps before `step`, and what is kept of it.
+fn kept_at(step: u64) -> (Engine, Kept) {
+    let (mut engine, mut kept) = (Engine::new(settings(), time(0)), Kept::default());
+    for before in 0..step {
+        go(&mut engine, before);
+        kept.save(&mut engine);
+    }
+    (engine, kept)
+}
+
+#[test]
+fn the_scenario_goes_through_every_state_of_every_rule() {
+    let (seen, _) = uninterrupted();
+    let changes: Vec<_> = seen.iter().flat_map(|seen| &seen.changes).collect();
+    let of = |rule: &str| {
+        let changes = changes
+            .iter()
+            .filter(|c| c.labels.get("alertname") == rule && c.labels.get("operation") != "b");
+        changes.map(|c| c.change).collect::<Vec<_>>()
+    };
+    for rule in [
+        "Patient",
+        "Counting",
+        "Missing",
+        "Dependent",
+        "Colliding",
+        "Shadow",
+    ] {
+        let changes = of(rule);
+        assert!(changes.contains(&alert::Change::Fired), "{rule}");
+        let is_end = |change: &alert::Change| matches!(change, alert::Change::Resolved(_));
+        assert!(changes.iter().any(is_end), "{rule} {changes:?}");
+    }
+    assert!(of("Patient").contains(&alert::Change::Started));
+    assert!(of("Counting").contains(&alert::Change::Dropped));
+    let told = |kind: &str| {
+        seen.iter()
+            .flat_map(|s| &s.announced)
+            .any(|a| a.alert_type == kind)
+    };
+    for kind in ["threshold_exceeded", "absence", "no_data", "rule_error"] {
+        assert!(told(kind), "{kind}");
+    }
+}
+
+#[test]
+fn an_engine_restored_at_any_step_goes_on_as_if_it_had_never_stopped() {
+    let (expected, before) = uninterrupted();
+    for step in steps() {
+        let (_, kept) = kept_at(step);
+        if step == 0 {
+            continue;
+        }
+        let (mut engine, effects) = kept.restore(settings(), step);
+        assert_eq!((effects.changes.len(), effects.announced.len()), (0, 0));
+        for next in step..steps().end {
+            let place = usize::try_from(next).unwrap();
+            assert_eq!(go(&mut engine, next), expected[place], "after {step}");
+        }
+        assert!(engine.history().eq(before.history()));
+    }
+}
+
+#[test]
+fn an_engine_restored_at_every_step_goes_on_as_if_it_had_never_stopped() {
+    let (expected, _) = uninterrupted();
+    let (mut engine, mut kept) = kept_at(1);
+    for expected in expected.iter().skip(1) {
+        kept.save(&mut engine);
+        (engine, _) = kept.restore(settings(), expected.step);
+        assert_eq!(&go(&mut engine, expected.step), expected);
+    }
+}
+
+#[test]
+fn alertmanagers_are_told_at_the_first_evaluation_after_a_restart() {
+    let (_, kept) = kept_at(6);
+    let (mut engine, _) = kept.restore(settings(), 6);
+    feed(&mut engine, 6);
+    let effects = tick(&mut engine, time(6));
+    let firing = effects.announced.iter().filter(|a| a.is_firing()).count();
+    assert!(firing > 0);
+    assert_eq!(effects.to_alertmanager.len(), firing);
+}
+
+#[test]
+fn alerts_of_a_rule_that_is_gone_end_and_are_told_so_as_without_a_restart() {
+    for step in steps().skip(1) {
+        let (mut running, kept) = kept_at(step);
+        let fewer = || {
+            let mut settings = settings();
+            settings.groups[0]
+                .rules
+                .retain(|rule| rule.name == "Counting");
+            settings
+        };
+        let (mut restored, ended) = kept.restore(fewer(), step);
+        let expected = running.reconfigure(fewer(), time(step));
+        let ends = |effects: &Effects| {
+            let mut ends: Vec<_> = (effects.announced.iter())
+                .map(|a| format!("{a:?}"))
+                .collect();
+            ends.sort();
+            let mut changes: Vec<_> = effects.changes.iter().map(|c| format!("{c:?}")).collect();
+            changes.sort();
+            (ends, changes)
+        };
+        assert_eq!(ends(&ended), ends(&expected), "at {step}");
+        assert!(ended.to_alertmanager.len() >= ended.announced.len());
+        // Those who had been told hear of the end, and what was saved of the rule goes.
+        let later = time(step + 10);
+        let [told, would_be] = [&mut restored, &mut running].map(|engine| {
+            let told = engine.flush(later).into_iter();
+            told.map(|n| (n.group_key, n.alerts.len(), n.reason))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(told, would_be, "at {step}");
+        let mut kept = kept.clone();
+        kept.save(&mut restored);
+        assert!(kept.rules.keys().all(|key| key.contains("Counting")));
+    }
+}
+
+#[test]
+fn alerts_that_are_known_by_other_labels_now_end() {
+    let (_, kept) = kept_at(6);
+    let mut other = settings();
+    other.external.labels.set("cluster", "us");
+    let (engine, ended) = kept.restore(other, 6);
+    assert!(!ended.announced.is_empty());
+    assert!(
+        ended
+            .announced
+            .iter()
+            .all(|a| a.labels.get("cluster") == "eu")
+    );
+    let rules = engine.groups().iter().flat_map(|group| &group.rules);
+    assert_eq!(rules.flat_map(|rule| rule.alerts()).count(), 0);
+}
+
+#[test]
+fn only_what_is_different_is_saved_again() {
+    let mut engine = Engine::new(settings(), time(0));
+    assert_eq!(engine.take_changed_rules(), []);
+    feed(&mut engine, 0);
+    tick(&mut engine, time(0));
+    let changed = engine.take_changed_rules();
+    let [missing] = changed.as_slice() else {
+        panic!("{changed:?}");
+    };
+    let key = "rules.yaml\u{1f}group\u{1f}Missing\u{1f}0000000000000004";
+    assert_eq!(missing.key, key);
+    assert!(missing.body.is_some());
+    tick(&mut engine, time(1));
+    assert_eq!(engine.take_changed_rules(), []);
+    engine.forget_saved();
+    assert_eq!(engine.take_changed_rules(), changed);
+    // Equal rules are told apart, and those that are gone are deleted, once more where that could not be kept.
+    measure(&mut engine, "a", 15.0, time(2));
+    tick(&mut engine, time(2));
+    let saved = engine.take_changed_rules();
+    let shadows = saved.iter().filter(|one| one.key.contains("Shadow"));
+    assert_eq!(shadows.count(), 2);
+    let mut fewer = settings();
+    fewer.groups[0].rules.pop();
+    engine.reconfigure(fewer, time(2));
+    let gone = SavedRule {
+        key: "rules.yaml\u{1f}group\u{1f}Shadow\u{1f}0000000000000007\u{1f}1".into(),
+        body: None,
+    };
+    assert_eq!(engine.take_changed_rules(), std::slice::from_ref(&gone));
+    engine.forget_saved();
+    let all = engine.take_changed_rules();
+    assert_eq!(all.len(), saved.len());
+    assert!(all.contains(&gone));
+}
+
+#[test]
+fn judging_stays_paused_and_the_pause_counts_for_no_alert() {
+    let mut engine = Engine::new(settings(), time(0));
+    for step in 0..3 {
+        go(&mut engine, step);
+    }
+    engine.pause(time(3));
+    let mut kept = Kept::default();
+    kept.save(&mut engine);
+    let (mut restored, _) = kept.restore(settings(), 3);
+    assert!(restored.is_paused());
+    for engine in [&mut engine, &mut restored] {
+        assert_eq!(engine.due(time(8)), []);
+        engine.resume(time(10));
+    }
+    kept.save(&mut engine);
+    assert_eq!(engine.save_dispatch(), None);
+    assert_eq!(engine.judged(time(12)), restored.judged(time(12)));
+    assert_eq!(go(&mut engine, 12), go(&mut restored, 12));
+}
+
+fn notifications() -> Vec<Notification> {
+    let (seen, _) = uninterrupted();
+    seen.into_iter().flat_map(|s| s.notifications).collect()
+}
+
+#[test]
+fn notifications_and_changes_read_back_as_they_were() {
+    let notifications = notifications();
+    assert!(notifications.len() > 20, "{}", notifications.len());
+    for one in notifications {
+        assert_eq!(
+            notification_from_bytes(&notification_to_bytes(&one)),
+            Ok(one)
+        );
+    }
+    for change in uninterrupted().1.history() {
+        assert_eq!(
+            change_from_bytes(&change_to_bytes(change)).as_ref(),
+            Ok(change)
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_bytes_never_panic(
+        step in 1_u64..60,
+        cut in any::<prop::sample::Index>(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..8), 0..4),
+    ) {
+        let damage = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            if bytes.is_empty() {
+                return bytes;
+            }
+            for (place, bit) in &flips {
+                let place = place.index(bytes.len());
+                bytes[place] ^= 1 << bit;
+            }
+            if flips.len() < 2 {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            bytes
+        };
+        let (mut before, kept) = kept_at(step);
+        let mut engine = Engine::new(settings(), time(0));
+        let _ = engine.restore_dispatch(&damage(&kept.dispatch), time(step));
+        for change in &kept.history {
+            if let Ok(change) = change_from_bytes(&damage(change)) {
+                engine.restore_change(change);
+            }
+        }
+        for (key, body) in &kept.rules {
+            let _ = engine.restore_rule(key, &damage(body), time(step));
+        }
+        for next in step..step + 12 {
+            go(&mut engine, next);
+            engine.take_changed_rules();
+            engine.save_dispatch();
+        }
+        engine.resume(time(step + 12));
+        engine.reconfigure(Settings::default(), time(step + 12));
+        for one in before.flush(time(step + 100)) {
+            let _ = notification_from_bytes(&damage(&notification_to_bytes(&one)));
+        }
+    }
+}
