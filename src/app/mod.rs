@@ -125,6 +125,8 @@ impl App {
             clock,
             storage,
             stats: store_stats,
+            effects,
+            waiting,
         } = restore::start(&config);
         // Notifiers outlive the listeners: they are drained last.
         let stop_notifiers = CancellationToken::new();
@@ -132,6 +134,11 @@ impl App {
         let notifiers = Notifiers::start(&notify_settings, clock, &stop_notifiers)
             .map_err(StartError::Notifiers)?;
         let notifiers = Arc::new(notifiers);
+        notifiers.send(waiting);
+        for effects in &effects {
+            notifiers.announced(&effects.announced);
+            notifiers.alertmanagers(&effects.to_alertmanager);
+        }
         let mut watcher = Watcher::new(config.target.clone());
         target::look_first(&mut watcher, clock.now().steady);
         engine.set_cpu_limit(Some(watcher.cpu_limit().cores));

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::Group;
+use crate::engine::dispatch::Notification;
+use crate::engine::judge::Effects;
+use crate::engine::saved::notification_from_bytes;
 use crate::engine::{Engine, Restored};
 use crate::storage::{self, Found, Kind, Opened, Storage, StoreStats};
 
@@ -14,6 +17,10 @@ pub(super) struct Start {
     pub(super) clock: Clock,
     pub(super) storage: Storage<Group>,
     pub(super) stats: Arc<StoreStats>,
+    /// What came of rules that are no longer there.
+    pub(super) effects: Vec<Effects>,
+    /// Notifications that had not been delivered.
+    pub(super) waiting: Vec<Notification>,
 }
 
 /// Opens the data directory of the configuration, if it has one, and makes the engine.
@@ -26,6 +33,8 @@ pub(super) fn start(config: &Config) -> Start {
             clock,
             storage: Storage::memory(),
             stats,
+            effects: Vec::new(),
+            waiting: Vec::new(),
         };
     };
     let Opened {
@@ -37,19 +46,27 @@ pub(super) fn start(config: &Config) -> Start {
     if storage.is_durable() {
         engine.begin_saving();
     }
-    restore(&mut engine, found, clock, &stats);
+    let (effects, waiting) = restore(&mut engine, found, clock, &stats);
     Start {
         engine,
         clock,
         storage,
         stats,
+        effects,
+        waiting,
     }
 }
 
-fn restore(engine: &mut Engine, found: Found, clock: Clock, stats: &StoreStats) {
+fn restore(
+    engine: &mut Engine,
+    found: Found,
+    clock: Clock,
+    stats: &StoreStats,
+) -> (Vec<Effects>, Vec<Notification>) {
     let begin = clock.now();
     let mut restored = Restored::default();
     let mut series = 0_usize;
+    let (mut rules, mut dispatch, mut waiting) = (Vec::new(), None, Vec::new());
     let mut is_damaged = found.is_damaged;
     let mut left_out = |what: &str, error: &dyn std::fmt::Display| {
         stats.set_aside.inc();
@@ -57,16 +74,25 @@ fn restore(engine: &mut Engine, found: Found, clock: Clock, stats: &StoreStats) 
         tracing::error!(what, %error, "left out a part of what was kept");
     };
     for row in found.rows {
-        let (Kind::Series, Ok(body)) = (row.kind, row.body) else {
-            continue;
-        };
-        restored.note(&row.key, row.as_of);
-        engine.resume_sequence(row.as_of);
-        if let Some(body) = body {
-            match engine.restore_series(&row.key, &body, begin) {
-                Ok(()) => series += 1,
-                Err(error) => left_out(&row.key, &error),
+        let Ok(body) = row.body else { continue };
+        match (row.kind, body) {
+            (Kind::Series, body) => {
+                restored.note(&row.key, row.as_of);
+                engine.resume_sequence(row.as_of);
+                if let Some(body) = body {
+                    match engine.restore_series(&row.key, &body, begin) {
+                        Ok(()) => series += 1,
+                        Err(error) => left_out(&row.key, &error),
+                    }
+                }
             }
+            (Kind::Rule, Some(body)) => rules.push((row.key, body)),
+            (Kind::Dispatch, Some(body)) => dispatch = Some(body),
+            (Kind::Notification, Some(body)) => match notification_from_bytes(&body) {
+                Ok(notification) => waiting.push(notification),
+                Err(error) => left_out("notification", &error),
+            },
+            _ => {}
         }
     }
     let mut measurements = 0;
@@ -78,6 +104,19 @@ fn restore(engine: &mut Engine, found: Found, clock: Clock, stats: &StoreStats) 
         }
     }
     engine.resume_sequence(found.clock.sequence);
+    // The dispatcher first, so that it knows who has been told of what.
+    let mut effects = Vec::new();
+    if let Some(body) = dispatch
+        && let Err(error) = engine.restore_dispatch(&body, begin)
+    {
+        left_out("what was told", &error);
+    }
+    for (key, body) in rules {
+        match engine.restore_rule(&key, &body, begin) {
+            Ok(ended) => effects.push(ended),
+            Err(error) => left_out(&key, &error),
+        }
+    }
     if is_damaged {
         engine.forget_saved();
     }
@@ -86,6 +125,9 @@ fn restore(engine: &mut Engine, found: Found, clock: Clock, stats: &StoreStats) 
         series,
         measurements_after = measurements,
         seconds = took.as_secs_f64(),
+        rules = effects.len(),
+        notifications = waiting.len(),
         "restored what was kept"
     );
+    (effects, waiting)
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::engine::dispatch::Notification;
 use crate::engine::judge::{Answer, Effects};
 use crate::engine::store::Admitted;
 use crate::engine::time::Now;
@@ -28,6 +29,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Instances of a rule whose windows are gathered before others have their turn: some milliseconds.
 const INSTANCES_AT_ONCE: usize = 256;
 
+/// How long the outboxes have at the end.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// What was admitted and what is to be saved, gathered for the next commit.
 #[derive(Default)]
 struct Gathering {
@@ -35,6 +39,7 @@ struct Gathering {
     replies: Vec<(Reply, Answered)>,
     writes: Vec<Write>,
     clock: bool,
+    has_notifications: bool,
 }
 
 /// What is committed together.
@@ -42,6 +47,7 @@ pub struct Group {
     admitted: Arc<Admitted>,
     at: Now,
     replies: Vec<(Reply, Answered)>,
+    has_notifications: bool,
 }
 
 /// The task that owns the engine.
@@ -56,6 +62,8 @@ pub struct Driver {
     clock_saved: Duration,
     /// What has to be saved after the disk had failed: groups up to that number.
     recovering_to: Option<u64>,
+    /// Notifications that are sent once they are on disk.
+    to_send: Vec<Notification>,
 }
 
 impl Driver {
@@ -78,6 +86,7 @@ impl Driver {
             lanes,
             clock_saved: Duration::ZERO,
             recovering_to: None,
+            to_send: Vec::new(),
         };
         (driver, handle)
     }
@@ -114,6 +123,11 @@ impl Driver {
                 Some(request) => self.gather(request),
                 None => break,
             }
+        }
+        self.send_committed();
+        if self.storage.is_durable() {
+            // What becomes of them is to be saved as well.
+            self.notifiers.drain(DRAIN).await;
         }
         self.save_all().await;
         self.storage.close();
@@ -154,6 +168,14 @@ impl Driver {
         }
     }
 
+    /// Sends notifications, which are on disk by now or have no disk to wait for.
+    fn send_committed(&mut self) {
+        let notifications = std::mem::take(&mut self.to_send);
+        if !notifications.is_empty() {
+            self.notifiers.send(notifications);
+        }
+    }
+
     fn begin_commit(&mut self) {
         if self.storage.is_busy() {
             return;
@@ -167,6 +189,7 @@ impl Driver {
             admitted: Arc::new(gathering.admitted),
             at: self.clock.now(),
             replies: gathering.replies,
+            has_notifications: gathering.has_notifications,
         };
         let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
         let measurements = admitted.len();
@@ -186,6 +209,9 @@ impl Driver {
         self.engine.apply(&group.admitted, group.at);
         for (reply, answer) in group.replies {
             let _ = reply.send(Ok(answer));
+        }
+        if group.has_notifications {
+            self.send_committed();
         }
         self.begin_commit();
     }
@@ -242,10 +268,14 @@ impl Driver {
             self.let_others().await;
         }
         let notifications = self.engine.flush(self.clock.now());
+        self.save(self.clock.now(), &notifications);
         if !notifications.is_empty() {
-            self.notifiers.send(notifications);
+            self.to_send.extend(notifications);
         }
-        self.save(self.clock.now());
+        // Without a disk, or while it fails, there is nothing to wait for.
+        if !self.storage.is_busy() {
+            self.send_committed();
+        }
     }
 
     /// Tells the engine what the parts around it have lost or refused, so that rules can judge it.

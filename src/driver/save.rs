@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Driver;
+use crate::engine::dispatch::Notification;
+use crate::engine::saved::notification_to_bytes;
 use crate::engine::store::SavedSeries;
 use crate::engine::time::Now;
 use crate::storage::{Commit, Health, Kind, Write};
@@ -15,7 +17,7 @@ const SAVED_AT_THE_END: usize = 16 << 20;
 
 impl Driver {
     /// Hands what is due of the state to the next commit, and looks after a disk that has failed.
-    pub(super) fn save(&mut self, now: Now) {
+    pub(super) fn save(&mut self, now: Now, notifications: &[Notification]) {
         if !self.storage.is_durable() {
             return;
         }
@@ -48,12 +50,40 @@ impl Driver {
             let saved = self.engine.take_unsaved(now, SAVED_AT_ONCE);
             self.gather_series(saved);
         }
+        self.gather_alerts(notifications);
         let waited = now.steady.saturating_sub(self.clock_saved);
         if !self.gathering.writes.is_empty() || waited >= CLOCK_EVERY {
             self.clock_saved = now.steady;
             self.gathering.clock = true;
             self.begin_commit();
         }
+    }
+
+    /// What has changed of alerts, what has been told of them, and the notifications that say so, together.
+    fn gather_alerts(&mut self, notifications: &[Notification]) {
+        let as_of = self.engine.sequence();
+        let mut put = |kind, key, body| {
+            self.gathering.writes.push(Write {
+                kind,
+                key,
+                as_of,
+                body,
+            });
+        };
+        for rule in self.engine.take_changed_rules() {
+            put(Kind::Rule, rule.key, rule.body);
+        }
+        if let Some(body) = self.engine.save_dispatch() {
+            put(Kind::Dispatch, String::new(), Some(body));
+        }
+        for id in self.notifiers.take_settled() {
+            put(Kind::Notification, id, None);
+        }
+        for notification in notifications {
+            let body = notification_to_bytes(notification);
+            put(Kind::Notification, notification.id.clone(), Some(body));
+        }
+        self.gathering.has_notifications |= !notifications.is_empty();
     }
 
     fn gather_series(&mut self, saved: Vec<SavedSeries>) {
@@ -76,6 +106,7 @@ impl Driver {
             let saved = self.engine.take_all_unsaved(SAVED_AT_THE_END);
             let is_last = saved.is_empty();
             self.gather_series(saved);
+            self.gather_alerts(&[]);
             self.gathering.clock = true;
             self.begin_commit();
             let group = self.storage.committed().await;

@@ -89,6 +89,7 @@ impl Engine {
     pub fn forget_saved(&mut self) {
         self.store.forget_saved();
         self.own.store.forget_saved();
+        self.forget_saved_alerts();
     }
 
     /// Takes a series from its bytes.

@@ -183,6 +183,14 @@ impl Notifiers {
         }
     }
 
+    /// The ids of notifications that have been delivered or given up since this was last asked.
+    pub fn take_settled(&self) -> Vec<String> {
+        self.outboxes
+            .iter()
+            .flat_map(|outbox| outbox.take_settled())
+            .collect()
+    }
+
     /// Takes the latest word on alerts, so that what ended before an integration could be told is told as both in one message,
     /// also to those that do not hear of ends otherwise.
     pub fn announced(&self, alerts: &[Arc<Announced>]) {

@@ -39,13 +39,21 @@ pub enum Kind {
     Rule = 2,
     /// What has been told to whom.
     Dispatch = 3,
+    /// A notification that has not been delivered.
+    Notification = 4,
 }
 
 impl Kind {
     fn of(number: i64) -> Option<Self> {
-        [Self::Clock, Self::Series, Self::Rule, Self::Dispatch]
-            .into_iter()
-            .find(|kind| *kind as i64 == number)
+        [
+            Self::Clock,
+            Self::Series,
+            Self::Rule,
+            Self::Dispatch,
+            Self::Notification,
+        ]
+        .into_iter()
+        .find(|kind| *kind as i64 == number)
     }
 }
 

@@ -52,7 +52,7 @@ impl Engine {
 
     /// Forgets what has been saved, because it could not be kept: the next calls of [`Self::take_changed_rules`] and
     /// [`Self::save_dispatch`] return everything, deletions included.
-    pub fn forget_saved(&mut self) {
+    pub fn forget_saved_alerts(&mut self) {
         let deleted = std::mem::take(&mut self.saving.deleted);
         self.saving.gone.extend(deleted);
         for rule in self.groups.iter_mut().flat_map(|group| &mut group.rules) {

@@ -378,7 +378,7 @@ fn alerts_that_are_known_by_other_labels_now_end() {
             .all(|a| a.labels.get("cluster") == "eu")
     );
     let rules = engine.groups().iter().flat_map(|group| &group.rules);
-    assert_eq!(rules.flat_map(|rule| rule.alerts()).count(), 0);
+    assert_eq!(rules.flat_map(RuleState::alerts).count(), 0);
 }
 
 #[test]

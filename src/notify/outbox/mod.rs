@@ -93,6 +93,11 @@ impl Outbox {
         self.wake.notify_one();
     }
 
+    /// The ids of notifications that have been delivered or given up since this was last asked.
+    pub(super) fn take_settled(&self) -> Vec<String> {
+        self.lock().queue.take_settled()
+    }
+
     /// Takes word that an alert has ended.
     pub(super) fn ended(&self, alert: &Arc<Announced>) {
         self.lock().queue.ended(alert);

@@ -23,11 +23,15 @@ pub(super) struct Queue {
     /// Ends that are told together with their beginning, by group and alert, so that they are not told again.
     told_ends: HashMap<(String, u64), Timestamp>,
     draining: bool,
+    /// Ids of notifications of which nothing is left to do, since they were last asked for.
+    settled: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     notification: Arc<Notification>,
+    /// The ids of all notifications that have gone into it.
+    ids: Vec<String>,
     attempts: u32,
     first_attempt: Option<Duration>,
     /// On the steady clock; `None` once a draining queue has tried it for the last time.
@@ -64,6 +68,7 @@ impl Queue {
             sending: None,
             told_ends: HashMap::new(),
             draining: false,
+            settled: Vec::new(),
         }
     }
 
@@ -86,24 +91,31 @@ impl Queue {
         };
         let alerts = notification.alerts.iter().filter(|alert| news(alert));
         notification.alerts = alerts.cloned().collect();
+        let id = notification.id.clone();
         if notification.alerts.is_empty() {
+            self.settled.push(id);
             return None;
         }
         let same_group =
             |entry: &&mut Entry| entry.notification.group_key == notification.group_key;
         if let Some(entry) = self.waiting.iter_mut().find(same_group) {
             entry.notification = Arc::new(join(&entry.notification, notification, now));
+            entry.ids.push(id);
             entry.first_attempt = None;
             return None;
         }
         let full = self.len() >= self.capacity;
         let dropped = full.then(|| self.waiting.pop_front()).flatten();
-        let dropped = dropped.map(|entry| entry.notification);
+        let dropped = dropped.map(|entry| {
+            self.settled.extend(entry.ids);
+            entry.notification
+        });
         if let Some(dropped) = &dropped {
             self.forget_ends(dropped);
         }
         self.waiting.push_back(Entry {
             notification: Arc::new(notification),
+            ids: vec![id],
             attempts: 0,
             first_attempt: None,
             due: Some(now.steady),
@@ -183,7 +195,13 @@ impl Queue {
 
     /// Notes that what [`Queue::next`] handed out is delivered.
     pub(super) fn delivered(&mut self) {
-        self.sending = None;
+        let ids = self.sending.take().map(|entry| entry.ids);
+        self.settled.extend(ids.into_iter().flatten());
+    }
+
+    /// The ids of notifications that have been delivered or given up since this was last asked.
+    pub(super) fn take_settled(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.settled)
     }
 
     /// Decides what becomes of what was sent, and returns it as it stands now.
@@ -199,6 +217,7 @@ impl Queue {
         let give_up_at = entry.first_attempt.unwrap_or(now.steady) + GIVE_UP;
         if !error.is_transient() || now.steady >= give_up_at {
             self.forget_ends(&notification);
+            self.settled.extend(entry.ids);
             return Some((notification, Fate::GivenUp));
         }
         let wait =
@@ -212,6 +231,7 @@ impl Queue {
             let news = Notification::clone(&newer.notification);
             newer.notification = Arc::new(join(&notification, news, now));
             newer.ends.extend(entry.ends);
+            newer.ids.extend(entry.ids);
             if !self.draining {
                 newer.attempts = entry.attempts;
                 newer.due = entry.due;
