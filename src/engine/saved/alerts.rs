@@ -1,11 +1,14 @@
 //! The state of the rules: what of it has changed since it was last saved, and how it comes back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
+use super::announced::call_off;
 use super::rule::{RuleMessage, to_bytes};
 use super::{Damaged, hash};
 use crate::engine::Engine;
-use crate::engine::judge::{Effects, RuleState};
+use crate::engine::dispatch::Announced;
+use crate::engine::judge::{Effects, RuleState, Told};
 use crate::engine::time::Now;
 
 /// What is to be saved of one rule.
@@ -100,20 +103,38 @@ impl Engine {
     }
 
     fn rule_of_key(&mut self, key: &str) -> Option<&mut RuleState> {
-        let mut parts = key.split(SEPARATOR);
-        let (file, name) = (parts.next()?, parts.next()?);
-        let groups = self.groups.iter_mut();
-        groups
-            .filter(|group| group.file == file && group.name == name)
-            .flat_map(|group| &mut group.rules)
-            .find(|rule| rule.key == key)
+        let (group, rule) = *self.saving.places.get(&hash(key.as_bytes()))?;
+        let rules = &mut self.groups.get_mut(group)?.rules;
+        rules.get_mut(rule).filter(|rule| rule.key == key)
+    }
+
+    /// Ends the alerts that the restored dispatcher takes to fire but no rule knows of: what was saved of their rule
+    /// could not be kept or read. To be called once all rules have been restored, because nobody would end them else.
+    pub fn end_unknown(&mut self, now: Now) -> Effects {
+        let rules = self.groups.iter().flat_map(|group| &group.rules);
+        let known: HashSet<u64> = (rules.flat_map(RuleState::alerts))
+            .filter(|alert| alert.told == Told::Firing)
+            .map(|alert| alert.fingerprint)
+            .collect();
+        let groups = self.dispatcher.groups.values();
+        let unknown: BTreeMap<u64, &Arc<Announced>> = (groups.flat_map(|group| &group.alerts))
+            .filter(|(fingerprint, alert)| alert.is_firing() && !known.contains(fingerprint))
+            .map(|(fingerprint, alert)| (*fingerprint, alert))
+            .collect();
+        let mut effects = Effects::default();
+        for alert in unknown.into_values() {
+            call_off(Announced::clone(alert), now, &mut effects);
+        }
+        self.note(&effects, now);
+        effects
     }
 
     /// Gives every rule the key by which its saved state is found; equal rules of a group are counted.
     pub(in crate::engine) fn key_rules(&mut self) {
-        for group in &mut self.groups {
+        self.saving.places.clear();
+        for (group_place, group) in self.groups.iter_mut().enumerate() {
             let mut equal: HashMap<(String, u64), usize> = HashMap::new();
-            for rule in &mut group.rules {
+            for (place, rule) in group.rules.iter_mut().enumerate() {
                 let definition = rule.rule.definition;
                 let before = equal
                     .entry((rule.rule.name.clone(), definition))
@@ -132,6 +153,8 @@ impl Engine {
                     key.push_str(&before.to_string());
                 }
                 *before += 1;
+                let places = &mut self.saving.places;
+                places.insert(hash(key.as_bytes()), (group_place, place));
                 if rule.key != key {
                     self.saving.drop_rule(rule);
                     rule.key = key;

@@ -7,7 +7,8 @@ use prost::Message;
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
-use crate::engine::time::Timestamp;
+use crate::engine::judge::Effects;
+use crate::engine::time::{Now, Timestamp};
 
 const WHAT: &str = "notification";
 
@@ -99,6 +100,16 @@ impl AnnouncedMessage {
 /// Why an alert ended, by its name.
 pub(super) fn end(what: &'static str, name: &str) -> Result<EndReason, Damaged> {
     named(what, &EndReason::ALL, EndReason::as_str, name)
+}
+
+/// Tells that an alert which others know to fire has ended, because what it was about is gone.
+pub(super) fn call_off(mut alert: Announced, now: Now, effects: &mut Effects) {
+    alert.starts_at = alert.starts_at.min(now.wall);
+    alert.ended = Some((now.wall, EndReason::Gone));
+    alert.suppressed = false;
+    let alert = Arc::new(alert);
+    effects.to_alertmanager.push((alert.clone(), now.wall));
+    effects.announced.push(alert);
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -14,7 +14,7 @@ mod history;
 mod rule;
 mod state;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::judge::RuleState;
@@ -54,6 +54,8 @@ pub(super) struct Saving {
     /// Keys that have been deleted: few, as each is of a rule that once had something to save. Whoever has to write
     /// everything again deletes them again.
     deleted: BTreeSet<String>,
+    /// Group and place of each rule by the hash of its key.
+    places: HashMap<u64, (usize, usize)>,
     /// The hash of the dispatcher's saved state.
     dispatch: Option<u64>,
     /// The time paused that was saved with it, and since when judging is.

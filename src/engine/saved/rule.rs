@@ -1,10 +1,10 @@
 //! What is saved of one rule: its instances, as far as there is anything to say of them, and their alerts.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
 
+use super::announced::call_off;
 use super::state::{Orphan, TrackedMessage, is_worth_saving};
 use super::{Damaged, Pairs, decode, labels, nanos};
 use crate::engine::alert;
@@ -175,13 +175,8 @@ impl RuleMessage {
                     is_shadow: self.is_shadow,
                 });
             }
-            if let Some(mut alert) = orphan.firing_as {
-                alert.starts_at = alert.starts_at.min(now.wall);
-                alert.ended = Some((now.wall, EndReason::Gone));
-                alert.suppressed = false;
-                let alert = Arc::new(alert);
-                effects.to_alertmanager.push((alert.clone(), now.wall));
-                effects.announced.push(alert);
+            if let Some(alert) = orphan.firing_as {
+                call_off(alert, now, &mut effects);
             }
         }
         Ok(effects)

@@ -265,13 +265,21 @@ pub(super) fn is_worth_saving(alert: &Tracked) -> bool {
 
 impl TrackedMessage {
     pub(super) fn of(alert: &Tracked) -> Self {
+        let changed_at = alert.changed_at.map(Timestamp::millis);
+        if !is_worth_saving(alert) {
+            // Its latest value would be another at every evaluation, and nothing depends on it.
+            return Self {
+                changed_at,
+                ..Self::default()
+            };
+        }
         let is_active = alert.state.active_at().is_some();
         Self {
             state: (alert.state != AlertState::Inactive).then(|| StateMessage::of(alert.state)),
             value: alert.value,
             verdict: alert.verdict.as_ref().map(VerdictMessage::of),
             annotations: alert.annotations.as_map().clone(),
-            changed_at: alert.changed_at.map(Timestamp::millis),
+            changed_at,
             told: (alert.told != Told::Nothing).then(|| ToldMessage::of(alert.told)),
             suppressed: alert.suppressed,
             labels: if is_active {

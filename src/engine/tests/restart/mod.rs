@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::engine::condition::Absence;
 use crate::engine::dispatch::{GroupBy, Integration, Timing};
 use crate::engine::rule::ForSamples;
-use crate::engine::saved::{
-    SavedRule, change_from_bytes, change_to_bytes, notification_from_bytes, notification_to_bytes,
-};
+use crate::engine::saved::{change_from_bytes, change_to_bytes};
+
+mod damage;
+mod gone;
 
 const STEP: u64 = 10;
 
@@ -146,7 +145,7 @@ fn settings() -> Settings {
 const SCENARIO: [(&str, &str); 2] = [
     (
         "a",
-        "0111111100002222222111100....................1.1.11100000000000.....00000011111110000000",
+        "0111111100002222222111100....................1.1.11100000000000.....000000111111100000001000000000",
     ),
     (
         "b",
@@ -327,98 +326,6 @@ fn alertmanagers_are_told_at_the_first_evaluation_after_a_restart() {
 }
 
 #[test]
-fn alerts_of_a_rule_that_is_gone_end_and_are_told_so_as_without_a_restart() {
-    for step in steps().skip(1) {
-        let (mut running, kept) = kept_at(step);
-        let fewer = || {
-            let mut settings = settings();
-            settings.groups[0]
-                .rules
-                .retain(|rule| rule.name == "Counting");
-            settings
-        };
-        let (mut restored, ended) = kept.restore(fewer(), step);
-        let expected = running.reconfigure(fewer(), time(step));
-        let ends = |effects: &Effects| {
-            let mut ends: Vec<_> = (effects.announced.iter())
-                .map(|a| format!("{a:?}"))
-                .collect();
-            ends.sort();
-            let mut changes: Vec<_> = effects.changes.iter().map(|c| format!("{c:?}")).collect();
-            changes.sort();
-            (ends, changes)
-        };
-        assert_eq!(ends(&ended), ends(&expected), "at {step}");
-        assert!(ended.to_alertmanager.len() >= ended.announced.len());
-        // Those who had been told hear of the end, and what was saved of the rule goes.
-        let later = time(step + 10);
-        let [told, would_be] = [&mut restored, &mut running].map(|engine| {
-            let told = engine.flush(later).into_iter();
-            told.map(|n| (n.group_key, n.alerts.len(), n.reason))
-                .collect::<Vec<_>>()
-        });
-        assert_eq!(told, would_be, "at {step}");
-        let mut kept = kept.clone();
-        kept.save(&mut restored);
-        assert!(kept.rules.keys().all(|key| key.contains("Counting")));
-    }
-}
-
-#[test]
-fn alerts_that_are_known_by_other_labels_now_end() {
-    let (_, kept) = kept_at(6);
-    let mut other = settings();
-    other.external.labels.set("cluster", "us");
-    let (engine, ended) = kept.restore(other, 6);
-    assert!(!ended.announced.is_empty());
-    assert!(
-        ended
-            .announced
-            .iter()
-            .all(|a| a.labels.get("cluster") == "eu")
-    );
-    let rules = engine.groups().iter().flat_map(|group| &group.rules);
-    assert_eq!(rules.flat_map(RuleState::alerts).count(), 0);
-}
-
-#[test]
-fn only_what_is_different_is_saved_again() {
-    let mut engine = Engine::new(settings(), time(0));
-    assert_eq!(engine.take_changed_rules(), []);
-    feed(&mut engine, 0);
-    tick(&mut engine, time(0));
-    let changed = engine.take_changed_rules();
-    let [missing] = changed.as_slice() else {
-        panic!("{changed:?}");
-    };
-    let key = "rules.yaml\u{1f}group\u{1f}Missing\u{1f}0000000000000004";
-    assert_eq!(missing.key, key);
-    assert!(missing.body.is_some());
-    tick(&mut engine, time(1));
-    assert_eq!(engine.take_changed_rules(), []);
-    engine.forget_saved();
-    assert_eq!(engine.take_changed_rules(), changed);
-    // Equal rules are told apart, and those that are gone are deleted, once more where that could not be kept.
-    measure(&mut engine, "a", 15.0, time(2));
-    tick(&mut engine, time(2));
-    let saved = engine.take_changed_rules();
-    let shadows = saved.iter().filter(|one| one.key.contains("Shadow"));
-    assert_eq!(shadows.count(), 2);
-    let mut fewer = settings();
-    fewer.groups[0].rules.pop();
-    engine.reconfigure(fewer, time(2));
-    let gone = SavedRule {
-        key: "rules.yaml\u{1f}group\u{1f}Shadow\u{1f}0000000000000007\u{1f}1".into(),
-        body: None,
-    };
-    assert_eq!(engine.take_changed_rules(), std::slice::from_ref(&gone));
-    engine.forget_saved();
-    let all = engine.take_changed_rules();
-    assert_eq!(all.len(), saved.len());
-    assert!(all.contains(&gone));
-}
-
-#[test]
 fn judging_stays_paused_and_the_pause_counts_for_no_alert() {
     let mut engine = Engine::new(settings(), time(0));
     for step in 0..3 {
@@ -437,74 +344,4 @@ fn judging_stays_paused_and_the_pause_counts_for_no_alert() {
     assert_eq!(engine.save_dispatch(), None);
     assert_eq!(engine.judged(time(12)), restored.judged(time(12)));
     assert_eq!(go(&mut engine, 12), go(&mut restored, 12));
-}
-
-fn notifications() -> Vec<Notification> {
-    let (seen, _) = uninterrupted();
-    seen.into_iter().flat_map(|s| s.notifications).collect()
-}
-
-#[test]
-fn notifications_and_changes_read_back_as_they_were() {
-    let notifications = notifications();
-    assert!(notifications.len() > 20, "{}", notifications.len());
-    for one in notifications {
-        assert_eq!(
-            notification_from_bytes(&notification_to_bytes(&one)),
-            Ok(one)
-        );
-    }
-    for change in uninterrupted().1.history() {
-        assert_eq!(
-            change_from_bytes(&change_to_bytes(change)).as_ref(),
-            Ok(change)
-        );
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn damaged_bytes_never_panic(
-        step in 1_u64..60,
-        cut in any::<prop::sample::Index>(),
-        flips in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..8), 0..4),
-    ) {
-        let damage = |bytes: &[u8]| {
-            let mut bytes = bytes.to_vec();
-            if bytes.is_empty() {
-                return bytes;
-            }
-            for (place, bit) in &flips {
-                let place = place.index(bytes.len());
-                bytes[place] ^= 1 << bit;
-            }
-            if flips.len() < 2 {
-                bytes.truncate(cut.index(bytes.len()));
-            }
-            bytes
-        };
-        let (mut before, kept) = kept_at(step);
-        let mut engine = Engine::new(settings(), time(0));
-        let _ = engine.restore_dispatch(&damage(&kept.dispatch), time(step));
-        for change in &kept.history {
-            if let Ok(change) = change_from_bytes(&damage(change)) {
-                engine.restore_change(change);
-            }
-        }
-        for (key, body) in &kept.rules {
-            let _ = engine.restore_rule(key, &damage(body), time(step));
-        }
-        for next in step..step + 12 {
-            go(&mut engine, next);
-            engine.take_changed_rules();
-            engine.save_dispatch();
-        }
-        engine.resume(time(step + 12));
-        engine.reconfigure(Settings::default(), time(step + 12));
-        for one in before.flush(time(step + 100)) {
-            let _ = notification_from_bytes(&damage(&notification_to_bytes(&one)));
-        }
-    }
 }
