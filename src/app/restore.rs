@@ -117,6 +117,8 @@ fn restore(
             Err(error) => left_out(&key, &error),
         }
     }
+    // Of those that fire for others, but whose rule's record is lost, nobody else would tell the end.
+    effects.push(engine.end_unknown(begin));
     if is_damaged {
         engine.forget_saved();
     }
