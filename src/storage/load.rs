@@ -73,7 +73,6 @@ pub fn open<Group>(
         retention,
         clock,
         stats: stats.clone(),
-        commits: 0,
     };
     if found.is_broken {
         // What could be read is in memory and is saved anew.

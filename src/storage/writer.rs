@@ -12,9 +12,6 @@ use super::database::{Commit, Database};
 use super::folder::Folder;
 use crate::clock::Clock;
 
-/// Every so many commits the database is trimmed.
-const TRIM_EVERY: u32 = 16;
-
 /// What the thread writes to.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -27,7 +24,6 @@ pub(super) struct Target {
     pub(super) retention: Duration,
     pub(super) clock: Clock,
     pub(super) stats: Arc<StoreStats>,
-    pub(super) commits: u32,
 }
 
 /// How a commit ended: in how much time, or why not.
@@ -90,10 +86,8 @@ impl Target {
         let took = self.clock.now().steady.saturating_sub(begin);
         self.stats.commits.inc();
         self.stats.commit_seconds.inc_by(took.as_secs_f64());
-        self.commits += 1;
-        if self.commits.is_multiple_of(TRIM_EVERY)
-            && let Some(saved_up_to) = commit.saved_up_to
-        {
+        // With the clocks, every few seconds: what is not needed any more is known then.
+        if let Some(saved_up_to) = commit.saved_up_to {
             self.trim(commit, saved_up_to);
         }
         Ok(took)
