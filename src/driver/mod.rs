@@ -62,6 +62,8 @@ pub struct Driver {
     clock_saved: Duration,
     /// What has to be saved after the disk had failed: groups up to that number.
     recovering_to: Option<u64>,
+    /// When the last tick began, on the steady clock.
+    ticked: Duration,
     /// Notifications that are sent once they are on disk.
     to_send: Vec<Notification>,
 }
@@ -86,6 +88,7 @@ impl Driver {
             lanes,
             clock_saved: Duration::ZERO,
             recovering_to: None,
+            ticked: Duration::ZERO,
             to_send: Vec::new(),
         };
         (driver, handle)
@@ -96,7 +99,9 @@ impl Driver {
         let mut stop = pin!(shutdown.cancelled());
         loop {
             let due = self.engine.next_due();
-            let wait = due.map_or(LONGEST_WAIT, |due| self.clock.until(due).min(LONGEST_WAIT));
+            // Counted from the last tick: from now, a steady flood would put it off for ever.
+            let latest = self.ticked + LONGEST_WAIT;
+            let wait = self.clock.until(due.map_or(latest, |due| due.min(latest)));
             // A timer is never ready at once, so that without this a flood elsewhere would starve it.
             let due = async {
                 if !wait.is_zero() {
@@ -245,6 +250,7 @@ impl Driver {
     /// measurements and commits have their turn, so that a long round of judging delays nobody.
     async fn tick(&mut self) {
         let now = self.clock.now();
+        self.ticked = now.steady;
         self.tell_own_losses();
         for due in self.engine.due(now) {
             let mut took = Duration::ZERO;
