@@ -1,5 +1,6 @@
 //! The start from what was kept: the store is opened, and the engine goes on from what was in it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -67,6 +68,7 @@ fn restore(
     let mut restored = Restored::default();
     let mut series = 0_usize;
     let (mut rules, mut dispatch, mut waiting) = (Vec::new(), None, Vec::new());
+    let mut changes = BTreeMap::new();
     let mut is_damaged = found.is_damaged;
     let mut left_out = |what: &str, error: &dyn std::fmt::Display| {
         stats.set_aside.inc();
@@ -85,6 +87,15 @@ fn restore(
                         Err(error) => left_out(&row.key, &error),
                     }
                 }
+            }
+            (Kind::Seen, Some(body)) => {
+                engine.resume_sequence(row.as_of);
+                if let Err(error) = engine.restore_seen(&body) {
+                    left_out("ids and answers", &error);
+                }
+            }
+            (Kind::Change, Some(body)) => {
+                changes.insert(row.as_of, body);
             }
             (Kind::Rule, Some(body)) => rules.push((row.key, body)),
             (Kind::Dispatch, Some(body)) => dispatch = Some(body),
@@ -110,6 +121,11 @@ fn restore(
         && let Err(error) = engine.restore_dispatch(&body, begin)
     {
         left_out("what was told", &error);
+    }
+    for (number, body) in changes {
+        if let Err(error) = engine.restore_change(number, &body) {
+            left_out("history of alerts", &error);
+        }
     }
     for (key, body) in rules {
         match engine.restore_rule(&key, &body, begin) {

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use super::{FOUND, NO_DATA, UNUSABLE, complain, data};
 use crate::clock::Clock;
@@ -97,7 +96,7 @@ fn write(
 ) -> io::Result<Tally> {
     let mut writer = Writer::new(format, out);
     let (mut tally, mut outcome) = (Tally::default(), Ok(()));
-    let read = database.measurements(0, Duration::ZERO, |group: Logged| {
+    let read = database.measurements(0, |group: Logged| {
         if outcome.is_err() {
             return;
         }

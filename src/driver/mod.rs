@@ -59,7 +59,9 @@ pub struct Driver {
     gathering: Gathering,
     lanes: Lanes,
     /// When the clocks were last saved, on the steady one.
-    clock_saved: Duration,
+    clock_saved: Option<Duration>,
+    /// Measurements applied since it was last looked whether too many are unsaved.
+    since_kept_up: usize,
     /// What has to be saved after the disk had failed: groups up to that number.
     recovering_to: Option<u64>,
     /// When the last tick began, on the steady clock.
@@ -86,7 +88,8 @@ impl Driver {
             storage,
             gathering: Gathering::default(),
             lanes,
-            clock_saved: Duration::ZERO,
+            clock_saved: None,
+            since_kept_up: 0,
             recovering_to: None,
             ticked: Duration::ZERO,
             to_send: Vec::new(),
@@ -218,6 +221,7 @@ impl Driver {
         if group.has_notifications {
             self.send_committed();
         }
+        self.keep_up(group.admitted.len(), group.at);
         self.begin_commit();
     }
 

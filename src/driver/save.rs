@@ -5,14 +5,17 @@ use std::time::Duration;
 use super::Driver;
 use crate::engine::dispatch::Notification;
 use crate::engine::saved::notification_to_bytes;
-use crate::engine::store::SavedSeries;
 use crate::engine::time::Now;
+use crate::engine::{HISTORY, Unsaved};
 use crate::storage::{Commit, Health, Kind, Write};
 
 /// The clocks are saved at least this often, so that little of their time is lost with the process.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// Of the state so much is saved at once; at the end, when nobody waits, more.
 const SAVED_AT_ONCE: usize = 4 << 20;
+const SAVED_BETWEEN_TICKS: usize = 1 << 20;
+/// Measurements after which it is looked whether too many are unsaved.
+const LOOK_EVERY: usize = 20_000;
 const SAVED_AT_THE_END: usize = 16 << 20;
 
 impl Driver {
@@ -47,13 +50,16 @@ impl Driver {
         }
         // What waits for its commit already is enough for one.
         if self.gathering.writes.is_empty() {
-            let saved = self.engine.take_unsaved(now, SAVED_AT_ONCE);
-            self.gather_series(saved);
+            let unsaved = self.engine.take_unsaved(now, SAVED_AT_ONCE);
+            self.gather_unsaved(unsaved);
         }
         self.gather_alerts(notifications);
-        let waited = now.steady.saturating_sub(self.clock_saved);
-        if !self.gathering.writes.is_empty() || waited >= CLOCK_EVERY {
-            self.clock_saved = now.steady;
+        // The first time at once: then it is known whether the disk can be written to.
+        let is_time = self
+            .clock_saved
+            .is_none_or(|saved| now.steady.saturating_sub(saved) >= CLOCK_EVERY);
+        if !self.gathering.writes.is_empty() || is_time {
+            self.clock_saved = Some(now.steady);
             self.gathering.clock = true;
             self.begin_commit();
         }
@@ -62,8 +68,17 @@ impl Driver {
     /// What has changed of alerts, what has been told of them, and the notifications that say so, together.
     fn gather_alerts(&mut self, notifications: &[Notification]) {
         let as_of = self.engine.sequence();
+        let writes = &mut self.gathering.writes;
+        for (number, body) in self.engine.take_unsaved_changes() {
+            writes.push(Write {
+                kind: Kind::Change,
+                key: (number % HISTORY as u64).to_string(),
+                as_of: number,
+                body: Some(body),
+            });
+        }
         let mut put = |kind, key, body| {
-            self.gathering.writes.push(Write {
+            writes.push(Write {
                 kind,
                 key,
                 as_of,
@@ -86,15 +101,38 @@ impl Driver {
         self.gathering.has_notifications |= !notifications.is_empty();
     }
 
-    fn gather_series(&mut self, saved: Vec<SavedSeries>) {
+    /// Between two ticks: saves a little where measurements come so fast that a start would have to apply too many.
+    pub(super) fn keep_up(&mut self, applied: usize, now: Now) {
+        self.since_kept_up += applied;
+        if self.since_kept_up < LOOK_EVERY {
+            return;
+        }
+        self.since_kept_up = 0;
+        if self.storage.is_durable()
+            && self.storage.health() == Health::Good
+            && self.gathering.writes.is_empty()
+            && self.engine.is_behind()
+        {
+            let unsaved = self.engine.take_unsaved(now, SAVED_BETWEEN_TICKS);
+            self.gather_unsaved(unsaved);
+            self.gathering.clock = true;
+        }
+    }
+
+    fn gather_unsaved(&mut self, unsaved: Unsaved) {
         let as_of = self.engine.sequence();
-        let writes = saved.into_iter().map(|series| Write {
-            kind: Kind::Series,
-            key: series.key,
+        let write = |kind, key, body| Write {
+            kind,
+            key,
             as_of,
-            body: series.body,
-        });
-        self.gathering.writes.extend(writes);
+            body,
+        };
+        let series = unsaved.series.into_iter();
+        let series = series.map(|series| write(Kind::Series, series.key, series.body));
+        self.gathering.writes.extend(series);
+        let seen = unsaved.seen.map(Some);
+        let seen = seen.map(|body| write(Kind::Seen, String::new(), body));
+        self.gathering.writes.extend(seen);
     }
 
     /// Saves everything, so that the next start has nothing to apply again.
@@ -103,9 +141,9 @@ impl Driver {
             return;
         }
         loop {
-            let saved = self.engine.take_all_unsaved(SAVED_AT_THE_END);
-            let is_last = saved.is_empty();
-            self.gather_series(saved);
+            let unsaved = self.engine.take_all_unsaved(SAVED_AT_THE_END);
+            let is_last = unsaved.is_empty();
+            self.gather_unsaved(unsaved);
             self.gather_alerts(&[]);
             self.gathering.clock = true;
             self.begin_commit();
