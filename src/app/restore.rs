@@ -133,6 +133,7 @@ fn restore(
             Err(error) => left_out(&key, &error),
         }
     }
+    let rules = effects.len();
     // Of those that fire for others, but whose rule's record is lost, nobody else would tell the end.
     effects.push(engine.end_unknown(begin));
     if is_damaged {
@@ -143,7 +144,7 @@ fn restore(
         series,
         measurements_after = measurements,
         seconds = took.as_secs_f64(),
-        rules = effects.len(),
+        rules,
         notifications = waiting.len(),
         "restored what was kept"
     );

@@ -119,7 +119,10 @@ impl Engine {
     pub fn forget_saved(&mut self) {
         self.store.forget_saved();
         self.own.store.forget_saved();
-        self.note_seen(0, Now::default());
+        self.saving.seen = Some(saved::Unsaved {
+            sequence: 0,
+            since: Duration::ZERO,
+        });
         self.forget_saved_alerts();
     }
 

@@ -283,6 +283,9 @@ impl Database {
     /// # Errors
     /// When the rest cannot be read.
     pub fn state(&self, mut each: impl FnMut(Row)) -> rusqlite::Result<()> {
+        if self.is_empty {
+            return Ok(());
+        }
         let mut select = self
             .connection
             .prepare("SELECT kind, key, as_of, body FROM state ORDER BY id")?;
@@ -308,6 +311,9 @@ impl Database {
     /// # Errors
     /// When the rest cannot be read.
     pub fn measurements(&self, after: u64, mut each: impl FnMut(Logged)) -> rusqlite::Result<()> {
+        if self.is_empty {
+            return Ok(());
+        }
         let mut select = self.connection.prepare(
             "SELECT sequence, wall, steady, judged, body FROM log
              WHERE kind = ? AND sequence > ? ORDER BY sequence",

@@ -278,3 +278,6 @@ impl Disk {
         self.stats.set_degraded(true);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,3 +150,26 @@ type Pairs = std::collections::BTreeMap<String, String>;
 fn labels(pairs: Pairs) -> Labels {
     pairs.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_knows_since_which_group_so_many_measurements_have_come() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.before(1), 0);
+        for sequence in 1..=1_000 {
+            progress.note(sequence, 1_000);
+        }
+        // A group too far back at most by one step, never too far forward.
+        let before = progress.before(400_000);
+        assert!((575..=600).contains(&before), "{before}");
+        assert_eq!(progress.before(1_000_001), 0);
+        for sequence in 1_001..=100_000 {
+            progress.note(sequence, 1_000);
+        }
+        assert!(progress.marks.len() <= Progress::MOST_MARKS);
+        assert!((99_575..=99_600).contains(&progress.before(400_000)));
+    }
+}

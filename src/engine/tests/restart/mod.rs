@@ -9,6 +9,7 @@ use crate::engine::rule::ForSamples;
 
 mod damage;
 mod gone;
+mod seen;
 
 const STEP: u64 = 10;
 
