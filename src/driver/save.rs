@@ -7,6 +7,7 @@ use crate::engine::dispatch::Notification;
 use crate::engine::saved::notification_to_bytes;
 use crate::engine::time::Now;
 use crate::engine::{HISTORY, Unsaved};
+use crate::notify::Fortune;
 use crate::storage::{Commit, Health, Kind, Write};
 
 /// The clocks are saved at least this often, so that little of their time is lost with the process.
@@ -35,6 +36,7 @@ impl Driver {
         };
         if self.storage.look_after(now.steady, trial) {
             self.engine.forget_saved();
+            self.is_outbox_unsaved = true;
             self.recovering_to = Some(self.engine.sequence());
         }
         if matches!(health, Health::Degraded { .. }) {
@@ -91,14 +93,44 @@ impl Driver {
         if let Some(body) = self.engine.save_dispatch() {
             put(Kind::Dispatch, String::new(), Some(body));
         }
-        for id in self.notifiers.take_settled() {
-            put(Kind::Notification, id, None);
-        }
         for notification in notifications {
             let body = notification_to_bytes(notification);
             put(Kind::Notification, notification.id.clone(), Some(body));
         }
+        self.gather_fortunes();
         self.gathering.has_notifications |= !notifications.is_empty();
+    }
+
+    /// Saves at once what has become of notifications, so that after a crash few are sent again.
+    pub(super) fn save_fortunes(&mut self) {
+        if self.storage.is_durable() && !matches!(self.storage.health(), Health::Degraded { .. }) {
+            self.gather_fortunes();
+            self.begin_commit();
+        }
+    }
+
+    fn gather_fortunes(&mut self) {
+        let Some(keeper) = self.notifiers.keeper() else {
+            return;
+        };
+        let mut fortunes = keeper.take();
+        if std::mem::take(&mut self.is_outbox_unsaved) {
+            fortunes.extend(self.notifiers.undelivered());
+        }
+        let as_of = self.engine.sequence();
+        let writes = fortunes.into_iter().map(|fortune| {
+            let (key, body) = match fortune {
+                Fortune::Settled(id) => (id, None),
+                Fortune::Changed(one) => (one.id.clone(), Some(notification_to_bytes(&one))),
+            };
+            Write {
+                kind: Kind::Notification,
+                key,
+                as_of,
+                body,
+            }
+        });
+        self.gathering.writes.extend(writes);
     }
 
     /// Between two ticks: saves a little where measurements come so fast that a start would have to apply too many.
