@@ -9,7 +9,7 @@ use std::time::Duration;
 use prost::Message;
 
 use super::Store;
-use super::buckets::Buckets;
+use super::buckets::{Buckets, steps};
 use super::series::Series;
 use crate::engine::metric::Column;
 use crate::engine::saved::{Damaged, Unsaved};
@@ -197,10 +197,9 @@ impl Store {
                 arrivals: saved.arrivals,
                 ..Buckets::default()
             };
-            for (tier, packed) in buckets.tiers.iter_mut().zip(&saved.tiers) {
-                *tier = unpack_tier(packed)?;
-                let bytes = tier.iter().map(|(_, summary)| summary.heap_bytes());
-                buckets.held += bytes.sum::<usize>();
+            for ((tier, packed), step) in buckets.tiers.iter_mut().zip(&saved.tiers).zip(steps()) {
+                *tier = unpack_tier(packed, step)?;
+                buckets.held += tier.content_bytes();
             }
             if !saved.tiers.is_empty() {
                 series.columns.push((column, buckets));
