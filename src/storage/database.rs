@@ -58,7 +58,7 @@ impl Kind {
 }
 
 /// Events of the log.
-const MEASUREMENTS: i64 = 1;
+pub(super) const MEASUREMENTS: i64 = 1;
 
 /// A row of the state to be written in the place of the one with the same key.
 #[derive(Debug)]
@@ -103,6 +103,21 @@ pub struct Logged {
     pub body: Result<Vec<u8>, BadFrame>,
 }
 
+impl Logged {
+    /// From a row of `sequence, wall, steady, judged, body`.
+    pub(super) fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            sequence: unsigned(row.get(0)?),
+            now: Now {
+                wall: Timestamp::from_millis(row.get(1)?),
+                steady: Duration::from_nanos(unsigned(row.get(2)?)),
+            },
+            judged: Duration::from_nanos(unsigned(row.get(3)?)),
+            body: frame::open(row.get_ref(4)?.as_blob()?),
+        })
+    }
+}
+
 /// A row of the state as it was read.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -133,7 +148,7 @@ pub enum Unusable {
 /// The database, open.
 #[derive(Debug)]
 pub struct Database {
-    connection: Connection,
+    pub(super) connection: Connection,
     max_bytes: u64,
 }
 
@@ -344,15 +359,7 @@ impl Database {
         )?;
         let mut rows = select.query(params![MEASUREMENTS, whole(after), nanos(steady)])?;
         while let Some(row) = rows.next()? {
-            each(Logged {
-                sequence: unsigned(row.get(0)?),
-                now: Now {
-                    wall: Timestamp::from_millis(row.get(1)?),
-                    steady: Duration::from_nanos(unsigned(row.get(2)?)),
-                },
-                judged: Duration::from_nanos(unsigned(row.get(3)?)),
-                body: frame::open(row.get_ref(4)?.as_blob()?),
-            });
+            each(Logged::of(row)?);
         }
         Ok(())
     }

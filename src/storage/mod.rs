@@ -9,6 +9,7 @@ mod folder;
 mod frame;
 pub mod inspect;
 mod load;
+mod pages;
 mod stats;
 mod writer;
 
