@@ -1,5 +1,6 @@
 //! The one place that knows every part: build, run, drain.
 
+pub mod import;
 pub mod open_files;
 mod reload;
 mod restore;

@@ -4,6 +4,7 @@
 //! than two seconds, never stops anyone: from then on groups are in memory alone, which is counted and told, until the
 //! disk has taken a trial; then everything is saved anew.
 
+mod alone;
 mod database;
 mod folder;
 mod frame;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+pub use alone::{Alone, AloneError, open_alone};
 pub use database::{ClockRow, Commit, Database, Kind, Logged, Row, Write};
 pub use folder::{FolderError, database as database_of};
 pub use load::{Found, Opened, open};
