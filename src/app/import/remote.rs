@@ -206,7 +206,9 @@ impl Remote {
                 Err(error) => return Err(error.into()),
             };
             let wait = wait.min(LONGEST_WAIT);
-            self.runtime.block_on(tokio::time::sleep(wait));
+            // Made inside, because a timer belongs to its runtime.
+            self.runtime
+                .block_on(async { tokio::time::sleep(wait).await });
         }
     }
 }
