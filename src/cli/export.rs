@@ -10,8 +10,14 @@ use crate::clock::Clock;
 use crate::engine::time::Timestamp;
 use crate::export::{Filter, Format, Written, moment, write_kept};
 
+const EXAMPLES: &str = "\
+Examples:
+  opwatch export --from -1h --format csv > last-hour.csv
+  opwatch export --operation checkout --output checkout.ndjson";
+
 /// What to export.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Export {
     #[command(flatten)]
     data: data::Directory,

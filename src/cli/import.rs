@@ -23,10 +23,10 @@ Examples:
   opwatch export --data-dir old --format csv | opwatch import - --data-dir new
   opwatch import guide.json --format guide --data-dir opwatch-data
 
-Each record keeps its own end time; what is older than `store.retention` is refused. What ended more
+Each record keeps its own end time; what is older than `store.retention` is refused. What ended more \
 than an hour ago counts in totals and time windows, but is no recent run.
 
-Exit codes: 0 all was imported; 1 something was refused, or the input is cut off; 2 wrong use, or a data
+Exit codes: 0 all was imported; 1 something was refused, or the input is cut off; 2 wrong use, or a data \
 directory that cannot be used; 3 no records; 4 the server cannot be reached.";
 
 /// What to import, and where to.
@@ -39,6 +39,9 @@ pub(super) struct Import {
     /// auto (an export of opwatch, recognised), json, ndjson, csv, or guide (names, MB and percent of the original guide).
     #[arg(long, default_value = "auto")]
     format: Form,
+    /// Leave out the first N records, to go on where an import was broken off.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: u64,
     #[command(flatten)]
     to: Destination,
 }
@@ -71,7 +74,7 @@ impl Import {
             Err(code) => return code,
         };
         let mut told = 0;
-        let (imported, outcome) = run(input, self.format, &taken, target, |fault| {
+        let (imported, outcome) = run(input, self.format, &taken, self.skip, target, |fault| {
             told += 1;
             if told <= TOLD {
                 // Nobody who reads it is no reason to stop.
@@ -88,8 +91,13 @@ impl Import {
         say(&summary(&name, &imported));
         match outcome {
             Err(error) => {
-                let error = self.explain(&error);
-                complain(error.0, &format!("{name}: {}", error.1))
+                let (code, mut message) = self.explain(&error);
+                if imported.decided > 0 && !matches!(error, ImportError::Read(_)) {
+                    let done = imported.decided;
+                    message +=
+                        &format!("; the first {done} records are done, go on with --skip {done}");
+                }
+                complain(code, &format!("{name}: {message}"))
             }
             Ok(()) if imported.records == 0 => complain(NO_DATA, &format!("{name}: no records")),
             Ok(()) if imported.refused() > 0 => ExitCode::from(FOUND),
@@ -171,6 +179,7 @@ fn summary(name: &str, imported: &Imported) -> String {
         ));
     }
     for (count, what) in [
+        (imported.skipped, "were skipped, as asked for"),
         (
             imported.late,
             "ended more than an hour ago: in totals and time windows, but no recent runs",

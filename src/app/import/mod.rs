@@ -47,6 +47,10 @@ pub enum ImportError {
 pub struct Imported {
     /// Records that were read.
     pub records: u64,
+    /// The first of them that were left out, as was asked for.
+    pub skipped: u64,
+    /// So many, from the first on, have been decided over: where to go on after a failure.
+    pub decided: u64,
     /// Those that count from now on.
     pub accepted: u64,
     /// Those with an id that had been taken before.
@@ -76,19 +80,21 @@ impl Imported {
     }
 }
 
-/// Reads `input` and hands what is in it to `target`. Each refusal is told to `tell`.
+/// Reads `input` and hands what is in it, but for the first `skip` records, to `target`. Each refusal is told to `tell`.
 ///
 /// What came of it is given also where it did not come to its end, because what was accepted by then counts.
 pub fn run(
     input: impl BufRead,
     form: Form,
     taken: &[String],
+    skip: u64,
     mut target: Target,
     tell: impl FnMut(&Fault),
 ) -> (Imported, Result<(), ImportError>) {
     let mut run = Run {
         target: &mut target,
         tell,
+        skip,
         places: Vec::with_capacity(BATCH),
         batch: Vec::with_capacity(BATCH),
         imported: Imported::default(),
@@ -122,6 +128,7 @@ pub fn run(
 struct Run<'t, T> {
     target: &'t mut Target,
     tell: T,
+    skip: u64,
     batch: Vec<Measurement>,
     /// Of each of the batch.
     places: Vec<Place>,
@@ -133,6 +140,11 @@ struct Run<'t, T> {
 impl<T: FnMut(&Fault)> Run<'_, T> {
     fn take(&mut self, place: Place, record: Result<Measurement, FieldFault>) -> ControlFlow<()> {
         self.imported.records += 1;
+        if place.record <= self.skip {
+            self.imported.skipped += 1;
+            self.imported.decided += 1;
+            return ControlFlow::Continue(());
+        }
         match record {
             // A running opwatch takes the time of receipt, which for history is never right.
             Ok(measurement) if measurement.at.is_none() => {
@@ -177,7 +189,10 @@ impl<T: FnMut(&Fault)> Run<'_, T> {
             Target::Remote(remote) => remote.take(&batch).map_err(ImportError::from),
         };
         match answer {
-            Ok(answer) => self.note(answer, &places, late),
+            Ok(answer) => {
+                self.imported.decided = places.last().map_or(0, |place| place.record);
+                self.note(answer, &places, late);
+            }
             Err(error) => self.failed = Some(error),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opwatch::clock::Clock;
 
-use super::{HOUR, ago, export, import, url};
+use super::{HOUR, ago, export, hourly, import, url};
 use crate::faulty::{Fate, Faulty};
 use crate::sidecar::{Folder, Sidecar};
 
@@ -185,6 +185,23 @@ fn a_data_directory_that_cannot_be_read_is_not_imported_into() {
         "{errors}"
     );
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn what_is_done_already_is_skipped_where_that_is_asked_for() {
+    let folder = Folder::new();
+    folder.write("history.ndjson", &hourly("train", 9));
+    let (code, said, _) = import(
+        &folder,
+        "history.ndjson",
+        &["--data-dir", "data", "--skip", "4"],
+    );
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("9 records: 5 imported"), "{said}");
+    assert!(said.contains("4 were skipped"), "{said}");
+    let kept = export(&folder, "data", "ndjson");
+    assert_eq!(kept.lines().count(), 5);
+    assert!(kept.contains("\"duration_seconds\":5.0") && !kept.contains("6.0,"));
 }
 
 #[test]
