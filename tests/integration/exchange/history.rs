@@ -125,3 +125,36 @@ fn old_measurements_fire_nothing_and_new_ones_do() {
         (alerts["alerts"].as_array()?.len() == 2).then_some(())
     });
 }
+
+#[test]
+fn an_import_leaves_alerts_and_live_measurements_as_they_were() {
+    let rules = SLOW.replace("10s}", "10s}\n        for: 1s");
+    let config = "data_dir: data\nrule_files: [rules.yaml]\n";
+    let mut sidecar = Sidecar::start(config, &[("rules.yaml", &rules)]);
+    sidecar.measure(r#"{"operation":"train","duration_seconds":99}"#);
+    let firing = |sidecar: &Sidecar| {
+        wait_for("both alerts to fire", || {
+            let alerts = sidecar.data("/api/v1/alerts")["alerts"].take();
+            let mut alerts = alerts.as_array()?.clone();
+            alerts.retain(|alert| alert["state"] == "firing");
+            let since = |alert: &serde_json::Value| alert["activeAt"].as_str().map(str::to_owned);
+            (alerts.len() == 2).then(|| alerts.iter().filter_map(since).collect::<Vec<_>>())
+        })
+    };
+    let before = firing(&sidecar);
+    sidecar.terminate();
+    let folder = sidecar.kill();
+    let live = export(&folder, "data", "ndjson");
+    folder.write("history.ndjson", &hourly("train", 48));
+    import_all(&folder, "history.ndjson", &["--data-dir", "data"]);
+    let kept = export(&folder, "data", "ndjson");
+    assert!(kept.starts_with(&live));
+    assert_eq!(kept.lines().count(), 49);
+    let again = Sidecar::start_in(folder, config);
+    assert_eq!(firing(&again), before);
+    let total = r#"opwatch_operations_total{operation="train",outcome="success"}"#;
+    assert_eq!(again.metric(total), Some(49.0));
+    let (code, said, _) =
+        crate::sidecar::run(&again.folder, &["store", "check", "--data-dir", "data"]);
+    assert_eq!(code, Some(0), "{said}");
+}
