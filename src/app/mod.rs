@@ -133,10 +133,11 @@ impl App {
         // Notifiers outlive the listeners: they are drained last.
         let stop_notifiers = CancellationToken::new();
         let notify_settings = config.notify.clone();
-        let notifiers = Notifiers::start(&notify_settings, clock, &stop_notifiers)
+        let keeper = storage.is_durable().then(Arc::default);
+        let notifiers = Notifiers::start(&notify_settings, clock, keeper, &stop_notifiers)
             .map_err(StartError::Notifiers)?;
         let notifiers = Arc::new(notifiers);
-        notifiers.send(waiting);
+        notifiers.send_again(waiting);
         for effects in &effects {
             notifiers.announced(&effects.announced);
             notifiers.alertmanagers(&effects.to_alertmanager);

@@ -1,5 +1,6 @@
 //! The start from what was kept: the store is opened, and the engine goes on from what was in it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -73,15 +74,20 @@ fn restore(
     };
     let measured = measured(engine, found.rows, found.log, begin, &mut left_out);
     let (mut rules, mut dispatch, mut waiting) = (Vec::new(), None, Vec::new());
-    for (kind, key, body) in measured.others {
-        match kind {
-            Kind::Rule => rules.push((key, body)),
+    let mut changes = BTreeMap::new();
+    for row in measured.others {
+        let Ok(Some(body)) = row.body else { continue };
+        match row.kind {
+            Kind::Change => {
+                changes.insert(row.as_of, body);
+            }
+            Kind::Rule => rules.push((row.key, body)),
             Kind::Dispatch => dispatch = Some(body),
             Kind::Notification => match notification_from_bytes(&body) {
                 Ok(notification) => waiting.push(notification),
                 Err(error) => left_out("notification", &error),
             },
-            Kind::Clock | Kind::Series => {}
+            Kind::Clock | Kind::Series | Kind::Seen => {}
         }
     }
     engine.resume_sequence(found.clock.sequence);
@@ -92,12 +98,18 @@ fn restore(
     {
         left_out("what was told", &error);
     }
+    for (number, body) in changes {
+        if let Err(error) = engine.restore_change(number, &body) {
+            left_out("history of alerts", &error);
+        }
+    }
     for (key, body) in rules {
         match engine.restore_rule(&key, &body, begin) {
             Ok(ended) => effects.push(ended),
             Err(error) => left_out(&key, &error),
         }
     }
+    let rules = effects.len();
     // Of those that fire for others, but whose rule's record is lost, nobody else would tell the end.
     effects.push(engine.end_unknown(begin));
     if is_damaged {
@@ -108,7 +120,7 @@ fn restore(
         series = measured.series,
         measurements_after = measured.measurements,
         seconds = took.as_secs_f64(),
-        rules = effects.len(),
+        rules,
         notifications = waiting.len(),
         "restored what was kept"
     );
@@ -122,10 +134,11 @@ pub(super) struct Measured {
     /// Measurements that came after that.
     measurements: usize,
     /// The rows of the state that are of something else.
-    others: Vec<(Kind, String, Vec<u8>)>,
+    others: Vec<Row>,
 }
 
-/// Restores the series, and applies the measurements that came after they were saved.
+/// Restores the series with the ids and answers that are remembered, and applies the measurements that came after they
+/// were saved.
 pub(super) fn measured(
     engine: &mut Engine,
     rows: Vec<Row>,
@@ -136,20 +149,24 @@ pub(super) fn measured(
     let mut restored = Restored::default();
     let (mut series, mut measurements, mut others) = (0, 0, Vec::new());
     for row in rows {
-        let Ok(body) = row.body else { continue };
-        match (row.kind, body) {
-            (Kind::Series, body) => {
+        match (row.kind, &row.body) {
+            (Kind::Series, Ok(body)) => {
                 restored.note(&row.key, row.as_of);
                 engine.resume_sequence(row.as_of);
                 if let Some(body) = body {
-                    match engine.restore_series(&row.key, &body, begin) {
+                    match engine.restore_series(&row.key, body, begin) {
                         Ok(()) => series += 1,
                         Err(error) => left_out(&row.key, &error),
                     }
                 }
             }
-            (kind, Some(body)) => others.push((kind, row.key, body)),
-            (_, None) => {}
+            (Kind::Seen, Ok(Some(body))) => {
+                engine.resume_sequence(row.as_of);
+                if let Err(error) = engine.restore_seen(body) {
+                    left_out("ids and answers", &error);
+                }
+            }
+            _ => others.push(row),
         }
     }
     for group in log {

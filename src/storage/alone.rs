@@ -2,13 +2,13 @@
 //! work around is an error.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::database::{Commit, Database};
-use super::folder::{Folder, FolderError};
+use super::StoreStats;
+use super::database::{Database, Unusable};
+use super::folder::{self, Folder, FolderError};
 use super::load::{self, Found};
-use super::{StoreStats, database_of};
+use super::rows::Commit;
 use crate::clock::Clock;
 
 /// A data directory that nobody else writes to.
@@ -41,11 +41,15 @@ pub fn open_alone(
     retention: Duration,
 ) -> Result<(Alone, Found, Clock), AloneError> {
     let folder = Folder::take(path)?;
-    let database = folder.open(max_bytes)?;
-    let found = load::read(&database, &Arc::new(StoreStats::default()));
+    let mut database = folder::open(path, max_bytes)?;
+    let found = load::read(&database, &StoreStats::default());
     if found.is_damaged {
-        return Err(AloneError::Damaged(database_of(path)));
+        return Err(AloneError::Damaged(folder::database(path)));
     }
+    database.prepare().map_err(|error| FolderError::Database {
+        path: folder::database(path),
+        source: Unusable::Sqlite(error),
+    })?;
     let clock = Clock::resume(found.clock.now.steady);
     let alone = Alone {
         database,
@@ -67,13 +71,7 @@ impl Alone {
             return Ok(0);
         };
         let kept_from = commit.now.wall.before(self.retention);
-        let mut dropped = 0;
-        loop {
-            let trimmed = self.database.trim(kept_from, saved_up_to)?;
-            dropped += trimmed.dropped;
-            if trimmed.dropped == 0 {
-                return Ok(dropped);
-            }
-        }
+        let trimmed = self.database.trim(kept_from, saved_up_to, || true)?;
+        Ok(trimmed.dropped)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 
-use super::database::{Database, Logged, MEASUREMENTS};
+use super::database::{Database, MEASUREMENTS, logged};
+use super::rows::Logged;
 use crate::engine::time::Timestamp;
 
 impl Database {
@@ -20,27 +21,28 @@ impl Database {
         since: Timestamp,
         mut each: impl FnMut(Logged) -> ControlFlow<()>,
     ) -> rusqlite::Result<()> {
+        if self.is_empty {
+            return Ok(());
+        }
         // What comes meanwhile is left for the next time, or a busy writer would never let a reader end.
         let last: Option<i64> =
             self.connection
-                .query_row("SELECT max(id) FROM log", [], |row| row.get(0))?;
+                .query_row("SELECT max(sequence) FROM log", [], |row| row.get(0))?;
         let mut next = self.connection.prepare(
-            "SELECT sequence, wall, steady, judged, body, id FROM log
-             WHERE id > ? AND id <= ? AND kind = ? AND wall >= ? ORDER BY id LIMIT 1",
+            "SELECT sequence, wall, steady, judged, body FROM log
+             WHERE sequence > ? AND sequence <= ? AND kind = ? AND wall >= ? ORDER BY sequence LIMIT 1",
         )?;
         let mut after = i64::MIN;
-        while let Some((id, group)) = next
-            .query_row(
-                params![after, last, MEASUREMENTS, since.millis()],
-                |row: &Row| Ok((row.get(5)?, Logged::of(row)?)),
-            )
-            .optional()?
-        {
+        loop {
+            let from = params![after, last, MEASUREMENTS, since.millis()];
+            let found = next.query_row(from, |row| Ok((row.get(0)?, logged(row)?)));
+            let Some((sequence, group)) = found.optional()? else {
+                return Ok(());
+            };
             if each(group).is_break() {
-                break;
+                return Ok(());
             }
-            after = id;
+            after = sequence;
         }
-        Ok(())
     }
 }

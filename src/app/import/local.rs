@@ -135,15 +135,20 @@ impl Local {
     fn save(&mut self) -> Result<(), LocalError> {
         loop {
             let as_of = self.engine.sequence();
-            let saved = self.engine.take_all_unsaved(SAVED_AT_ONCE);
-            let is_last = saved.is_empty();
-            let writes = saved.into_iter().map(|series| Write {
-                kind: Kind::Series,
-                key: series.key,
+            let unsaved = self.engine.take_all_unsaved(SAVED_AT_ONCE);
+            let is_last = unsaved.is_empty();
+            let write = |kind, key, body| Write {
+                kind,
+                key,
                 as_of,
-                body: series.body,
-            });
-            self.write(None, writes.collect())?;
+                body,
+            };
+            let series = unsaved.series.into_iter();
+            let series = series.map(|series| write(Kind::Series, series.key, series.body));
+            let seen = unsaved
+                .seen
+                .map(|body| write(Kind::Seen, String::new(), Some(body)));
+            self.write(None, series.chain(seen).collect())?;
             if is_last {
                 self.unsaved = 0;
                 return Ok(());

@@ -10,11 +10,11 @@ use prost::Message;
 
 use super::Store;
 use super::buckets::Buckets;
-use super::series::{Series, Unsaved};
+use super::series::Series;
 use crate::engine::metric::Column;
-use crate::engine::saved::Damaged;
+use crate::engine::saved::{Damaged, Unsaved};
 use crate::engine::series::SeriesKey;
-use crate::engine::time::{Now, Timestamp};
+use crate::engine::time::{Now, Timestamp, nanos};
 use tiers::{pack_tier, unpack_tier};
 use totals::{TotalsMessage, read_totals, totals_message};
 
@@ -73,10 +73,6 @@ const COLUMNS: [Column; 10] = [
     Column::Throughput,
     Column::ScoreSamples,
 ];
-
-fn nanos(reading: Duration) -> u64 {
-    u64::try_from(reading.as_nanos()).unwrap_or(u64::MAX)
-}
 
 impl Store {
     /// The series that are to be saved again: those that have waited since before `before` on the steady clock or whose
