@@ -29,7 +29,7 @@ const TABLES: &str = "
         as_of INTEGER NOT NULL, body BLOB, UNIQUE(kind, key));";
 
 /// Events of the log.
-const MEASUREMENTS: i64 = 1;
+pub(super) const MEASUREMENTS: i64 = 1;
 
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +48,10 @@ pub enum Unusable {
 /// The database, open.
 #[derive(Debug)]
 pub struct Database {
-    connection: Connection,
+    pub(super) connection: Connection,
     max_bytes: u64,
     /// Nothing is in it yet, not even its tables.
-    is_empty: bool,
+    pub(super) is_empty: bool,
     is_prepared: bool,
 }
 
@@ -320,18 +320,23 @@ impl Database {
         )?;
         let mut rows = select.query(params![MEASUREMENTS, whole(after)])?;
         while let Some(row) = rows.next()? {
-            each(Logged {
-                sequence: unsigned(row.get(0)?),
-                now: Now {
-                    wall: Timestamp::from_millis(row.get(1)?),
-                    steady: Duration::from_nanos(unsigned(row.get(2)?)),
-                },
-                judged: Duration::from_nanos(unsigned(row.get(3)?)),
-                body: frame::open(row.get_ref(4)?.as_blob()?),
-            });
+            each(logged(row)?);
         }
         Ok(())
     }
+}
+
+/// A group of measurements from a row of `sequence, wall, steady, judged, body`.
+pub(super) fn logged(row: &rusqlite::Row<'_>) -> rusqlite::Result<Logged> {
+    Ok(Logged {
+        sequence: unsigned(row.get(0)?),
+        now: Now {
+            wall: Timestamp::from_millis(row.get(1)?),
+            steady: Duration::from_nanos(unsigned(row.get(2)?)),
+        },
+        judged: Duration::from_nanos(unsigned(row.get(3)?)),
+        body: frame::open(row.get_ref(4)?.as_blob()?),
+    })
 }
 
 /// The address of a file that nobody writes to.

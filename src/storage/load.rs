@@ -129,7 +129,8 @@ fn without_disk<Group>(error: &FolderError, stats: &Arc<StoreStats>) -> Opened<G
     }
 }
 
-fn read(database: &Database, stats: &StoreStats) -> Found {
+/// Reads everything that can be read.
+pub(super) fn read(database: &Database, stats: &StoreStats) -> Found {
     let mut found = Found::default();
     let state = database.state(|row| match (row.kind, &row.body) {
         (_, Err(bad)) => {

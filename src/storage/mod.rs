@@ -4,11 +4,13 @@
 //! than two seconds, never stops anyone: from then on groups are in memory alone, which is counted and told, until the
 //! disk has taken a trial; then everything is saved anew.
 
+mod alone;
 mod database;
 mod folder;
 mod frame;
 pub mod inspect;
 mod load;
+mod pages;
 mod rows;
 mod stats;
 mod writer;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+pub use alone::{Alone, AloneError, open_alone};
 pub use database::Database;
 pub use folder::{FolderError, database as database_of};
 pub use load::{Found, Opened, open};
