@@ -9,7 +9,7 @@ use crate::engine::dispatch::Notification;
 use crate::engine::judge::Effects;
 use crate::engine::saved::notification_from_bytes;
 use crate::engine::{Engine, Restored};
-use crate::storage::{self, Found, Kind, Opened, Storage, StoreStats};
+use crate::storage::{self, ClockRow, Found, Kind, Opened, Storage, StoreStats};
 
 /// An engine that goes on where the one before ended, its clock, and where it commits.
 pub(super) struct Start {
@@ -95,6 +95,16 @@ fn restore(
             _ => {}
         }
     }
+    // The dispatcher first, so that it knows who has been told of what, and with it the clocks: by them measurements find
+    // their place.
+    if let Some(body) = dispatch
+        && let Err(error) = engine.restore_dispatch(&body, begin)
+    {
+        left_out("what was told", &error);
+    }
+    if found.clock != ClockRow::default() {
+        engine.resume_clocks(found.clock.now, begin);
+    }
     let mut measurements = 0;
     for group in found.log {
         let Ok(body) = group.body else { continue };
@@ -104,13 +114,7 @@ fn restore(
         }
     }
     engine.resume_sequence(found.clock.sequence);
-    // The dispatcher first, so that it knows who has been told of what.
     let mut effects = Vec::new();
-    if let Some(body) = dispatch
-        && let Err(error) = engine.restore_dispatch(&body, begin)
-    {
-        left_out("what was told", &error);
-    }
     for (key, body) in rules {
         match engine.restore_rule(&key, &body, begin) {
             Ok(ended) => effects.push(ended),

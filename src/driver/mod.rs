@@ -16,7 +16,7 @@ use crate::engine::dispatch::Notification;
 use crate::engine::judge::{Answer, Effects};
 use crate::engine::store::Admitted;
 use crate::engine::time::Now;
-use crate::engine::{Engine, own};
+use crate::engine::{ClockEvent, Engine, own};
 use crate::notify::Notifiers;
 use crate::storage::{Commit, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
@@ -72,13 +72,14 @@ impl Driver {
     /// A driver of an engine that has been made, and the way to it. `storage` is where what it takes in is committed,
     /// `queue` how many batches may wait.
     pub fn new(
-        engine: Engine,
+        mut engine: Engine,
         clock: Clock,
         notifiers: Arc<Notifiers>,
         storage: Storage<Group>,
         queue: usize,
     ) -> (Self, EngineHandle) {
         let (handle, lanes) = handle::lanes(queue);
+        engine.promise_calls(LONGEST_WAIT);
         let driver = Self {
             engine,
             clock,
@@ -252,7 +253,11 @@ impl Driver {
         let now = self.clock.now();
         self.ticked = now.steady;
         self.tell_own_losses();
-        for due in self.engine.due(now) {
+        let all_due = self.engine.due(now);
+        for event in self.engine.take_clock_events() {
+            log_clock_event(event);
+        }
+        for due in all_due {
             let mut took = Duration::ZERO;
             let mut answer = Answer::new();
             loop {
@@ -316,6 +321,8 @@ impl Driver {
             let group = self.storage.committed().await;
             self.apply(group);
         }
+        // A long round of judging is no standstill.
+        self.engine.look_at_clocks(self.clock.now());
         tokio::task::yield_now().await;
     }
 
@@ -331,6 +338,27 @@ impl Driver {
         }
         self.notifiers.announced(&effects.announced);
         self.notifiers.alertmanagers(&effects.to_alertmanager);
+    }
+}
+
+fn log_clock_event(event: ClockEvent) {
+    match event {
+        ClockEvent::Forward(by) => tracing::warn!(
+            seconds = by.as_secs_f64(),
+            "the wall clock jumped forward, or the machine was suspended: windows of time that reach across are judged only where that is certain"
+        ),
+        ClockEvent::Backward(by) => tracing::warn!(
+            seconds = by.as_secs_f64(),
+            "the wall clock jumped back or stands still: windows of time have no data until it has passed what it had reached"
+        ),
+        ClockEvent::Stalled(by) => tracing::warn!(
+            seconds = by.as_secs_f64(),
+            "the process stood still: the time counts for no alert"
+        ),
+        ClockEvent::Down(by) => tracing::info!(
+            seconds = by.as_secs_f64(),
+            "there was no process: the time counts for no alert"
+        ),
     }
 }
 

@@ -6,6 +6,10 @@
 
 pub mod time;
 
+pub mod watched;
+
+pub mod clocks;
+
 pub mod series;
 
 pub mod selector;
@@ -52,11 +56,15 @@ mod order;
 
 mod settings;
 
+mod timing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{Admission, Answer, Batch};
+use clocks::Clocks;
+pub use clocks::{ClockCounts, ClockEvent};
 use dispatch::{Dispatcher, Notification};
 pub use durable::Restored;
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
@@ -82,6 +90,7 @@ pub struct Due {
 /// The engine. Its owner calls it with what happens, in order.
 #[derive(Debug)]
 pub struct Engine {
+    clocks: Clocks,
     store: Store,
     own: Own,
     admission: Admission,
@@ -98,7 +107,7 @@ pub struct Engine {
     /// The last changes of alerts, oldest first.
     history: VecDeque<AlertChange>,
     paused_since: Option<Duration>,
-    /// Time in which judging was paused; the clocks of alerts leave it out.
+    /// Time in which judging was paused or the process stood still; the clocks of alerts leave it out.
     paused: Duration,
     saving: saved::Saving,
 }
@@ -107,6 +116,7 @@ impl Engine {
     /// An engine without any data.
     pub fn new(settings: Settings, now: Now) -> Self {
         let mut engine = Self {
+            clocks: Clocks::new(now),
             store: Store::new(settings.store.clone()),
             own: Own::new(&settings.store),
             admission: Admission::default(),
@@ -193,6 +203,7 @@ impl Engine {
 
     /// Decides over a batch: what is taken gets its place, what is not is answered with its reason.
     pub fn admit(&mut self, batch: Batch, now: Now) -> (Admitted, Arc<Answer>) {
+        self.look_at_clocks(now);
         self.admission.admit(batch, &mut self.store, now)
     }
 
@@ -205,12 +216,12 @@ impl Engine {
     /// the same effect when it is applied again.
     pub fn apply(&mut self, admitted: &Admitted, now: Now) {
         self.sequence += 1;
-        let judged = self.judged(now);
-        self.store.record(admitted, now, judged, self.sequence);
+        self.record(admitted, now, self.judged(now), self.sequence);
     }
 
     /// Moves time on in the store and begins every group that is due; returns their rules, in order.
     pub fn due(&mut self, now: Now) -> Vec<Due> {
+        self.look_at_clocks(now);
         self.store.sweep(now);
         self.own
             .measure(self.admission.counts, self.store.losses, now);
@@ -315,26 +326,6 @@ impl Engine {
         self.dispatcher.flush(now)
     }
 
-    /// Stops judging; measurements are still taken in.
-    pub fn pause(&mut self, now: Now) {
-        self.paused_since.get_or_insert(now.steady);
-    }
-
-    /// Goes on judging. The time in between counts for no alert's clock.
-    pub fn resume(&mut self, now: Now) {
-        if let Some(since) = self.paused_since.take() {
-            self.paused += now.steady.saturating_sub(since);
-            for group in &mut self.groups {
-                group.skip_to(now);
-            }
-        }
-    }
-
-    /// Whether judging is paused.
-    pub fn is_paused(&self) -> bool {
-        self.paused_since.is_some()
-    }
-
     /// What opwatch measures of itself: those who lose or refuse something tell it here.
     pub fn own(&mut self) -> &mut Own {
         &mut self.own
@@ -384,20 +375,13 @@ impl Engine {
             .collect()
     }
 
-    /// The clock of judging: the steady one without time in which judging was paused.
-    pub fn judged(&self, now: Now) -> Duration {
-        let pausing = self
-            .paused_since
-            .map_or(Duration::ZERO, |since| now.steady.saturating_sub(since));
-        now.steady.saturating_sub(self.paused + pausing)
-    }
-
     fn scope(&self, now: Now, interval: Duration) -> Scope {
         Scope {
             now: Now {
                 wall: now.wall,
                 steady: now.steady.saturating_sub(self.paused),
             },
+            watched: self.clocks.watched.clone(),
             external: self.external.clone(),
             interval,
             resend_delay: self.resend_delay,

@@ -137,8 +137,9 @@ fn read(database: &Database, stats: &StoreStats) -> Found {
     let young = found.clock.now.steady.saturating_sub(IDS_FOR);
     let (mut log, mut last) = (Vec::new(), found.clock);
     let groups = database.measurements(found.clock.saved_up_to, young, |group| {
-        last.now.steady = last.now.steady.max(group.now.steady);
-        last.now.wall = last.now.wall.max(group.now.wall);
+        if group.now.steady >= last.now.steady {
+            last.now = group.now;
+        }
         last.sequence = last.sequence.max(group.sequence);
         if let Err(bad) = &group.body {
             stats.set_aside.inc();
