@@ -67,6 +67,7 @@ fn restore(
     let mut restored = Restored::default();
     let mut series = 0_usize;
     let (mut rules, mut dispatch, mut waiting) = (Vec::new(), None, Vec::new());
+    let mut clocks = None;
     let mut is_damaged = found.is_damaged;
     let mut left_out = |what: &str, error: &dyn std::fmt::Display| {
         stats.set_aside.inc();
@@ -87,6 +88,7 @@ fn restore(
                 }
             }
             (Kind::Rule, Some(body)) => rules.push((row.key, body)),
+            (Kind::Clocks, Some(body)) => clocks = Some(body),
             (Kind::Dispatch, Some(body)) => dispatch = Some(body),
             (Kind::Notification, Some(body)) => match notification_from_bytes(&body) {
                 Ok(notification) => waiting.push(notification),
@@ -95,8 +97,12 @@ fn restore(
             _ => {}
         }
     }
-    // The dispatcher first, so that it knows who has been told of what, and with it the clocks: by them measurements find
-    // their place.
+    // The clocks first, because by them measurements find their place, and what was told, so that its end is as well.
+    if let Some(body) = clocks
+        && let Err(error) = engine.restore_clocks(&body)
+    {
+        left_out("clocks", &error);
+    }
     if let Some(body) = dispatch
         && let Err(error) = engine.restore_dispatch(&body, begin)
     {

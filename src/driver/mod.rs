@@ -186,6 +186,9 @@ impl Driver {
         if self.storage.is_busy() {
             return;
         }
+        let at = self.clock.now();
+        self.engine.look_at_clocks(at);
+        self.gather_clocks();
         let gathering = &self.gathering;
         if gathering.replies.is_empty() && gathering.writes.is_empty() && !gathering.clock {
             return;
@@ -193,7 +196,7 @@ impl Driver {
         let gathering = std::mem::take(&mut self.gathering);
         let group = Group {
             admitted: Arc::new(gathering.admitted),
-            at: self.clock.now(),
+            at,
             replies: gathering.replies,
             has_notifications: gathering.has_notifications,
         };

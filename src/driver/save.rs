@@ -86,6 +86,18 @@ impl Driver {
         self.gathering.has_notifications |= !notifications.is_empty();
     }
 
+    /// What the clocks have done, together with the moment that is committed next.
+    pub(super) fn gather_clocks(&mut self) {
+        if let Some(body) = self.engine.save_clocks() {
+            self.gathering.writes.push(Write {
+                kind: Kind::Clocks,
+                key: String::new(),
+                as_of: self.engine.sequence(),
+                body: Some(body),
+            });
+        }
+    }
+
     fn gather_series(&mut self, saved: Vec<SavedSeries>) {
         let as_of = self.engine.sequence();
         let writes = saved.into_iter().map(|series| Write {

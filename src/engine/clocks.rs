@@ -94,6 +94,8 @@ pub struct Clocks {
     pub(super) watched: Watched,
     pub(super) counts: ClockCounts,
     pub(super) hold: Hold,
+    /// Time in which the process stood still; the clock of judging leaves it out.
+    pub(super) stood_still: Duration,
     /// Grows whenever anything of it is to be saved.
     pub(super) changes: u64,
     events: Vec<ClockEvent>,
@@ -119,6 +121,7 @@ impl Clocks {
                 ..ClockCounts::default()
             },
             hold: Hold::default(),
+            stood_still: Duration::ZERO,
             changes: 1,
             events: Vec::new(),
         }
@@ -130,8 +133,10 @@ impl Clocks {
         let passed = now.steady.checked_sub(self.last.steady)?;
         let shift = offset(now).saturating_sub(self.expected.0);
         let jumped = span(shift) > JUMP;
-        let stalled = (self.every).is_some_and(|every| passed > every + JUMP);
-        if !jumped && !stalled {
+        // What was promised counts: for so long it may well have run.
+        let missed = (self.every).and_then(|every| passed.checked_sub(every));
+        let stalled = missed.filter(|missed| *missed > JUMP).unwrap_or_default();
+        if !jumped && stalled.is_zero() {
             self.follow(shift, now);
             self.last = now;
             self.reached = self.reached.max(now.wall);
@@ -139,7 +144,7 @@ impl Clocks {
         }
         let parted = Parted {
             shift: if jumped { shift } else { 0 },
-            stalled: if stalled { passed } else { Duration::ZERO },
+            stalled,
         };
         if parted.shift > 0 {
             self.counts.forward += 1;
@@ -148,9 +153,9 @@ impl Clocks {
             self.counts.backward += 1;
             self.tell(ClockEvent::Backward(span(shift)));
         }
-        if stalled {
+        if !stalled.is_zero() {
             self.counts.stalls += 1;
-            self.tell(ClockEvent::Stalled(passed));
+            self.tell(ClockEvent::Stalled(stalled));
         }
         self.part(parted, now, judged);
         Some(parted)
@@ -300,8 +305,7 @@ mod tests {
         let hour_long = Duration::from_secs(3_600);
         assert_eq!(events(SECOND, still), [ClockEvent::Forward(hour_long)]);
         let running = |s: i64| (s * 1_000 + hour(s), steady(s) + hour(s).unsigned_abs());
-        let passed = Duration::from_secs(3_601);
-        assert_eq!(events(SECOND, running), [ClockEvent::Stalled(passed)]);
+        assert_eq!(events(SECOND, running), [ClockEvent::Stalled(hour_long)]);
         // Whoever promised nothing may come whenever it likes.
         assert_eq!(events(None, running), []);
     }

@@ -107,7 +107,7 @@ pub struct Engine {
     /// The last changes of alerts, oldest first.
     history: VecDeque<AlertChange>,
     paused_since: Option<Duration>,
-    /// Time in which judging was paused or the process stood still; the clocks of alerts leave it out.
+    /// Time in which judging was paused; the clocks of alerts leave it out.
     paused: Duration,
     saving: saved::Saving,
 }
@@ -379,7 +379,7 @@ impl Engine {
         Scope {
             now: Now {
                 wall: now.wall,
-                steady: now.steady.saturating_sub(self.paused),
+                steady: (now.steady).saturating_sub(self.paused + self.clocks.stood_still),
             },
             watched: self.clocks.watched.clone(),
             external: self.external.clone(),

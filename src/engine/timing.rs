@@ -21,10 +21,10 @@ impl Engine {
         let Some(parted) = self.clocks.look(now, judged) else {
             return;
         };
-        self.hold_retention();
+        self.hold_retention(now);
         if !parted.stalled.is_zero() && self.paused_since.is_none() {
             // Whether the steady clock of a suspended machine goes on or not makes no difference to alerts.
-            self.paused += parted.stalled;
+            self.clocks.stood_still += parted.stalled;
             for group in &mut self.groups {
                 group.skip_to(now);
             }
@@ -32,11 +32,11 @@ impl Engine {
     }
 
     /// Goes on after a process that was last at `last`: time in which there was none was not watched. To be called after
-    /// the dispatcher has been restored, and before measurements are applied again.
+    /// clocks and dispatcher have been restored, and before measurements are applied again.
     pub fn resume_clocks(&mut self, last: Now, now: Now) {
         let judged = self.judged(last);
         self.clocks.resume(last, now, judged);
-        self.hold_retention();
+        self.hold_retention(now);
     }
 
     /// What has happened to the clocks since this was last asked, for the log.
@@ -49,9 +49,12 @@ impl Engine {
         self.clocks.counts
     }
 
-    fn hold_retention(&mut self) {
-        self.store.hold = self.clocks.hold;
-        self.own.store.hold = self.clocks.hold;
+    /// Has the stores follow at once: what comes before they are swept next is to find its place by the clock of now.
+    fn hold_retention(&mut self, now: Now) {
+        for store in [&mut self.store, &mut self.own.store] {
+            store.hold = self.clocks.hold;
+            store.move_on(now);
+        }
     }
 
     /// Takes measurements at `now`, when the clock of judging showed `judged`.
@@ -92,6 +95,7 @@ impl Engine {
         let pausing = self
             .paused_since
             .map_or(Duration::ZERO, |since| now.steady.saturating_sub(since));
-        now.steady.saturating_sub(self.paused + pausing)
+        now.steady
+            .saturating_sub(self.paused + self.clocks.stood_still + pausing)
     }
 }

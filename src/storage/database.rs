@@ -41,6 +41,8 @@ pub enum Kind {
     Dispatch = 3,
     /// A notification that has not been delivered.
     Notification = 4,
+    /// What the clocks have done.
+    Clocks = 5,
 }
 
 impl Kind {
@@ -51,6 +53,7 @@ impl Kind {
             Self::Rule,
             Self::Dispatch,
             Self::Notification,
+            Self::Clocks,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)

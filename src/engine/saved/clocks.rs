@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::nanos;
+use prost::Message;
+
+use super::{Damaged, decode, nanos};
+use crate::engine::Engine;
 use crate::engine::clocks::{ClockCounts, Clocks};
 use crate::engine::time::Timestamp;
 use crate::engine::watched::Stretch;
@@ -22,9 +25,8 @@ struct StretchMessage {
     ahead: i64,
 }
 
-/// The history of the clocks.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct ClocksMessage {
+struct ClocksMessage {
     #[prost(message, repeated, tag = "1")]
     ended: Vec<StretchMessage>,
     /// When the present stretch began.
@@ -44,10 +46,35 @@ pub(super) struct ClocksMessage {
     /// When counting began.
     #[prost(sint64, tag = "8")]
     since: i64,
+    #[prost(uint64, tag = "9")]
+    stood_still: u64,
+}
+
+impl Engine {
+    /// The history of the clocks as bytes; `None` where it is the same as at the last call. It is to be committed together
+    /// with whatever tells the time of a later moment: else a jump before that moment would be forgotten.
+    pub fn save_clocks(&mut self) -> Option<Vec<u8>> {
+        let changes = Some(self.clocks.changes);
+        if self.saving.clocks == changes {
+            return None;
+        }
+        self.saving.clocks = changes;
+        Some(ClocksMessage::of(&self.clocks).encode_to_vec())
+    }
+
+    /// Gives the clocks their history back.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read; then there is none.
+    pub fn restore_clocks(&mut self, bytes: &[u8]) -> Result<(), Damaged> {
+        let message: ClocksMessage = decode("history of the clocks", bytes)?;
+        message.read_into(&mut self.clocks);
+        Ok(())
+    }
 }
 
 impl ClocksMessage {
-    pub(super) fn of(clocks: &Clocks) -> Self {
+    fn of(clocks: &Clocks) -> Self {
         let stretch = |stretch: &Stretch| StretchMessage {
             from: stretch.from.millis(),
             to: stretch.to.millis(),
@@ -62,12 +89,13 @@ impl ClocksMessage {
             backward: clocks.counts.backward,
             stalls: clocks.counts.stalls,
             since: clocks.counts.since.millis(),
+            stood_still: nanos(clocks.stood_still),
             held_offset: clocks.hold.since.map_or(0, |(offset, _)| offset),
             held_since: clocks.hold.since.map(|(_, since)| nanos(since)),
         }
     }
 
-    pub(super) fn read_into(self, clocks: &mut Clocks) {
+    fn read_into(self, clocks: &mut Clocks) {
         let stretch = |message: StretchMessage| Stretch {
             from: Timestamp::from_millis(message.from),
             to: Timestamp::from_millis(message.to),
@@ -83,6 +111,7 @@ impl ClocksMessage {
             stalls: self.stalls,
             since: Timestamp::from_millis(self.since),
         };
+        clocks.stood_still = Duration::from_nanos(self.stood_still);
         clocks.hold.since =
             (self.held_since).map(|since| (self.held_offset, Duration::from_nanos(since)));
     }

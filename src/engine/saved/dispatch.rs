@@ -1,4 +1,4 @@
-//! The dispatcher: its groups, what has been told of them, the time in which judging was paused, and the clocks.
+//! The dispatcher: its groups, what has been told of them, and the time in which judging was paused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use prost::Message;
 
 use super::announced::{AnnouncedMessage, integration};
-use super::clocks::ClocksMessage;
 use super::{Damaged, decode, hash, nanos};
 use crate::engine::Engine;
 use crate::engine::dispatch::{Announced, Dispatcher, Told};
@@ -53,14 +52,12 @@ struct DispatchMessage {
     paused: u64,
     #[prost(uint64, optional, tag = "5")]
     paused_since: Option<u64>,
-    #[prost(message, optional, tag = "6")]
-    clocks: Option<ClocksMessage>,
 }
 
 impl Engine {
-    /// The state of the dispatcher, of pausing and of the clocks as bytes; `None` where they are the same as at the last call.
+    /// The state of the dispatcher and of pausing as bytes; `None` where they are the same as at the last call.
     pub fn save_dispatch(&mut self) -> Option<Vec<u8>> {
-        let clock = (self.paused, self.paused_since, self.clocks.changes);
+        let clock = (self.paused, self.paused_since);
         if !self.dispatcher.touched && self.saving.clock == clock {
             return None;
         }
@@ -69,7 +66,6 @@ impl Engine {
         let bytes = DispatchMessage {
             paused: nanos(self.paused),
             paused_since: self.paused_since.map(nanos),
-            clocks: Some(ClocksMessage::of(&self.clocks)),
             ..message(&self.dispatcher)
         }
         .encode_to_vec();
@@ -77,18 +73,14 @@ impl Engine {
         (std::mem::replace(&mut self.saving.dispatch, hash) != hash).then_some(bytes)
     }
 
-    /// Gives the dispatcher, pausing and the clocks their saved state back, all of it or, where something cannot be read, nothing.
+    /// Gives the dispatcher and pausing their saved state back, all of it or, where something cannot be read, nothing.
     /// Groups form by the routes of now; those that there were before are due when they were.
     pub fn restore_dispatch(&mut self, bytes: &[u8], now: Now) -> Result<(), Damaged> {
-        let mut message: DispatchMessage = decode(WHAT, bytes)?;
+        let message: DispatchMessage = decode(WHAT, bytes)?;
         let (paused, paused_since) = (message.paused, message.paused_since);
-        let clocks = message.clocks.take();
         restore(&mut self.dispatcher, message, now)?;
         self.paused = Duration::from_nanos(paused);
         self.paused_since = paused_since.map(Duration::from_nanos);
-        if let Some(clocks) = clocks {
-            clocks.read_into(&mut self.clocks);
-        }
         self.saving.dispatch = Some(hash(bytes));
         Ok(())
     }

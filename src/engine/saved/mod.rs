@@ -5,8 +5,8 @@
 //! same is [`Damaged`], and what it would have said is left out.
 //!
 //! The steady clock goes on over a restart, from the last reading that was saved, so that its readings are saved as they
-//! are. A new engine is given back the dispatcher
-//! first, then the clocks go on, then measurements are applied again, then come the rules, before anything else happens.
+//! are. A new engine is given back the clocks
+//! first, then the dispatcher, then measurements are applied again, then come the rules, before anything else happens.
 
 mod alerts;
 mod announced;
@@ -60,8 +60,10 @@ pub(super) struct Saving {
     places: HashMap<u64, (usize, usize)>,
     /// The hash of the dispatcher's saved state.
     dispatch: Option<u64>,
-    /// The time paused that was saved with it, since when judging is, and how often the clocks had changed.
-    clock: (Duration, Option<Duration>, u64),
+    /// The time paused that was saved with it, and since when judging is.
+    clock: (Duration, Option<Duration>),
+    /// How often the clocks had changed when they were saved.
+    clocks: Option<u64>,
 }
 
 impl Saving {

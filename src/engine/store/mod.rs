@@ -103,6 +103,8 @@ pub struct Store {
     operations: HashMap<Box<str>, Vec<SeriesId>, RandomState>,
     score_names: Vec<Arc<str>>,
     frontiers: Frontiers,
+    /// The frontiers have moved, but nothing has been rolled up to them yet.
+    is_behind: bool,
     /// What the clock that retention goes by makes of jumps.
     pub(super) hold: Hold,
     overflow_series: usize,
@@ -132,6 +134,7 @@ impl Store {
             operations: HashMap::default(),
             score_names: Vec::new(),
             frontiers: Frontiers::default(),
+            is_behind: false,
             hold: Hold::default(),
             overflow_series: 0,
             crowded_until: Duration::ZERO,

@@ -7,7 +7,7 @@ use crate::engine::time::Now;
 impl Store {
     /// Moves time on as far as taking measurements in depends on it: to which buckets they go.
     pub fn move_on(&mut self, now: Now) {
-        self.advance(now);
+        self.is_behind |= self.advance(now);
     }
 
     /// Whether any frontier moved.
@@ -20,7 +20,7 @@ impl Store {
 
     /// Moves time on: rolls buckets up, forgets what has passed retention, keeps to the memory cap.
     pub fn sweep(&mut self, now: Now) {
-        if self.advance(now) {
+        if self.advance(now) | std::mem::take(&mut self.is_behind) {
             for series in self.series.iter_mut().flatten() {
                 let columns = series.columns.iter_mut();
                 let moved = columns.filter_map(|(column, buckets)| {
