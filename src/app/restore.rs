@@ -8,8 +8,9 @@ use crate::driver::Group;
 use crate::engine::dispatch::Notification;
 use crate::engine::judge::Effects;
 use crate::engine::saved::notification_from_bytes;
+use crate::engine::time::Timestamp;
 use crate::engine::{Engine, Restored};
-use crate::storage::{self, ClockRow, Found, Kind, Opened, Storage, StoreStats};
+use crate::storage::{self, Found, Kind, Opened, Storage, StoreStats};
 
 /// An engine that goes on where the one before ended, its clock, and where it commits.
 pub(super) struct Start {
@@ -108,7 +109,8 @@ fn restore(
     {
         left_out("what was told", &error);
     }
-    if found.clock != ClockRow::default() {
+    // At the very first start there was no process before.
+    if found.clock.now.wall != Timestamp::default() {
         engine.resume_clocks(found.clock.now, begin);
     }
     let mut measurements = 0;

@@ -13,8 +13,8 @@
 //! | `mean`, quantiles, `stddev`, `last` | move it either way, but not rather one way than the other | everything: they are estimates from what is there, and `min_samples` says how much must be |
 //!
 //! The error ratio is bounded although it is a mean, because few values decide it: after ten minutes without a process
-//! one early failure is a ratio of 1. What lies before the start of service is missed like what lies in a break, but for
-//! the ratio: nobody knows of operations then, and mostly there were none.
+//! one early failure is a ratio of 1. Of the time before the start of service nobody knows of operations, and
+//! mostly there were none: it only keeps counts, rates and sums from being taken for too low.
 //!
 //! A window that mixes times, because the clock was set back, may hold values too many as well as too few: nothing is
 //! certain. Windows of runs have neither fault. Conditions that go by *when* values came (trends, anomalies, seasons)
@@ -42,7 +42,9 @@ pub(super) fn range(
     }
     let range = match stat {
         Stat::Sum if reading.has_negative => ALL,
-        Stat::Count | Stat::PerSecond | Stat::Sum | Stat::Max => (value, f64::INFINITY),
+        Stat::Count | Stat::PerSecond | Stat::Sum => (value, f64::INFINITY),
+        _ if coverage.missed.is_zero() => (value, value),
+        Stat::Max => (value, f64::INFINITY),
         Stat::Min => (f64::NEG_INFINITY, value),
         Stat::Mean if *metric == Metric::ErrorRatio => ratio(value, reading.n, coverage),
         Stat::Mean | Stat::Quantile(_) | Stat::Last | Stat::StdDev => (value, value),
@@ -54,9 +56,6 @@ pub(super) fn range(
 fn ratio(value: f64, n: u64, coverage: Coverage) -> (f64, f64) {
     let since_start = coverage.span.saturating_sub(coverage.before);
     let lived = since_start.saturating_sub(coverage.missed);
-    if coverage.missed.is_zero() {
-        return (value, value);
-    }
     if lived.is_zero() {
         return (0.0, 1.0);
     }

@@ -112,7 +112,20 @@ impl Threshold {
             None if n == 0 => Standing::NoData,
             None => Standing::Insufficient,
             Some(_) if n < self.min_samples => Standing::Insufficient,
-            Some(range) => self.standing(level, range, firing),
+            Some(range) => {
+                let standing = self.standing(level, range, firing);
+                // Before the start of service there was no good news to miss.
+                let is_new = !coverage.is_mixed && coverage.missed.is_zero();
+                match (standing, value) {
+                    (Standing::NoData, Some(value)) if is_new => {
+                        match self.standing(level, (value, value), firing) {
+                            Standing::Breached => Standing::NoData,
+                            good => good,
+                        }
+                    }
+                    _ => standing,
+                }
+            }
         };
         Verdict {
             standing,

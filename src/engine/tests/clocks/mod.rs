@@ -6,6 +6,7 @@ use crate::engine::dispatch::{GroupBy, Integration, Timing};
 use crate::engine::metric::Column;
 use crate::engine::rule::ForSamples;
 
+mod acts;
 mod model;
 mod random;
 mod windows;

@@ -291,8 +291,8 @@ impl Model {
         summary
     }
 
-    /// Whether the window was lived through as a whole, and whether it holds other times.
-    fn coverage(&self, span: i64, now: Now) -> (bool, bool) {
+    /// Whether the window was lived through as a whole, or since the start of service, and whether it holds other times.
+    fn coverage(&self, span: i64, now: Now) -> (bool, bool, bool) {
         let (start, end) = (now.wall.millis() - span, now.wall.millis());
         let (right, wrong): (Vec<&Lived>, Vec<&Lived>) = self
             .clocks
@@ -304,13 +304,17 @@ impl Model {
             .any(|lived| lived.to > start && lived.from <= end);
         let mut right: Vec<_> = right.iter().map(|lived| (lived.from, lived.to)).collect();
         right.sort_unstable();
-        let mut reached = start;
-        for (from, to) in right {
-            if from <= reached {
-                reached = reached.max(to);
+        let reaches = |from: i64| {
+            let mut reached = from;
+            for (from, to) in &right {
+                if *from <= reached {
+                    reached = reached.max(*to);
+                }
             }
-        }
-        (reached >= end, is_mixed)
+            reached >= end
+        };
+        let began = right.first().map_or(start, |(from, _)| *from);
+        (reaches(start), reaches(began.max(start)), is_mixed)
     }
 
     /// How many there are in the window, against a limit: the standing of a rule on a count.
@@ -322,12 +326,13 @@ impl Model {
         now: Now,
     ) -> Standing {
         let count = self.window(operation, span, now).count;
-        let (is_whole, is_mixed) = self.coverage(span, now);
+        let (is_whole, is_whole_since_start, is_mixed) = self.coverage(span, now);
         // However many more there may have been.
         let (is_bad, is_bad_with_more) = (is_bad(count), is_bad(u64::MAX));
         match (is_bad, is_bad_with_more) {
             _ if count == 0 || is_mixed => Standing::NoData,
-            (false, true) | (true, false) if !is_whole => Standing::NoData,
+            (true, false) if !is_whole => Standing::NoData,
+            (false, true) if !is_whole_since_start => Standing::NoData,
             (true, _) => Standing::Breached,
             (false, _) => Standing::Holds,
         }

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 
+use super::acts::{Act, OPERATIONS, act};
 use super::model::{Model, Summary, alert};
 use super::*;
 use crate::engine::alert::AlertState;
@@ -12,59 +13,10 @@ use crate::engine::saved::admitted_to_bytes;
 use crate::engine::store::{Histogram, SavedSeries};
 use std::collections::BTreeMap;
 
-const OPERATIONS: [&str; 2] = ["a", "b"];
 const SPAN: i64 = 60_000;
 /// Nobody calls for longer than this, but when the machine is suspended.
 const EVERY: Duration = Duration::from_secs(20);
 const RETENTION: Duration = Duration::from_secs(4 * 24 * 3_600);
-
-#[derive(Clone, Debug)]
-enum Act {
-    /// An operation, of how long ago in seconds, and how long it took.
-    Measure(usize, i64, u8),
-    /// Time passes.
-    Pass(u64),
-    /// Time passes, and what is due is judged.
-    Tick(u64),
-    /// The configuration is read again; with or without a rule more.
-    Reload(bool),
-    /// Everything of the series is saved.
-    SaveSeries,
-    /// The process is killed; the next begins so many seconds later.
-    Crash(i64),
-    Jump(i64),
-    /// The machine is suspended for so long, with a steady clock that goes on or not.
-    Suspend(u64, bool),
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let age = prop_oneof![
-        6 => Just(0i64),
-        3 => 0i64..30,
-        1 => -15i64..0,
-        1 => 0i64..20_000,
-    ];
-    let hours = prop_oneof![
-        Just(3_600i64),
-        Just(-3_600),
-        Just(1_800),
-        Just(-1_800),
-        Just(-60),
-        Just(90),
-        Just(86_400),
-        Just(-86_400),
-    ];
-    prop_oneof![
-        30 => (0..OPERATIONS.len(), age, 0u8..20).prop_map(|(operation, age, value)| Act::Measure(operation, age, value)),
-        5 => (1u64..9).prop_map(Act::Pass),
-        40 => (1u64..12).prop_map(Act::Tick),
-        2 => any::<bool>().prop_map(Act::Reload),
-        2 => Just(Act::SaveSeries),
-        2 => prop_oneof![Just(0i64), 0i64..200, Just(7_200)].prop_map(Act::Crash),
-        2 => hours.prop_map(Act::Jump),
-        1 => ((30u64..8_000), any::<bool>()).prop_map(|(seconds, goes_on)| Act::Suspend(seconds, goes_on)),
-    ]
-}
 
 /// The rules: their names, holds and what they keep, in seconds.
 const RULES: [(&str, u64, u64); 3] = [("Slow", 30, 20), ("Few", 0, 0), ("Many", 20, 30)];

@@ -124,7 +124,7 @@ fn a_jump_makes_no_breach_of_too_few_and_no_end_of_too_many() {
             "xxxxxxxxx!xxxxxxxxx....",
             jump,
         );
-        assert_eq!(many, "----BBBBB!----BBBBBB+++", "{seconds}");
+        assert_eq!(many, "++++BBBBB!----BBBBBB+++", "{seconds}");
         let back = |hands: &mut Hands, engine| {
             hands.jump(-seconds);
             engine
