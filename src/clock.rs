@@ -4,6 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::engine::time::{Now, Timestamp};
 
+/// Readings of the two clocks further apart than this are none of the same moment.
+const CLOSE_TOGETHER: Duration = Duration::from_secs(1);
+
 /// The clocks of this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -28,19 +31,35 @@ impl Clock {
     }
 
     /// Both clocks at this moment.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn now(&self) -> Now {
-        let since_epoch = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        Now {
-            wall: Timestamp::default().after(since_epoch),
-            steady: self.from + self.start.elapsed(),
+        let mut before = self.steady();
+        loop {
+            let (wall, after) = (wall(), self.steady());
+            // A process that was stopped between the two readings would see a jump that there was not.
+            if after.saturating_sub(before) < CLOSE_TOGETHER {
+                return Now {
+                    wall,
+                    steady: after,
+                };
+            }
+            before = after;
         }
+    }
+
+    fn steady(&self) -> Duration {
+        self.from + self.start.elapsed()
     }
 
     /// How long from now until the steady clock shows `steady`; zero when it has passed.
     pub fn until(&self, steady: Duration) -> Duration {
         steady.saturating_sub(self.now().steady)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn wall() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::default().after(since_epoch)
 }

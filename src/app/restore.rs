@@ -9,9 +9,9 @@ use crate::driver::Group;
 use crate::engine::dispatch::Notification;
 use crate::engine::judge::Effects;
 use crate::engine::saved::notification_from_bytes;
-use crate::engine::time::Now;
+use crate::engine::time::{Now, Timestamp};
 use crate::engine::{Engine, Restored};
-use crate::storage::{self, Found, Kind, Logged, Opened, Row, Storage, StoreStats};
+use crate::storage::{self, Found, Kind, Opened, Row, Storage, StoreStats};
 
 /// An engine that goes on where the one before ended, its clock, and where it commits.
 pub(super) struct Start {
@@ -72,8 +72,8 @@ fn restore(
         is_damaged = true;
         tracing::error!(what, %error, "left out a part of what was kept");
     };
-    let measured = measured(engine, found.rows, found.log, begin, &mut left_out);
-    let (mut rules, mut dispatch, mut waiting) = (Vec::new(), None, Vec::new());
+    let measured = measured(engine, found, begin, &mut left_out);
+    let (mut rules, mut waiting) = (Vec::new(), Vec::new());
     let mut changes = BTreeMap::new();
     for row in measured.others {
         let Ok(Some(body)) = row.body else { continue };
@@ -82,22 +82,14 @@ fn restore(
                 changes.insert(row.as_of, body);
             }
             Kind::Rule => rules.push((row.key, body)),
-            Kind::Dispatch => dispatch = Some(body),
             Kind::Notification => match notification_from_bytes(&body) {
                 Ok(notification) => waiting.push(notification),
                 Err(error) => left_out("notification", &error),
             },
-            Kind::Clock | Kind::Series | Kind::Seen => {}
+            Kind::Clock | Kind::Series | Kind::Seen | Kind::Dispatch | Kind::ClockEvents => {}
         }
     }
-    engine.resume_sequence(found.clock.sequence);
-    // The dispatcher first, so that it knows who has been told of what.
     let mut effects = Vec::new();
-    if let Some(body) = dispatch
-        && let Err(error) = engine.restore_dispatch(&body, begin)
-    {
-        left_out("what was told", &error);
-    }
     for (number, body) in changes {
         if let Err(error) = engine.restore_change(number, &body) {
             left_out("history of alerts", &error);
@@ -137,18 +129,18 @@ pub(super) struct Measured {
     others: Vec<Row>,
 }
 
-/// Restores the series with the ids and answers that are remembered, and applies the measurements that came after they
-/// were saved.
+/// Restores the clocks, the series with the ids and answers that are remembered, and what has been told of alerts; then
+/// applies the measurements that came after the series were saved.
 pub(super) fn measured(
     engine: &mut Engine,
-    rows: Vec<Row>,
-    log: Vec<Logged>,
+    found: Found,
     begin: Now,
     mut left_out: impl FnMut(&str, &dyn std::fmt::Display),
 ) -> Measured {
     let mut restored = Restored::default();
     let (mut series, mut measurements, mut others) = (0, 0, Vec::new());
-    for row in rows {
+    let (mut clock_events, mut dispatch) = (None, None);
+    for row in found.rows {
         match (row.kind, &row.body) {
             (Kind::Series, Ok(body)) => {
                 restored.note(&row.key, row.as_of);
@@ -166,16 +158,35 @@ pub(super) fn measured(
                     left_out("ids and answers", &error);
                 }
             }
+            (Kind::ClockEvents, Ok(Some(body))) => clock_events = Some(body.clone()),
+            (Kind::Dispatch, Ok(Some(body))) => dispatch = Some(body.clone()),
             _ => others.push(row),
         }
     }
-    for group in log {
+    // The clocks first, because by them measurements find their place; then what was told, because how long judging was
+    // paused is part of it.
+    if let Some(body) = clock_events
+        && let Err(error) = engine.restore_clocks(&body)
+    {
+        left_out("clocks", &error);
+    }
+    if let Some(body) = dispatch
+        && let Err(error) = engine.restore_dispatch(&body, begin)
+    {
+        left_out("what was told", &error);
+    }
+    // At the very first start there was no process before.
+    if found.clock.now.wall != Timestamp::default() {
+        engine.resume_clocks(found.clock.now, begin);
+    }
+    for group in found.log {
         let Ok(body) = group.body else { continue };
         match engine.replay(group.sequence, &body, group.now, group.judged, &restored) {
             Ok(applied) => measurements += applied,
             Err(error) => left_out("log", &error),
         }
     }
+    engine.resume_sequence(found.clock.sequence);
     Measured {
         series,
         measurements,

@@ -16,7 +16,7 @@ use crate::engine::dispatch::Notification;
 use crate::engine::judge::{Answer, Effects};
 use crate::engine::store::Admitted;
 use crate::engine::time::Now;
-use crate::engine::{Engine, own};
+use crate::engine::{ClockEvent, Engine, own};
 use crate::notify::{Keeper, Notifiers};
 use crate::storage::{Commit, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
@@ -76,13 +76,14 @@ impl Driver {
     /// A driver of an engine that has been made, and the way to it. `storage` is where what it takes in is committed,
     /// `queue` how many batches may wait.
     pub fn new(
-        engine: Engine,
+        mut engine: Engine,
         clock: Clock,
         notifiers: Arc<Notifiers>,
         storage: Storage<Group>,
         queue: usize,
     ) -> (Self, EngineHandle) {
         let (handle, lanes) = handle::lanes(queue);
+        engine.promise_calls(LONGEST_WAIT);
         let driver = Self {
             engine,
             clock,
@@ -193,6 +194,9 @@ impl Driver {
         if self.storage.is_busy() {
             return;
         }
+        let at = self.clock.now();
+        self.engine.look_at_clocks(at);
+        self.gather_clocks();
         let gathering = &self.gathering;
         if gathering.replies.is_empty() && gathering.writes.is_empty() && !gathering.clock {
             return;
@@ -200,7 +204,7 @@ impl Driver {
         let gathering = std::mem::take(&mut self.gathering);
         let group = Group {
             admitted: Arc::new(gathering.admitted),
-            at: self.clock.now(),
+            at,
             replies: gathering.replies,
             has_notifications: gathering.has_notifications,
         };
@@ -261,7 +265,11 @@ impl Driver {
         let now = self.clock.now();
         self.ticked = now.steady;
         self.tell_own_losses();
-        for due in self.engine.due(now) {
+        let all_due = self.engine.due(now);
+        for event in self.engine.take_clock_events() {
+            log_clock_event(event);
+        }
+        for due in all_due {
             let mut took = Duration::ZERO;
             let mut answer = Answer::new();
             loop {
@@ -325,6 +333,8 @@ impl Driver {
             let group = self.storage.committed().await;
             self.apply(group);
         }
+        // A long round of judging is no standstill.
+        self.engine.look_at_clocks(self.clock.now());
         tokio::task::yield_now().await;
     }
 
@@ -348,6 +358,27 @@ async fn has_news(keeper: Option<&Keeper>) {
     match keeper {
         Some(keeper) => keeper.has_news().await,
         None => std::future::pending().await,
+    }
+}
+
+fn log_clock_event(event: ClockEvent) {
+    match event {
+        ClockEvent::Forward(by) => tracing::warn!(
+            seconds = by.as_secs_f64(),
+            "the wall clock jumped forward, or the machine was suspended: windows of time that reach across are judged only where that is certain"
+        ),
+        ClockEvent::Backward(by) => tracing::warn!(
+            seconds = by.as_secs_f64(),
+            "the wall clock jumped back or stands still: windows of time have no data until it has passed what it had reached"
+        ),
+        ClockEvent::Stalled(by) => tracing::warn!(
+            seconds = by.as_secs_f64(),
+            "the process stood still: the time counts for no alert"
+        ),
+        ClockEvent::Down(by) => tracing::info!(
+            seconds = by.as_secs_f64(),
+            "there was no process: the time counts for no alert"
+        ),
     }
 }
 

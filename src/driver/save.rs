@@ -101,6 +101,18 @@ impl Driver {
         self.gathering.has_notifications |= !notifications.is_empty();
     }
 
+    /// What the clocks have done, together with the moment that is committed next.
+    pub(super) fn gather_clocks(&mut self) {
+        if let Some(body) = self.engine.save_clocks() {
+            self.gathering.writes.push(Write {
+                kind: Kind::ClockEvents,
+                key: String::new(),
+                as_of: self.engine.sequence(),
+                body: Some(body),
+            });
+        }
+    }
+
     /// Saves at once what has become of notifications, so that after a crash few are sent again.
     pub(super) fn save_fortunes(&mut self) {
         if self.storage.is_durable() && !matches!(self.storage.health(), Health::Degraded { .. }) {

@@ -163,7 +163,7 @@ impl Engine {
         }
         self.resume_sequence(sequence);
         self.store.move_on(at);
-        self.store.record(&admitted, at, judged, sequence);
+        self.record(&admitted, at, judged, sequence);
         self.saving.progress.note(sequence, admitted.len());
         Ok(admitted.len())
     }

@@ -6,6 +6,10 @@
 
 pub mod time;
 
+pub mod watched;
+
+pub mod clocks;
+
 pub mod series;
 
 pub mod selector;
@@ -52,11 +56,15 @@ mod order;
 
 mod settings;
 
+mod timing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{Admission, Answer, Batch};
+use clocks::Clocks;
+pub use clocks::{ClockCounts, ClockEvent};
 use dispatch::{Dispatcher, Notification};
 pub use durable::{Restored, Unsaved};
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
@@ -82,6 +90,7 @@ pub struct Due {
 /// The engine. Its owner calls it with what happens, in order.
 #[derive(Debug)]
 pub struct Engine {
+    clocks: Clocks,
     store: Store,
     own: Own,
     admission: Admission,
@@ -108,6 +117,7 @@ impl Engine {
     /// An engine without any data.
     pub fn new(settings: Settings, now: Now) -> Self {
         let mut engine = Self {
+            clocks: Clocks::new(now),
             store: Store::new(settings.store.clone()),
             own: Own::new(&settings.store),
             admission: Admission::default(),
@@ -195,6 +205,7 @@ impl Engine {
 
     /// Decides over a batch: what is taken gets its place, what is not is answered with its reason.
     pub fn admit(&mut self, batch: Batch, now: Now) -> (Admitted, Arc<Answer>) {
+        self.look_at_clocks(now);
         let seen = self.admission.additions;
         let admitted = self.admission.admit(batch, &mut self.store, now);
         if self.admission.additions != seen {
@@ -212,13 +223,13 @@ impl Engine {
     /// the same effect when it is applied again.
     pub fn apply(&mut self, admitted: &Admitted, now: Now) {
         self.sequence += 1;
-        let judged = self.judged(now);
-        self.store.record(admitted, now, judged, self.sequence);
+        self.record(admitted, now, self.judged(now), self.sequence);
         self.saving.progress.note(self.sequence, admitted.len());
     }
 
     /// Moves time on in the store and begins every group that is due; returns their rules, in order.
     pub fn due(&mut self, now: Now) -> Vec<Due> {
+        self.look_at_clocks(now);
         self.store.sweep(now);
         self.own
             .measure(self.admission.counts, self.store.losses, now);
@@ -324,26 +335,6 @@ impl Engine {
         self.dispatcher.flush(now)
     }
 
-    /// Stops judging; measurements are still taken in.
-    pub fn pause(&mut self, now: Now) {
-        self.paused_since.get_or_insert(now.steady);
-    }
-
-    /// Goes on judging. The time in between counts for no alert's clock.
-    pub fn resume(&mut self, now: Now) {
-        if let Some(since) = self.paused_since.take() {
-            self.paused += now.steady.saturating_sub(since);
-            for group in &mut self.groups {
-                group.skip_to(now);
-            }
-        }
-    }
-
-    /// Whether judging is paused.
-    pub fn is_paused(&self) -> bool {
-        self.paused_since.is_some()
-    }
-
     /// What opwatch measures of itself: those who lose or refuse something tell it here.
     pub fn own(&mut self) -> &mut Own {
         &mut self.own
@@ -393,20 +384,13 @@ impl Engine {
             .collect()
     }
 
-    /// The clock of judging: the steady one without time in which judging was paused.
-    pub fn judged(&self, now: Now) -> Duration {
-        let pausing = self
-            .paused_since
-            .map_or(Duration::ZERO, |since| now.steady.saturating_sub(since));
-        now.steady.saturating_sub(self.paused + pausing)
-    }
-
     fn scope(&self, now: Now, interval: Duration) -> Scope {
         Scope {
             now: Now {
                 wall: now.wall,
-                steady: now.steady.saturating_sub(self.paused),
+                steady: (now.steady).saturating_sub(self.paused + self.clocks.stood_still),
             },
+            watched: self.clocks.watched.clone(),
             external: self.external.clone(),
             interval,
             resend_delay: self.resend_delay,

@@ -167,7 +167,7 @@ impl Own {
             places: vec![place],
             answered: None,
         });
-        self.store.record(&admitted, now, now.steady, 0);
+        self.store.record(&admitted, now, &|_| now.steady, 0);
     }
 }
 

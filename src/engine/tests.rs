@@ -17,6 +17,7 @@ use crate::engine::rule::RuleGroup;
 use crate::engine::store::StoreSettings;
 
 mod absence;
+mod clocks;
 mod dependence;
 mod restart;
 mod unchanged;

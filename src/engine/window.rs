@@ -25,6 +25,8 @@ pub struct Reading {
     pub value: Option<f64>,
     /// The number of values.
     pub n: u64,
+    /// Whether one of them is negative.
+    pub has_negative: bool,
 }
 
 /// What a rule sees of its data at one moment.
@@ -77,6 +79,7 @@ impl Window {
         Reading {
             value: self.stat(stat),
             n: self.count(),
+            has_negative: self.moments.min().is_some_and(|min| min < 0.0),
         }
     }
 

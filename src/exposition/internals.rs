@@ -241,6 +241,22 @@ pub(super) const FAMILIES: &[Family] = &[
         "Label sets left out of this page because they are ill-formed or occur twice, as those of rules with the same name may.",
         |page, emit| one(page, emit, |s| Value::Count(s.omitted)),
     ),
+    Family::counter(
+        "opwatch_clock_jumps",
+        "`kind`",
+        "Jumps of the clocks, over restarts: the wall clock set back, forward (or the machine suspended), or a process that stood still.",
+        |page, emit| {
+            let counts = page.snapshot.clocks;
+            for (labels, count) in [
+                (r#"kind="backward""#, counts.backward),
+                (r#"kind="forward""#, counts.forward),
+                (r#"kind="stalled""#, counts.stalls),
+            ] {
+                emit(Rendered::new(labels).since(counts.since), Value::Count(count))?;
+            }
+            Ok(())
+        },
+    ),
     Family::gauge(
         "opwatch_build_info",
         "`revision`, `version`",

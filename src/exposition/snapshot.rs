@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::labels::LabelText;
 use super::usage::{Internals, ListenerUsage, NotifierUsage, TargetUsage};
-use crate::engine::Engine;
 use crate::engine::admission::IngestCounts;
 use crate::engine::alert::AlertState;
 use crate::engine::condition::Standing;
@@ -15,6 +14,7 @@ use crate::engine::rule::Mode;
 use crate::engine::series::{Labels, SeriesKey, is_label_name};
 use crate::engine::store::{Losses, Totals};
 use crate::engine::time::{Now, Timestamp};
+use crate::engine::{ClockCounts, Engine};
 
 /// What one scrape shows. It does not change, so any number of readers may write it at their own speed.
 ///
@@ -33,6 +33,7 @@ pub struct Snapshot {
     pub(super) targets: Vec<Labelled<TargetUsage>>,
     pub(super) ingest: IngestCounts,
     pub(super) losses: Losses,
+    pub(super) clocks: ClockCounts,
     pub(super) usage: StoreUsage,
     pub(super) is_paused: bool,
     /// Label sets that were left out because they are ill-formed or occur twice.
@@ -180,6 +181,7 @@ impl Snapshot {
             targets,
             ingest: engine.ingest_counts(),
             losses: store.losses,
+            clocks: engine.clock_counts(),
             usage: StoreUsage {
                 series: store.len(),
                 max_series: settings.max_series,

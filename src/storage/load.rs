@@ -151,8 +151,9 @@ pub(super) fn read(database: &Database, stats: &StoreStats) -> Found {
     }
     let (mut log, mut last) = (Vec::new(), found.clock);
     let groups = database.measurements(found.clock.saved_up_to, |group| {
-        last.now.steady = last.now.steady.max(group.now.steady);
-        last.now.wall = last.now.wall.max(group.now.wall);
+        if group.now.steady >= last.now.steady {
+            last.now = group.now;
+        }
         last.sequence = last.sequence.max(group.sequence);
         if let Err(bad) = &group.body {
             stats.set_aside.inc();

@@ -24,6 +24,8 @@ pub enum Kind {
     Seen = 5,
     /// A change of an alert, by its number among as many as are remembered; of those the whole number stands in `as_of`.
     Change = 6,
+    /// What the clocks have done: when there was no process, and how they jumped.
+    ClockEvents = 7,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             Self::Notification,
             Self::Seen,
             Self::Change,
+            Self::ClockEvents,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)

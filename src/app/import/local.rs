@@ -63,19 +63,12 @@ impl Local {
         engine.begin_saving();
         let mut fault = None;
         // Alerts and notifications stay as they are: nothing is judged or told here.
-        restore::measured(
-            &mut engine,
-            found.rows,
-            found.log,
-            clock.now(),
-            |what, why| {
-                fault.get_or_insert(LocalError::Load {
-                    what: what.to_owned(),
-                    why: why.to_string(),
-                });
-            },
-        );
-        engine.resume_sequence(found.clock.sequence);
+        restore::measured(&mut engine, found, clock.now(), |what, why| {
+            fault.get_or_insert(LocalError::Load {
+                what: what.to_owned(),
+                why: why.to_string(),
+            });
+        });
         match fault {
             Some(fault) => Err(fault),
             None => Ok(Self {
@@ -116,9 +109,17 @@ impl Local {
     fn write(
         &mut self,
         admitted: Option<Arc<Admitted>>,
-        writes: Vec<Write>,
+        mut writes: Vec<Write>,
     ) -> Result<(), LocalError> {
         let now = self.clock.now();
+        self.engine.look_at_clocks(now);
+        let clock_events = self.engine.save_clocks();
+        writes.extend(clock_events.map(|body| Write {
+            kind: Kind::ClockEvents,
+            key: String::new(),
+            as_of: self.engine.sequence(),
+            body: Some(body),
+        }));
         let is_group = admitted.is_some();
         self.dropped += self.alone.write(&Commit {
             sequence: self.engine.sequence() + u64::from(is_group),

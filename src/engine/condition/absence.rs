@@ -26,15 +26,23 @@ pub struct Absence {
 }
 
 impl Absence {
+    /// The time after which something is missed.
+    pub fn limit(&self) -> Duration {
+        self.expect_every + self.grace
+    }
+
     /// Judges an instance by how long it has not been seen, or by how long it has been expected in vain where it
     /// never was. `None`: it is neither known nor expected.
-    pub fn judge(&self, absent_for: Option<Duration>, was_seen: bool) -> Verdict {
-        let limit = self.expect_every + self.grace;
+    ///
+    /// `is_hidden` says that it may have come unseen, because there was a break since: then it is not missed yet. What
+    /// is missed already stays so until it is seen, so that the answer for it is never to be hidden.
+    pub fn judge(&self, absent_for: Option<Duration>, was_seen: bool, is_hidden: bool) -> Verdict {
+        let limit = self.limit();
         Verdict {
             standing: match absent_for {
-                None => Standing::NoData,
-                Some(absent) if absent > limit => Standing::Breached,
-                Some(_) => Standing::Holds,
+                Some(absent) if absent <= limit => Standing::Holds,
+                Some(_) if !is_hidden => Standing::Breached,
+                Some(_) | None => Standing::NoData,
             },
             value: absent_for.map(|absent| absent.as_secs_f64()),
             limit: limit.as_secs_f64(),
@@ -68,9 +76,14 @@ mod tests {
             (Some(120), Standing::Holds),
             (Some(121), Standing::Breached),
         ] {
-            let verdict = absence.judge(absent.map(seconds), true);
+            let verdict = absence.judge(absent.map(seconds), true, false);
             assert_eq!(verdict.standing, expected, "{absent:?}");
             assert_eq!(verdict.limit, 120.0);
         }
+        let hidden = |absent| absence.judge(Some(seconds(absent)), true, true).standing;
+        assert_eq!(
+            (hidden(120), hidden(121)),
+            (Standing::Holds, Standing::NoData)
+        );
     }
 }

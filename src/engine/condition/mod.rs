@@ -1,6 +1,7 @@
 //! Conditions: what a rule asks of its data, and the verdict it gets.
 
 mod absence;
+mod doubt;
 mod threshold;
 
 use super::metric::{Metric, Stat};
@@ -32,7 +33,7 @@ pub struct Need {
 /// How the data stands to the condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// There is no data.
+    /// There is no data, or a break in time leaves open what it says.
     NoData,
     /// There is too little data to judge.
     Insufficient,

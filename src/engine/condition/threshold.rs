@@ -1,8 +1,9 @@
 //! A statistic of a window compared with fixed limits.
 
-use super::{Standing, Verdict};
+use super::{Standing, Verdict, doubt};
 use crate::engine::metric::{Metric, Stat};
 use crate::engine::rule::Severity;
+use crate::engine::watched::Coverage;
 use crate::engine::window::{Reach, Reading};
 
 /// How a value is compared with a limit.
@@ -96,16 +97,35 @@ pub struct Threshold {
 
 impl Threshold {
     /// Judges a reading of [`Threshold::stat`] against one level; `firing` says whether that level's alert fires now,
-    /// which decides whether its limit or its recovery counts.
-    pub fn judge(&self, level: &Level, reading: Reading, firing: bool, gained: bool) -> Verdict {
-        let Reading { value, n } = reading;
-        let standing = match value {
+    /// which decides whether its limit or its recovery counts. Where not all of the window was lived through, as
+    /// `coverage` says, only what is certain all the same is said.
+    pub fn judge(
+        &self,
+        level: &Level,
+        reading: Reading,
+        coverage: Coverage,
+        firing: bool,
+        gained: bool,
+    ) -> Verdict {
+        let Reading { value, n, .. } = reading;
+        let standing = match doubt::range(&self.metric, self.stat, reading, coverage) {
             None if n == 0 => Standing::NoData,
             None => Standing::Insufficient,
             Some(_) if n < self.min_samples => Standing::Insufficient,
-            Some(value) if self.comparison.breached(value, level.limit) => Standing::Breached,
-            Some(value) if firing && !self.recovered(level, value) => Standing::Breached,
-            Some(_) => Standing::Holds,
+            Some(range) => {
+                let standing = self.standing(level, range, firing);
+                // Before the start of service there was no good news to miss.
+                let is_new = !coverage.is_mixed && coverage.missed.is_zero();
+                match (standing, value) {
+                    (Standing::NoData, Some(value)) if is_new => {
+                        match self.standing(level, (value, value), firing) {
+                            Standing::Breached => Standing::NoData,
+                            good => good,
+                        }
+                    }
+                    _ => standing,
+                }
+            }
         };
         Verdict {
             standing,
@@ -113,6 +133,25 @@ impl Threshold {
             limit: level.limit,
             n,
             gained,
+        }
+    }
+
+    /// How a value in this range stands to a level; no data where that depends on which value it is.
+    fn standing(&self, level: &Level, (low, high): (f64, f64), firing: bool) -> Standing {
+        let is_bad = |value| {
+            self.comparison.breached(value, level.limit)
+                || (firing && !self.recovered(level, value))
+        };
+        let is_open = match self.comparison {
+            // Between two values that differ from the limit there may be the limit.
+            Comparison::Equals => low < high && low <= level.limit && level.limit <= high,
+            // What is bad on both sides is bad in between.
+            _ => is_bad(low) != is_bad(high),
+        };
+        match (is_open, is_bad(low)) {
+            (true, _) => Standing::NoData,
+            (false, true) => Standing::Breached,
+            (false, false) => Standing::Holds,
         }
     }
 
@@ -128,6 +167,8 @@ impl Threshold {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::engine::stats::Moments;
     use crate::engine::window::Window;
@@ -157,7 +198,13 @@ mod tests {
 
     fn standing(threshold: &Threshold, values: &[f64], firing: bool) -> Standing {
         threshold
-            .judge(&threshold.levels[0], reading(values), firing, true)
+            .judge(
+                &threshold.levels[0],
+                reading(values),
+                Coverage::default(),
+                firing,
+                true,
+            )
             .standing
     }
 
@@ -181,7 +228,8 @@ mod tests {
     fn case_1_the_limit_itself_is_not_above_it() {
         let threshold = threshold(Comparison::Above, 30.0);
         assert_eq!(standing(&threshold, &[30.0], false), Standing::Holds);
-        let verdict = threshold.judge(&threshold.levels[0], reading(&[30.01]), false, true);
+        let (level, seen) = (&threshold.levels[0], reading(&[30.01]));
+        let verdict = threshold.judge(level, seen, Coverage::default(), false, true);
         assert_eq!(
             (verdict.standing, verdict.value, verdict.limit, verdict.n),
             (Standing::Breached, Some(30.01), 30.0, 1)
@@ -217,5 +265,64 @@ mod tests {
         ] {
             assert_eq!(standing(threshold, &[value], firing), expected, "{value}");
         }
+    }
+
+    /// R13: what was missed can make no breach and no recovery.
+    #[test]
+    fn of_a_window_that_was_not_lived_through_only_what_is_certain_is_said() {
+        use Comparison::{Above, AtLeast, AtMost, Below, Equals};
+        use Standing::{Breached, Holds, NoData};
+        let partly = Coverage {
+            span: Duration::from_secs(100),
+            missed: Duration::from_secs(10),
+            ..Coverage::default()
+        };
+        let mixed = Coverage {
+            is_mixed: true,
+            ..partly
+        };
+        for (stat, comparison, more, less) in [
+            (Stat::Count, Above, Breached, NoData),
+            (Stat::Count, AtLeast, Breached, NoData),
+            (Stat::Count, Below, Holds, NoData),
+            (Stat::Count, AtMost, Holds, NoData),
+            (Stat::Count, Equals, Holds, NoData),
+            (Stat::PerSecond, Below, Holds, NoData),
+            (Stat::Max, Above, Breached, NoData),
+            (Stat::Max, Below, Holds, NoData),
+            (Stat::Min, Above, NoData, Holds),
+            (Stat::Min, Below, NoData, Breached),
+            (Stat::Mean, Above, Breached, Holds),
+            (Stat::Quantile(0.5), Below, Holds, Breached),
+        ] {
+            let mut threshold = threshold(comparison, 10.0);
+            threshold.stat = stat;
+            let judge = |value, coverage| {
+                let reading = Reading {
+                    value: Some(value),
+                    n: 5,
+                    has_negative: false,
+                };
+                let level = &threshold.levels[0];
+                let verdict = threshold.judge(level, reading, coverage, false, true);
+                verdict.standing
+            };
+            let seen = (judge(11.0, partly), judge(9.0, partly));
+            assert_eq!(seen, (more, less), "{stat} {comparison:?}");
+            assert_eq!(judge(11.0, mixed), NoData, "{stat} {comparison:?}");
+            assert_eq!(judge(9.0, mixed), NoData, "{stat} {comparison:?}");
+        }
+        let mut recovering = threshold(Above, 10.0);
+        recovering.stat = Stat::Count;
+        recovering.levels[0].recover = Some(8.0);
+        let reading = Reading {
+            value: Some(7.0),
+            n: 7,
+            has_negative: false,
+        };
+        let level = &recovering.levels[0];
+        let end = |coverage| recovering.judge(level, reading, coverage, true, true);
+        assert_eq!(end(partly).standing, NoData);
+        assert_eq!(end(Coverage::default()).standing, Holds);
     }
 }

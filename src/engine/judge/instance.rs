@@ -10,7 +10,8 @@ use crate::engine::condition::{Condition, Standing, Verdict};
 use crate::engine::rule::{External, Hold, NoData, Rule};
 use crate::engine::series::Labels;
 use crate::engine::store::{SeriesId, Store};
-use crate::engine::window::Reading;
+use crate::engine::watched::Coverage;
+use crate::engine::window::{Reach, Reading};
 
 /// The series judged together and their alerts.
 #[derive(Debug)]
@@ -117,24 +118,33 @@ impl Instance {
     ) {
         let gained = self.read(rule, datum);
         let reading = self.reading;
+        let coverage = coverage(rule, scope);
         let (absent_for, was_seen) = (self.absent_for(scope), self.seen.is_some());
+        let since = self.seen.or(self.expected_since).unwrap_or_default();
         for tracked in &mut self.levels {
             if let Some(level) = tracked.level() {
                 let verdict = match &rule.condition {
                     Condition::Threshold(threshold) => {
-                        threshold.judge(level, reading, tracked.state.is_firing(), gained)
+                        let is_firing = tracked.state.is_firing();
+                        threshold.judge(level, reading, coverage, is_firing, gained)
                     }
-                    Condition::Absence(absence) => absence.judge(absent_for, was_seen),
+                    Condition::Absence(absence) => {
+                        // What was missed before the break stays missed until it is seen.
+                        let is_missed = tracked.state.active_at().is_some();
+                        let (limit, now) = (absence.limit(), scope.now.steady);
+                        let is_hidden = !is_missed && scope.watched.hides(since, limit, now);
+                        absence.judge(absent_for, was_seen, is_hidden)
+                    }
                 };
                 tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
             }
         }
         if let Some(missing) = &mut self.missing {
             let verdict = Verdict {
-                standing: if reading.n == 0 {
-                    Standing::Breached
-                } else {
-                    Standing::Holds
+                standing: match reading.n {
+                    0 if coverage.is_partial() => Standing::NoData,
+                    0 => Standing::Breached,
+                    _ => Standing::Holds,
                 },
                 value: None,
                 limit: 0.0,
@@ -189,5 +199,13 @@ impl Instance {
             missing.announce(fires, suppressed, rule, scope, effects, &mut ended);
         }
         effects.end(ended);
+    }
+}
+
+/// What of the window of a rule was lived through; of one that is no stretch of time nothing is missing.
+fn coverage(rule: &Rule, scope: &Scope) -> Coverage {
+    match rule.condition.need().map(|need| need.reach) {
+        Some(Reach::Time(span)) => scope.watched.coverage(span, scope.now.wall),
+        Some(Reach::Runs(_)) | None => Coverage::default(),
     }
 }

@@ -16,6 +16,7 @@ use super::dispatch::Announced;
 use super::rule::External;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
+use super::watched::Watched;
 pub use data::{Answer, Datum};
 pub use group::GroupState;
 pub use instance::Instance;
@@ -39,6 +40,8 @@ pub enum Health {
 pub struct Scope {
     /// The clocks, without time in which judging was paused.
     pub now: Now,
+    /// Which stretches of the wall clock were lived through.
+    pub watched: Watched,
     /// What all alerts share.
     pub external: Arc<External>,
     /// Time between evaluations of the rule's group.

@@ -65,6 +65,7 @@ impl Engine {
             }
         }
         self.saving.dispatch = None;
+        self.saving.clocks = None;
         self.dispatcher.touched = true;
         self.saving.changes = 0;
     }

@@ -5,10 +5,12 @@
 //! same is [`Damaged`], and what it would have said is left out.
 //!
 //! The steady clock goes on over a restart, from the last reading that was saved, so that its readings are saved as they
-//! are. A new engine is given back the dispatcher first, then the rules, before anything else happens to it.
+//! are. A new engine is given back the clocks
+//! first, then the dispatcher, then measurements are applied again, then come the rules, before anything else happens.
 
 mod alerts;
 mod announced;
+mod clocks;
 mod dispatch;
 mod history;
 mod rule;
@@ -75,6 +77,8 @@ pub(super) struct Saving {
     dispatch: Option<u64>,
     /// The time paused that was saved with it, and since when judging is.
     clock: (Duration, Option<Duration>),
+    /// How often the clocks had changed when they were saved.
+    clocks: Option<u64>,
 }
 
 /// How many measurements came with which group, so that it is known how many would have to be applied again.

@@ -67,10 +67,11 @@ impl Default for Frontiers {
 }
 
 impl Frontiers {
-    /// Moves the frontiers to what `now` and `retention` ask for; whether any moved.
-    pub fn advance(&mut self, now: Timestamp, retention: Duration) -> bool {
+    /// Moves the frontiers to what `retention` asks for; whether any moved. `now` is the time by which buckets merge
+    /// into coarser ones, `kept` that by which they go: after a jump forward of the clock they wait, the latter longer.
+    pub fn advance(&mut self, now: Timestamp, kept: Timestamp, retention: Duration) -> bool {
         let before = self.0;
-        let kept_from = now.millis().saturating_sub(millis(retention));
+        let kept_from = kept.millis().saturating_sub(millis(retention));
         for (index, (frontier, tier)) in self.0.iter_mut().zip(TIERS).enumerate() {
             let next_step = TIERS.get(index + 1).map_or(tier.step, |next| next.step);
             let left = now.millis().saturating_sub(tier.reach).max(kept_from);
@@ -315,7 +316,7 @@ mod tests {
             let now = minute * 60 + 30;
             buckets.add(Column::Duration, &reading(now, 1.0), &frontiers);
             total += 1;
-            if frontiers.advance(at(now), retention) {
+            if frontiers.advance(at(now), at(now), retention) {
                 buckets.roll_up(Column::Duration, &frontiers);
             }
         }
@@ -326,7 +327,7 @@ mod tests {
             held[0] <= 17 && held[1] <= 180 && held[2] <= 290 && held[3] <= 25,
             "{held:?}"
         );
-        frontiers.advance(at(end), Duration::from_secs(24 * 3600));
+        frontiers.advance(at(end), at(end), Duration::from_secs(24 * 3600));
         buckets.roll_up(Column::Duration, &frontiers);
         assert_eq!(gather(&buckets, 0, end).0, 24 * 60);
     }
@@ -338,16 +339,16 @@ mod tests {
         let add = |buckets: &mut Buckets, frontiers: &Frontiers, seconds| {
             buckets.add(Column::Duration, &reading(seconds, 1.0), frontiers);
         };
-        frontiers.advance(at(1_000_000), day);
+        frontiers.advance(at(1_000_000), at(1_000_000), day);
         add(&mut buckets, &frontiers, 999_999);
-        frontiers.advance(at(1_010_000), day);
+        frontiers.advance(at(1_010_000), at(1_010_000), day);
         buckets.roll_up(Column::Duration, &frontiers);
-        frontiers.advance(at(9_000_000_000), day);
-        frontiers.advance(at(1_000_010), day);
+        frontiers.advance(at(9_000_000_000), at(9_000_000_000), day);
+        frontiers.advance(at(1_000_010), at(1_000_010), day);
         assert!(frontiers.keeps(at(1_000_005)));
         add(&mut buckets, &frontiers, 1_000_005);
         assert_eq!(gather(&buckets, 999_900, 1_000_010).0, 2);
-        frontiers.advance(at(1_010_000), day);
+        frontiers.advance(at(1_010_000), at(1_010_000), day);
         buckets.roll_up(Column::Duration, &frontiers);
         assert_eq!(gather(&buckets, 999_000, 1_010_000).0, 2);
     }
@@ -355,7 +356,7 @@ mod tests {
     #[test]
     fn a_late_value_goes_to_the_finest_tier_that_still_takes_its_time() {
         let (mut buckets, mut frontiers) = (Buckets::default(), Frontiers::default());
-        frontiers.advance(at(100_000), Duration::from_secs(90_000));
+        frontiers.advance(at(100_000), at(100_000), Duration::from_secs(90_000));
         for (seconds, tier) in [(99_999, 0), (98_000, 1), (80_000, 2)] {
             buckets.add(Column::Duration, &reading(seconds, 1.0), &frontiers);
             assert_eq!(buckets.tiers[tier].len(), 1, "{seconds}");

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::clocks::Hold;
 use super::distribution::Distribution;
 use super::measurement::{Measurement, Outcome};
 use super::metric::{Column, Metric};
@@ -38,6 +39,7 @@ pub use histogram::{Exemplar, Grid, Grids, Histogram};
 pub use placement::Overflow;
 pub use saved::SavedSeries;
 pub use series::Series;
+use totals::AHEAD;
 pub use totals::{Score, Totals};
 
 /// Most different score names kept over all series.
@@ -103,6 +105,10 @@ pub struct Store {
     operations: HashMap<Box<str>, Vec<SeriesId>, RandomState>,
     score_names: Vec<Arc<str>>,
     frontiers: Frontiers,
+    /// The frontiers have moved, but nothing has been rolled up to them yet.
+    is_behind: bool,
+    /// What the clock that retention goes by makes of jumps.
+    pub(super) hold: Hold,
     overflow_series: usize,
     /// Until then, on the steady clock, no series can have become idle that could make room.
     crowded_until: Duration,
@@ -130,6 +136,8 @@ impl Store {
             operations: HashMap::default(),
             score_names: Vec::new(),
             frontiers: Frontiers::default(),
+            is_behind: false,
+            hold: Hold::default(),
             overflow_series: 0,
             crowded_until: Duration::ZERO,
             needed_history: 0,
@@ -207,8 +215,15 @@ impl Store {
     }
 
     /// Takes admitted measurements, in their order. A late one (over an hour old) counts in totals and buckets but is
-    /// no recent run. `judged` is `now` on the clock of judging, `sequence` the number of this group of measurements.
-    pub fn record(&mut self, admitted: &Admitted, now: Now, judged: Duration, sequence: u64) {
+    /// no recent run. `seen` places its end on the clock of judging, `sequence` is the number of this group of
+    /// measurements.
+    pub fn record(
+        &mut self,
+        admitted: &Admitted,
+        now: Now,
+        seen: &dyn Fn(Timestamp) -> Duration,
+        sequence: u64,
+    ) {
         // By series, so that what is kept of one is gone through once, however many come together.
         let Scratch { rows, chunk } = &mut *self.scratch;
         for (id, late, taken) in admitted.by_series().groups() {
@@ -223,7 +238,7 @@ impl Store {
             if !late {
                 series.recent.extend(rows, series.history);
             }
-            series.count(taken, now.wall, judged, grids);
+            series.count(taken, now.wall, seen, grids);
         }
         self.since_sweep += admitted.len();
         if self.since_sweep >= SWEEP_EVERY {
@@ -354,8 +369,10 @@ fn run_window<'a>(
         readings.extend(series.recent.latest_first(column).take(runs));
         merged += 1;
     }
+    // What lies ahead came before the clock was set back: it is older than all that came since.
+    let rank = |reading: &Sample| (reading.at <= now.after(AHEAD), reading.at);
     if merged > 1 {
-        readings.sort_by_key(|reading| std::cmp::Reverse(reading.at));
+        readings.sort_by_key(|reading| std::cmp::Reverse(rank(reading)));
         readings.truncate(runs);
     }
     let mut moments = Moments::default();
@@ -367,7 +384,7 @@ fn run_window<'a>(
     }
     let oldest = readings.iter().map(|reading| reading.at).min();
     // The last of equal times, and records of one batch often share theirs, is the one that came last.
-    window.last = readings.iter().rev().copied().max_by_key(|r| r.at);
+    window.last = readings.iter().rev().copied().max_by_key(rank);
     window.covered = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
     window.moments = moments;
     window.distribution = distribution;

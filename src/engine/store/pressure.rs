@@ -1,18 +1,26 @@
 //! Keeping within bounds: time moves on, what is old goes, and memory stays under its cap.
 
 use super::{Losses, Series, SeriesId, Store};
+use crate::engine::clocks::{HOLD_BUCKETS, HOLD_RETENTION};
 use crate::engine::time::Now;
 
 impl Store {
     /// Moves time on as far as taking measurements in depends on it: to which buckets they go.
     pub fn move_on(&mut self, now: Now) {
-        self.frontiers.advance(now.wall, self.settings.retention);
+        self.is_behind |= self.advance(now);
+    }
+
+    /// Whether any frontier moved.
+    fn advance(&mut self, now: Now) -> bool {
+        let merged = self.hold.wall(now, HOLD_BUCKETS);
+        let kept = self.hold.wall(now, HOLD_RETENTION);
+        self.frontiers
+            .advance(merged, kept, self.settings.retention)
     }
 
     /// Moves time on: rolls buckets up, forgets what has passed retention, keeps to the memory cap.
     pub fn sweep(&mut self, now: Now) {
-        let retention = self.settings.retention;
-        if self.frontiers.advance(now.wall, retention) {
+        if self.advance(now) | std::mem::take(&mut self.is_behind) {
             for series in self.series.iter_mut().flatten() {
                 let columns = series.columns.iter_mut();
                 let moved = columns.filter_map(|(column, buckets)| {

@@ -88,7 +88,7 @@ impl Series {
         &mut self,
         taken: impl Iterator<Item = Taken<'m>>,
         now: Timestamp,
-        judged: Duration,
+        seen: &dyn Fn(Timestamp) -> Duration,
         grids: &Grids,
     ) {
         let totals = Arc::make_mut(&mut self.totals);
@@ -98,8 +98,7 @@ impl Series {
                 last = Some(measurement);
             }
             if measurement.is_operation {
-                let ended = judged.saturating_sub(now.since(at));
-                self.seen = self.seen.max(Some(ended));
+                self.seen = self.seen.max(Some(seen(at)));
             }
         }
         if let Some(last) = last {

@@ -21,7 +21,7 @@ fn put(store: &mut Store, draft: Draft<'_>, now: Now) -> Option<Overflow> {
         places: vec![place],
         answered: None,
     });
-    store.record(&admitted, now, now.steady, 1);
+    store.record(&admitted, now, &|_| now.steady, 1);
     overflow
 }
 

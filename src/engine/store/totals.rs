@@ -12,7 +12,7 @@ use crate::engine::time::Timestamp;
 /// Error classes kept apart per series; further ones count as `other`.
 const MAX_ERROR_CLASSES: usize = 32;
 /// What lies further ahead of the clock than this, was measured before the clock was set back.
-const AHEAD: Duration = Duration::from_secs(60);
+pub(super) const AHEAD: Duration = Duration::from_secs(60);
 /// Where further error classes are counted.
 const OTHER_CLASS: &str = "other";
 

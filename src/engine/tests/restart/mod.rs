@@ -192,14 +192,15 @@ fn go(engine: &mut Engine, step: u64) -> Seen {
 
 /// What is kept of an engine, as a storage would.
 #[derive(Clone, Debug, Default)]
-struct Kept {
-    rules: BTreeMap<String, Vec<u8>>,
-    dispatch: Vec<u8>,
+pub(super) struct Kept {
+    pub(super) rules: BTreeMap<String, Vec<u8>>,
+    pub(super) dispatch: Vec<u8>,
+    pub(super) clocks: Vec<u8>,
     history: Vec<(u64, Vec<u8>)>,
 }
 
 impl Kept {
-    fn save(&mut self, engine: &mut Engine) {
+    pub(super) fn save(&mut self, engine: &mut Engine) {
         for saved in engine.take_changed_rules() {
             match saved.body {
                 Some(body) => self.rules.insert(saved.key, body),
@@ -208,6 +209,9 @@ impl Kept {
         }
         if let Some(bytes) = engine.save_dispatch() {
             self.dispatch = bytes;
+        }
+        if let Some(bytes) = engine.save_clocks() {
+            self.clocks = bytes;
         }
         self.history.extend(engine.take_unsaved_changes());
     }
