@@ -53,6 +53,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def installed(program):
+    """Whether a peer is there; says so when it is not."""
+    if shutil.which(program):
+        return True
+    say(f"  {program} is not installed: left out")
+    return False
+
+
 class Peer:
     """A program that runs until it is stopped."""
 
@@ -73,6 +81,11 @@ class Peer:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def kill(self):
+        """Ends it as a crash would."""
+        self.process.kill()
+        self.process.wait()
 
     def running(self):
         """Whether it is still there."""
@@ -101,12 +114,12 @@ class Peer:
 class Opwatch(Peer):
     """An opwatch on free ports."""
 
-    def __init__(self, binary, folder, config="", wrapper=(), **options):
+    def __init__(self, binary, folder, config="", wrapper=(), data_dir="none", **options):
         self.public, self.ingest = free_port(), free_port()
         path = os.path.join(folder, f"opwatch-{self.public}.yaml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(f"listen: {{public: '127.0.0.1:{self.public}', ingest: '127.0.0.1:{self.ingest}'}}\n")
-            file.write("data_dir: none\n" + config)
+            file.write(f"data_dir: {data_dir}\n" + config)
         begun = time.monotonic()
         super().__init__([*wrapper, binary, "--config", path], folder, **options)
         wait_ready(self, self.public)

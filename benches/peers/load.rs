@@ -3,7 +3,8 @@
 //! `load WHAT ADDRESS PATH CONNECTIONS SECONDS`, with WHAT one of
 //! `single` (one measurement a request), `lines` (1 000 measurements of five values as NDJSON), `gzip` (the same,
 //! compressed, 5 000 of them), `import` (as many values as `lines` in Prometheus' text format, for VictoriaMetrics),
-//! `push` (one group of five values a request, for Pushgateway). `benches/peers/run` uses it.
+//! `push` (one group of five values a request, for Pushgateway), `remote` (as many values as `lines`, each connection of
+//! its own series, for Prometheus' remote write). `benches/peers/run` and `benches/durable/run` use it.
 //!
 //! `load feed ADDRESS PATH OPERATIONS SECONDS` sends one measurement of each operation every second.
 #![allow(
@@ -20,6 +21,9 @@
     reason = "a program that measures: it looks at the clock, and where it cannot go on it says so by failing"
 )]
 
+mod remote_write;
+
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -47,7 +51,7 @@ fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let [what, address, path, count, seconds] = words.as_slice() else {
         println!(
-            "usage: load single|lines|gzip|import|push|feed ADDRESS PATH COUNT SECONDS; see benches/peers/run"
+            "usage: load single|lines|gzip|import|push|remote|feed ADDRESS PATH COUNT SECONDS; see benches/peers/run"
         );
         return;
     };
@@ -60,10 +64,50 @@ fn main() {
     if *what == "feed" {
         return runtime.block_on(feed(address, path, count, seconds));
     }
-    let requests: Vec<Vec<u8>> = (0..BODIES)
-        .map(|n| request(what, address, path, n))
-        .collect();
-    runtime.block_on(flood(address, requests.into(), count, seconds));
+    let requests: Arc<[Vec<u8>]> = match *what {
+        "remote" => Arc::default(),
+        _ => (0..BODIES)
+            .map(|n| request(what, address, path, n))
+            .collect(),
+    };
+    let source = |connection| match *what {
+        "remote" => Source::Remote {
+            series: remote_write::Series::new(OPERATIONS, connection),
+            address: address.to_string(),
+            path: path.to_string(),
+        },
+        _ => Source::Fixed(requests.clone()),
+    };
+    runtime.block_on(flood(address, source, count, seconds));
+}
+
+/// Where the requests of a connection come from.
+enum Source {
+    /// The same again and again.
+    Fixed(Arc<[Vec<u8>]>),
+    /// Samples that go on in time.
+    Remote {
+        series: remote_write::Series,
+        address: String,
+        path: String,
+    },
+}
+
+impl Source {
+    fn next(&mut self, turn: usize) -> Cow<'_, [u8]> {
+        match self {
+            Self::Fixed(requests) => Cow::Borrowed(&requests[turn % requests.len()]),
+            Self::Remote {
+                series,
+                address,
+                path,
+            } => {
+                let body = series.next(BATCH, |n| duration(n + turn * BATCH));
+                let kind = "application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0";
+                Cow::Owned(head(address, path, kind, body))
+            }
+        }
+    }
 }
 
 /// A whole request, ready to be sent again and again.
@@ -158,14 +202,19 @@ struct Tally {
     broken: u64,
 }
 
-async fn flood(address: &str, requests: Arc<[Vec<u8>]>, connections: usize, length: Duration) {
+async fn flood(
+    address: &str,
+    source: impl Fn(usize) -> Source,
+    connections: usize,
+    length: Duration,
+) {
     let begun = Instant::now();
     let end = begun + length;
     let tasks: Vec<_> = (0..connections)
         .map(|number| {
             tokio::spawn(one_connection(
                 address.to_owned(),
-                requests.clone(),
+                source(number),
                 number,
                 end,
             ))
@@ -200,12 +249,7 @@ async fn flood(address: &str, requests: Arc<[Vec<u8>]>, connections: usize, leng
     );
 }
 
-async fn one_connection(
-    address: String,
-    requests: Arc<[Vec<u8>]>,
-    number: usize,
-    end: Instant,
-) -> Tally {
+async fn one_connection(address: String, mut source: Source, number: usize, end: Instant) -> Tally {
     let mut tally = Tally::default();
     let mut turn = number;
     'connect: while Instant::now() < end {
@@ -217,11 +261,11 @@ async fn one_connection(
         let _ = stream.set_nodelay(true);
         let mut buffer = Vec::with_capacity(16 << 10);
         while Instant::now() < end {
-            let request = &requests[turn % requests.len()];
+            let request = source.next(turn);
             turn += 1;
             let begun = Instant::now();
             // A refusal may come before all has been sent, so what cannot be written is no end yet.
-            let _ = stream.write_all(request).await;
+            let _ = stream.write_all(&request).await;
             let Ok(answer) = answer(&mut stream, &mut buffer).await else {
                 tally.broken += 1;
                 // As a client does that has been thrown out.
