@@ -273,8 +273,11 @@ impl Sidecar {
         std::mem::replace(&mut self.folder, Folder(PathBuf::new()))
     }
 
-    /// Ends it as an orchestrator would, and waits for it.
+    /// Ends it as an orchestrator would, unless it has ended, and waits for it.
     pub fn terminate(&mut self) -> Option<i32> {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            return status.code();
+        }
         // The shell's own `kill`: not every system has it as a program.
         let command = format!("kill -TERM {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &command]).status();

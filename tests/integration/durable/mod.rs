@@ -4,6 +4,8 @@ mod alerts;
 mod client;
 mod damage;
 mod kill;
+mod points;
+mod strace;
 
 pub const CONFIG: &str = "data_dir: data\n";
 
