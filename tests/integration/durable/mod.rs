@@ -3,8 +3,10 @@
 mod alerts;
 mod client;
 mod damage;
+mod disk;
 mod kill;
 mod points;
+mod power;
 mod strace;
 
 pub const CONFIG: &str = "data_dir: data\n";
