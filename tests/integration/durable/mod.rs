@@ -7,7 +7,9 @@ mod disk;
 mod kill;
 mod points;
 mod power;
+mod scraped;
 mod strace;
+mod told;
 
 pub const CONFIG: &str = "data_dir: data\n";
 
