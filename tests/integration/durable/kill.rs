@@ -42,7 +42,7 @@ fn rules() -> String {
 
 /// Everything an opwatch knows of what was measured: the page with its native histograms and exemplars, the values of all
 /// rules, and the statistics of the API; but not when it first heard of something.
-fn known(sidecar: &Sidecar) -> BTreeMap<String, f64> {
+pub fn known(sidecar: &Sidecar) -> BTreeMap<String, f64> {
     let mut known = BTreeMap::new();
     for ((name, labels), value) in samples(&sidecar.metrics()) {
         let is_of_measurements =

@@ -4,6 +4,8 @@ mod alerts;
 mod client;
 mod damage;
 mod disk;
+mod faults;
+mod golden;
 mod kill;
 mod points;
 mod power;
