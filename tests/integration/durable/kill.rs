@@ -177,3 +177,33 @@ fn killed_over_and_over_it_knows_what_it_would_know_without() {
         waited += Duration::from_millis(250);
     }
 }
+
+/// R1: also what has no ids counts once when its batch comes again.
+#[test]
+fn a_batch_without_ids_that_comes_again_after_a_kill_counts_once() {
+    let send = |sidecar: &Sidecar, batch: &str| {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Opwatch-Batch", batch),
+        ];
+        let body =
+            br#"[{"operation":"a","duration_seconds":1},{"operation":"","duration_seconds":1}]"#;
+        request(&sidecar.ingest, "POST", "/v1/operations", &headers, body).text()
+    };
+    let mut sidecar = Sidecar::start("data_dir: data\n", &[]);
+    let first = send(&sidecar, "client/1");
+    for ends_cleanly in [false, true] {
+        if ends_cleanly {
+            sidecar.terminate();
+        }
+        sidecar = Sidecar::start_in(sidecar.kill(), "data_dir: data\n");
+        // The answer is the same to the letter, with what was refused of the batch.
+        assert_eq!(send(&sidecar, "client/1"), first);
+        let counted =
+            sidecar.metric(r#"opwatch_operations_total{operation="a",outcome="success"}"#);
+        assert_eq!(counted, Some(1.0));
+    }
+    send(&sidecar, "client/2");
+    let counted = sidecar.metric(r#"opwatch_operations_total{operation="a",outcome="success"}"#);
+    assert_eq!(counted, Some(2.0));
+}
