@@ -11,7 +11,7 @@
 //! | [`ingest`] | the ways in: JSON, start/end, the watched target |
 //! | [`engine`] | pure: measurements, store, rules, alerts, templates, dispatch |
 //! | [`storage`] | what must survive is committed here before it counts |
-//! | [`export`] | measurements as files: written and read back as JSON, NDJSON and CSV |
+//! | [`export`] | measurements as files: written and read back as JSON, NDJSON and CSV; the original guide's read |
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
 //! | [`http`] | listeners with their limits, routes, and a file per API resource |

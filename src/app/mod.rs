@@ -1,5 +1,6 @@
 //! The one place that knows every part: build, run, drain.
 
+pub mod import;
 pub mod open_files;
 mod reload;
 mod restore;
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::driver::Driver;
 use crate::exposition::Internals;
 use crate::http::address::{AddressError, ListenAddress, ListenError};
+use crate::http::api::export::Kept;
 use crate::http::api::{Services, metrics};
 use crate::http::limits::Limits;
 use crate::http::listener::Listener;
@@ -131,10 +133,11 @@ impl App {
         // Notifiers outlive the listeners: they are drained last.
         let stop_notifiers = CancellationToken::new();
         let notify_settings = config.notify.clone();
-        let notifiers = Notifiers::start(&notify_settings, clock, &stop_notifiers)
+        let keeper = storage.is_durable().then(Arc::default);
+        let notifiers = Notifiers::start(&notify_settings, clock, keeper, &stop_notifiers)
             .map_err(StartError::Notifiers)?;
         let notifiers = Arc::new(notifiers);
-        notifiers.send(waiting);
+        notifiers.send_again(waiting);
         for effects in &effects {
             notifiers.announced(&effects.announced);
             notifiers.alertmanagers(&effects.to_alertmanager);
@@ -144,6 +147,9 @@ impl App {
         engine.set_cpu_limit(Some(watcher.cpu_limit().cores));
         let target = Arc::new(SharedTarget::new(watcher));
         let stop_driver = CancellationToken::new();
+        // Of a directory that is not ours nothing is shown.
+        let kept = (config.data_dir.as_deref()).filter(|_| storage.is_durable());
+        let kept = kept.map(Kept::in_folder);
         let (driver, engine) = Driver::new(
             engine,
             clock,
@@ -184,6 +190,7 @@ impl App {
             limits: http_limits(&config),
             budget,
             pages: metrics::pages(),
+            kept,
             tracking: Mutex::new(Tracking::new(target.clone())),
             taken_labels: taken,
             reload,

@@ -92,7 +92,12 @@ impl Reloader {
         let notifiers = if settings == self.notify_settings {
             before.clone()
         } else {
-            let started = Notifiers::start(&settings, self.clock, &self.stop_notifiers);
+            let started = Notifiers::start(
+                &settings,
+                self.clock,
+                before.keeper().cloned(),
+                &self.stop_notifiers,
+            );
             Arc::new(started.map_err(|faults| list(&faults))?)
         };
         self.engine

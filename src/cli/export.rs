@@ -1,20 +1,23 @@
 //! `opwatch export`: the measurements that are kept, also while opwatch runs.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write, stdout};
+use std::io::{BufWriter, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use super::{FOUND, NO_DATA, UNUSABLE, complain, data};
 use crate::clock::Clock;
-use crate::engine::saved::admitted_from_bytes;
 use crate::engine::time::Timestamp;
-use crate::export::{Filter, Format, Writer, moment};
-use crate::storage::{Database, Logged};
+use crate::export::{Filter, Format, Written, moment, write_kept};
+
+const EXAMPLES: &str = "\
+Examples:
+  opwatch export --from -1h --format csv > last-hour.csv
+  opwatch export --operation checkout --output checkout.ndjson";
 
 /// What to export.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Export {
     #[command(flatten)]
     data: data::Directory,
@@ -48,23 +51,27 @@ impl Export {
         };
         let written = match &self.output {
             Some(path) => File::create(path)
-                .and_then(|file| write(&database, &filter, self.format, BufWriter::new(file)))
+                .and_then(|file| {
+                    let file = BufWriter::new(file);
+                    write_kept(&database, &filter, self.format, file).map(|(written, _)| written)
+                })
                 .map_err(|error| format!("{}: {error}", path.display())),
-            None => write(&database, &filter, self.format, stdout().lock())
+            None => write_kept(&database, &filter, self.format, stdout().lock())
+                .map(|(written, _)| written)
                 .map_err(|error| format!("cannot write the export: {error}")),
         };
         match written {
             // A reader that has gone away has what it wanted.
             Err(error) => complain(UNUSABLE, &error),
-            Ok(Tally { unreadable, .. }) if unreadable > 0 => complain(
+            Ok(Written { unreadable, .. }) if unreadable > 0 => complain(
                 FOUND,
                 &format!(
                     "left out {unreadable} groups of measurements that cannot be read; `opwatch store check` says more"
                 ),
             ),
-            Ok(Tally { written: 0, .. }) => {
-                complain(NO_DATA, "no measurement is kept that was asked for")
-            }
+            Ok(Written {
+                measurements: 0, ..
+            }) => complain(NO_DATA, "no measurement is kept that was asked for"),
             Ok(_) => ExitCode::SUCCESS,
         }
     }
@@ -81,37 +88,4 @@ impl Export {
             operation: self.operation.clone(),
         })
     }
-}
-
-#[derive(Default)]
-struct Tally {
-    written: u64,
-    unreadable: u64,
-}
-
-fn write(
-    database: &Database,
-    filter: &Filter,
-    format: Format,
-    out: impl Write,
-) -> io::Result<Tally> {
-    let mut writer = Writer::new(format, out);
-    let (mut tally, mut outcome) = (Tally::default(), Ok(()));
-    let read = database.measurements(0, Duration::ZERO, |group: Logged| {
-        if outcome.is_err() {
-            return;
-        }
-        let batches = (group.body.ok()).and_then(|body| admitted_from_bytes(&body).ok());
-        tally.unreadable += u64::from(batches.is_none());
-        for taken in batches.into_iter().flatten().flat_map(|batch| batch.taken) {
-            if outcome.is_ok() && filter.takes(taken.at, &taken.measurement) {
-                outcome = writer.write(taken.at, &taken.measurement);
-                tally.written += 1;
-            }
-        }
-    });
-    outcome?;
-    tally.unreadable += u64::from(read.is_err());
-    writer.finish()?;
-    Ok(tally)
 }

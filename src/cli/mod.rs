@@ -5,6 +5,7 @@ mod configuration;
 mod data;
 mod demo;
 mod export;
+mod import;
 mod serve;
 mod store;
 mod test;
@@ -21,11 +22,13 @@ const FOUND: u8 = 1;
 const UNUSABLE: u8 = 2;
 /// There are no data to answer from.
 const NO_DATA: u8 = 3;
+/// The server cannot be reached.
+const UNREACHABLE: u8 = 4;
 
 /// Watches operations: measurements in, Prometheus metrics and trustworthy alerts out.
 ///
 /// Without a command it serves. Exit codes: 0 good; 1 found something (faults in the files given, a failed
-/// test); 2 wrong use or unusable configuration; 3 no data.
+/// test); 2 wrong use or unusable configuration; 3 no data; 4 server not reachable.
 #[derive(Debug, Parser)]
 #[command(name = "opwatch", version)]
 struct Cli {
@@ -46,6 +49,8 @@ enum Command {
     Test(test::Test),
     /// Write the measurements that are kept as JSON, NDJSON or CSV; also while opwatch runs.
     Export(export::Export),
+    /// Read measurements from a file into a data directory, or into a running opwatch.
+    Import(import::Import),
     /// Look at what is kept.
     Store(store::Store),
 }
@@ -59,6 +64,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check.run(cli.config),
         Some(Command::Test(test)) => test.run(),
         Some(Command::Export(export)) => export.run(cli.config),
+        Some(Command::Import(import)) => import.run(cli.config),
         Some(Command::Store(store)) => store.run(cli.config),
     }
 }

@@ -5,14 +5,18 @@ use std::time::Duration;
 use super::Driver;
 use crate::engine::dispatch::Notification;
 use crate::engine::saved::notification_to_bytes;
-use crate::engine::store::SavedSeries;
 use crate::engine::time::Now;
+use crate::engine::{HISTORY, Unsaved};
+use crate::notify::Fortune;
 use crate::storage::{Commit, Health, Kind, Write};
 
 /// The clocks are saved at least this often, so that little of their time is lost with the process.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// Of the state so much is saved at once; at the end, when nobody waits, more.
 const SAVED_AT_ONCE: usize = 4 << 20;
+const SAVED_BETWEEN_TICKS: usize = 1 << 20;
+/// Measurements after which it is looked whether too many are unsaved.
+const LOOK_EVERY: usize = 20_000;
 const SAVED_AT_THE_END: usize = 16 << 20;
 
 impl Driver {
@@ -32,6 +36,7 @@ impl Driver {
         };
         if self.storage.look_after(now.steady, trial) {
             self.engine.forget_saved();
+            self.is_outbox_unsaved = true;
             self.recovering_to = Some(self.engine.sequence());
         }
         if matches!(health, Health::Degraded { .. }) {
@@ -47,13 +52,16 @@ impl Driver {
         }
         // What waits for its commit already is enough for one.
         if self.gathering.writes.is_empty() {
-            let saved = self.engine.take_unsaved(now, SAVED_AT_ONCE);
-            self.gather_series(saved);
+            let unsaved = self.engine.take_unsaved(now, SAVED_AT_ONCE);
+            self.gather_unsaved(unsaved);
         }
         self.gather_alerts(notifications);
-        let waited = now.steady.saturating_sub(self.clock_saved);
-        if !self.gathering.writes.is_empty() || waited >= CLOCK_EVERY {
-            self.clock_saved = now.steady;
+        // The first time at once: then it is known whether the disk can be written to.
+        let is_time = self
+            .clock_saved
+            .is_none_or(|saved| now.steady.saturating_sub(saved) >= CLOCK_EVERY);
+        if !self.gathering.writes.is_empty() || is_time {
+            self.clock_saved = Some(now.steady);
             self.gathering.clock = true;
             self.begin_commit();
         }
@@ -62,8 +70,17 @@ impl Driver {
     /// What has changed of alerts, what has been told of them, and the notifications that say so, together.
     fn gather_alerts(&mut self, notifications: &[Notification]) {
         let as_of = self.engine.sequence();
+        let writes = &mut self.gathering.writes;
+        for (number, body) in self.engine.take_unsaved_changes() {
+            writes.push(Write {
+                kind: Kind::Change,
+                key: (number % HISTORY as u64).to_string(),
+                as_of: number,
+                body: Some(body),
+            });
+        }
         let mut put = |kind, key, body| {
-            self.gathering.writes.push(Write {
+            writes.push(Write {
                 kind,
                 key,
                 as_of,
@@ -76,25 +93,78 @@ impl Driver {
         if let Some(body) = self.engine.save_dispatch() {
             put(Kind::Dispatch, String::new(), Some(body));
         }
-        for id in self.notifiers.take_settled() {
-            put(Kind::Notification, id, None);
-        }
         for notification in notifications {
             let body = notification_to_bytes(notification);
             put(Kind::Notification, notification.id.clone(), Some(body));
         }
+        self.gather_fortunes();
         self.gathering.has_notifications |= !notifications.is_empty();
     }
 
-    fn gather_series(&mut self, saved: Vec<SavedSeries>) {
+    /// Saves at once what has become of notifications, so that after a crash few are sent again.
+    pub(super) fn save_fortunes(&mut self) {
+        if self.storage.is_durable() && !matches!(self.storage.health(), Health::Degraded { .. }) {
+            self.gather_fortunes();
+            self.begin_commit();
+        }
+    }
+
+    fn gather_fortunes(&mut self) {
+        let Some(keeper) = self.notifiers.keeper() else {
+            return;
+        };
+        let mut fortunes = keeper.take();
+        if std::mem::take(&mut self.is_outbox_unsaved) {
+            fortunes.extend(self.notifiers.undelivered());
+        }
         let as_of = self.engine.sequence();
-        let writes = saved.into_iter().map(|series| Write {
-            kind: Kind::Series,
-            key: series.key,
-            as_of,
-            body: series.body,
+        let writes = fortunes.into_iter().map(|fortune| {
+            let (key, body) = match fortune {
+                Fortune::Settled(id) => (id, None),
+                Fortune::Changed(one) => (one.id.clone(), Some(notification_to_bytes(&one))),
+            };
+            Write {
+                kind: Kind::Notification,
+                key,
+                as_of,
+                body,
+            }
         });
         self.gathering.writes.extend(writes);
+    }
+
+    /// Between two ticks: saves a little where measurements come so fast that a start would have to apply too many.
+    pub(super) fn keep_up(&mut self, applied: usize, now: Now) {
+        self.since_kept_up += applied;
+        if self.since_kept_up < LOOK_EVERY {
+            return;
+        }
+        self.since_kept_up = 0;
+        if self.storage.is_durable()
+            && self.storage.health() == Health::Good
+            && self.gathering.writes.is_empty()
+            && self.engine.is_behind()
+        {
+            let unsaved = self.engine.take_unsaved(now, SAVED_BETWEEN_TICKS);
+            self.gather_unsaved(unsaved);
+            self.gathering.clock = true;
+        }
+    }
+
+    fn gather_unsaved(&mut self, unsaved: Unsaved) {
+        let as_of = self.engine.sequence();
+        let write = |kind, key, body| Write {
+            kind,
+            key,
+            as_of,
+            body,
+        };
+        let series = unsaved.series.into_iter();
+        let series = series.map(|series| write(Kind::Series, series.key, series.body));
+        self.gathering.writes.extend(series);
+        let seen = unsaved.seen.map(Some);
+        let seen = seen.map(|body| write(Kind::Seen, String::new(), body));
+        self.gathering.writes.extend(seen);
     }
 
     /// Saves everything, so that the next start has nothing to apply again.
@@ -103,9 +173,9 @@ impl Driver {
             return;
         }
         loop {
-            let saved = self.engine.take_all_unsaved(SAVED_AT_THE_END);
-            let is_last = saved.is_empty();
-            self.gather_series(saved);
+            let unsaved = self.engine.take_all_unsaved(SAVED_AT_THE_END);
+            let is_last = unsaved.is_empty();
+            self.gather_unsaved(unsaved);
             self.gather_alerts(&[]);
             self.gathering.clock = true;
             self.begin_commit();

@@ -88,6 +88,8 @@ pub struct Admission {
     clients: VecDeque<String>,
     /// Rejections in `answers`.
     faults: usize,
+    /// How often an id or an answer has been added.
+    pub(super) additions: u64,
     /// What came in.
     pub counts: IngestCounts,
 }
@@ -177,7 +179,7 @@ impl Admission {
         }
         // Only a record that is taken uses up its id.
         if let Some(id) = &measurement.id
-            && !self.is_new(hash(id), now)
+            && !self.is_new(hash(id), now.steady)
         {
             return Ok(None);
         }
@@ -198,11 +200,24 @@ impl Admission {
     /// Notes an id of a measurement that was taken before.
     pub(super) fn note_id(&mut self, id: &str, now: Now) {
         self.forget_ids(now);
-        self.is_new(hash(id), now);
+        self.is_new(hash(id), now.steady);
     }
 
-    /// Whether an id has not been seen of late; from now on it has.
-    pub(super) fn is_new(&mut self, id: u64, now: Now) -> bool {
+    /// Ids seen of late and when, on the steady clock, oldest first.
+    pub(super) fn recent_ids(&self) -> impl Iterator<Item = (u64, Duration)> {
+        self.id_order.iter().copied()
+    }
+
+    /// Answers kept: whose batches, which of them, and how each was answered.
+    pub(super) fn recent_answers(&self) -> impl Iterator<Item = (&str, u64, &Answer)> {
+        self.clients.iter().flat_map(|client| {
+            let answers = self.answers.get(client).into_iter().flatten();
+            answers.map(|(sequence, answer)| (client.as_str(), *sequence, &**answer))
+        })
+    }
+
+    /// Whether an id, here by its hash, has not been seen of late; from now on it has.
+    pub(super) fn is_new(&mut self, id: u64, at: Duration) -> bool {
         if self.ids.contains_key(&id) {
             return false;
         }
@@ -212,8 +227,9 @@ impl Admission {
             self.ids.remove(&oldest);
             self.counts.ids_evicted += 1;
         }
-        self.ids.insert(id, now.steady);
-        self.id_order.push_back((id, now.steady));
+        self.additions += 1;
+        self.ids.insert(id, at);
+        self.id_order.push_back((id, at));
         true
     }
 
@@ -235,6 +251,9 @@ impl Admission {
 
     /// Keeps the answer to a batch, so that it is answered the same if it comes again.
     pub(super) fn remember(&mut self, origin: Origin, answer: Arc<Answer>) {
+        if self.answered(&origin).is_some() {
+            return;
+        }
         if !self.answers.contains_key(&origin.client) {
             if self.clients.len() >= MAX_CLIENTS
                 && let Some(oldest) = self.clients.pop_front()
@@ -261,6 +280,7 @@ impl Admission {
             })
         };
         self.faults += kept.rejected.len();
+        self.additions += 1;
         answers.push_back((origin.sequence, kept));
     }
 }

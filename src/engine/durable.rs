@@ -10,15 +10,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::saved::{Damaged, SavedBatch, SavedMeasurement, admitted_from_bytes};
+use super::saved::{self, Damaged, SavedBatch, SavedMeasurement, admitted_from_bytes};
 use super::series::{OWN_OPERATION, SeriesKey};
 use super::store::{Admitted, AdmittedBatch, Place, SavedSeries};
 use super::time::Now;
 
 /// A series that changes is saved this often.
 const SAVE_EVERY: Duration = Duration::from_secs(300);
-/// As soon as this many groups would have to be applied again, those that need most of them are saved.
-const MOST_GROUPS: u64 = 2_000;
+/// As soon as this many measurements would have to be applied again, the series that need most of them are saved. A start
+/// applies some three million a second.
+const MOST_MEASUREMENTS: u64 = 400_000;
+
+/// What is to be saved of what was measured.
+#[derive(Debug, Default)]
+pub struct Unsaved {
+    /// Series.
+    pub series: Vec<SavedSeries>,
+    /// The ids and answers that are remembered; `None` where they need not be saved now.
+    pub seen: Option<Vec<u8>>,
+}
+
+impl Unsaved {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty() && self.seen.is_none()
+    }
+}
 
 /// As of which group each series that has been restored was saved, or was known to have gone.
 #[derive(Debug, Default)]
@@ -54,41 +71,58 @@ impl Engine {
     }
 
     /// The series that are to be saved now as of [`Engine::sequence`], about `most_bytes` at once.
-    pub fn take_unsaved(&mut self, now: Now, most_bytes: usize) -> Vec<SavedSeries> {
-        let before = now.steady.checked_sub(SAVE_EVERY);
-        let up_to = self.sequence.saturating_sub(MOST_GROUPS);
-        let mut saved = self
-            .store
-            .take_unsaved(before.unwrap_or_default(), up_to, most_bytes);
-        saved.extend(
-            self.own
-                .store
-                .take_unsaved(before.unwrap_or_default(), 0, most_bytes),
-        );
-        saved
+    pub fn take_unsaved(&mut self, now: Now, most_bytes: usize) -> Unsaved {
+        let before = now.steady.checked_sub(SAVE_EVERY).unwrap_or_default();
+        let up_to = self.saving.progress.before(MOST_MEASUREMENTS);
+        self.take_unsaved_of(before, up_to, most_bytes)
     }
 
-    /// All series that have changed since they were saved, about `most_bytes` at once.
-    pub fn take_all_unsaved(&mut self, most_bytes: usize) -> Vec<SavedSeries> {
-        let mut saved = self.store.take_unsaved(Duration::MAX, u64::MAX, most_bytes);
-        saved.extend(
-            self.own
-                .store
-                .take_unsaved(Duration::MAX, u64::MAX, most_bytes),
-        );
-        saved
+    /// Everything measured that has changed since it was saved, about `most_bytes` at once.
+    pub fn take_all_unsaved(&mut self, most_bytes: usize) -> Unsaved {
+        self.take_unsaved_of(Duration::MAX, u64::MAX, most_bytes)
     }
 
-    /// The last group of measurements that every series is saved with: those up to it need not be applied again.
-    pub fn saved_up_to(&self) -> u64 {
+    fn take_unsaved_of(&mut self, before: Duration, up_to: u64, most_bytes: usize) -> Unsaved {
+        let mut series = self.store.take_unsaved(before, up_to, most_bytes);
+        // The groups of opwatch's own series are not logged: they are saved by time alone.
+        series.extend(self.own.store.take_unsaved(before, 0, most_bytes));
+        let is_due = |since: saved::Unsaved| since.since <= before || since.sequence <= up_to;
+        let seen = self.saving.seen.take_if(|since| is_due(*since));
+        Unsaved {
+            series,
+            seen: seen.map(|_| self.seen_to_bytes()),
+        }
+    }
+
+    /// Whether so much is unsaved that it should not wait until it is time.
+    pub fn is_behind(&self) -> bool {
         let first = self.store.first_unsaved();
+        first.is_some_and(|first| first <= self.saving.progress.before(MOST_MEASUREMENTS))
+    }
+
+    /// The last group of measurements with which everything is saved: those up to it need not be applied again.
+    pub fn saved_up_to(&self) -> u64 {
+        let seen = self.saving.seen.map(|since| since.sequence);
+        let first = self.store.first_unsaved().into_iter().chain(seen).min();
         first.map_or(self.sequence, |first| first.saturating_sub(1))
+    }
+
+    /// Notes that ids or answers have come with a group.
+    pub(super) fn note_seen(&mut self, sequence: u64, now: Now) {
+        self.saving.seen.get_or_insert(saved::Unsaved {
+            sequence,
+            since: now.steady,
+        });
     }
 
     /// Has everything saved anew, because what was saved is lost.
     pub fn forget_saved(&mut self) {
         self.store.forget_saved();
         self.own.store.forget_saved();
+        self.saving.seen = Some(saved::Unsaved {
+            sequence: 0,
+            since: Duration::ZERO,
+        });
         self.forget_saved_alerts();
     }
 
@@ -120,12 +154,17 @@ impl Engine {
         restored: &Restored,
     ) -> Result<usize, Damaged> {
         let mut admitted = Admitted::default();
+        let seen = self.admission.additions;
         for batch in admitted_from_bytes(body)? {
             admitted.append(self.replay_batch(sequence, batch, at, restored));
+        }
+        if self.admission.additions != seen {
+            self.note_seen(sequence, at);
         }
         self.resume_sequence(sequence);
         self.store.move_on(at);
         self.store.record(&admitted, at, judged, sequence);
+        self.saving.progress.note(sequence, admitted.len());
         Ok(admitted.len())
     }
 

@@ -58,7 +58,7 @@ use std::time::Duration;
 
 use admission::{Admission, Answer, Batch};
 use dispatch::{Dispatcher, Notification};
-pub use durable::Restored;
+pub use durable::{Restored, Unsaved};
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
@@ -70,7 +70,7 @@ use time::Now;
 use window::Reach;
 
 /// Changes of alerts that are remembered.
-const HISTORY: usize = 1_000;
+pub const HISTORY: usize = 1_000;
 
 /// A rule that is due: its place among the groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,8 +95,9 @@ pub struct Engine {
     send_levels: bool,
     /// Cores that `cpu_ratio` is a share of.
     cpu_limit: Option<f64>,
-    /// The last changes of alerts, oldest first.
+    /// The last changes of alerts, oldest first, and how many there ever were.
     history: VecDeque<AlertChange>,
+    changes: u64,
     paused_since: Option<Duration>,
     /// Time in which judging was paused; the clocks of alerts leave it out.
     paused: Duration,
@@ -119,6 +120,7 @@ impl Engine {
             send_levels: false,
             cpu_limit: None,
             history: VecDeque::new(),
+            changes: 0,
             paused_since: None,
             paused: Duration::ZERO,
             saving: saved::Saving::default(),
@@ -193,7 +195,12 @@ impl Engine {
 
     /// Decides over a batch: what is taken gets its place, what is not is answered with its reason.
     pub fn admit(&mut self, batch: Batch, now: Now) -> (Admitted, Arc<Answer>) {
-        self.admission.admit(batch, &mut self.store, now)
+        let seen = self.admission.additions;
+        let admitted = self.admission.admit(batch, &mut self.store, now);
+        if self.admission.additions != seen {
+            self.note_seen(self.sequence + 1, now);
+        }
+        admitted
     }
 
     /// Whether memory is so short that nothing more should be taken in.
@@ -207,6 +214,7 @@ impl Engine {
         self.sequence += 1;
         let judged = self.judged(now);
         self.store.record(admitted, now, judged, self.sequence);
+        self.saving.progress.note(self.sequence, admitted.len());
     }
 
     /// Moves time on in the store and begins every group that is due; returns their rules, in order.
@@ -291,6 +299,7 @@ impl Engine {
             self.dispatcher.update(announced, now);
         }
         self.history.extend(effects.changes.iter().cloned());
+        self.changes += effects.changes.len() as u64;
         let excess = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..excess);
     }

@@ -55,6 +55,13 @@ pub(super) fn take_float(bytes: &mut &[u8]) -> Option<f64> {
     Some(f64::from_le_bytes(*first))
 }
 
+/// Takes so many bytes off the front.
+pub(super) fn take_part<'a>(bytes: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
+    let (part, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    Some(part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

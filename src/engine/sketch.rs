@@ -38,6 +38,9 @@ impl Default for Sketch {
     }
 }
 
+/// In a packed sketch: the distance to the bucket before and the count do not fit into one byte.
+const FAR: u8 = 0x80;
+
 impl Sketch {
     /// Counts one finite value.
     pub fn add(&mut self, value: f64) {
@@ -149,14 +152,25 @@ impl Sketch {
         })
     }
 
-    /// Appends the sketch as bytes: its scale, then pairs of the distance to the previous bucket and its count. A
-    /// bucket takes two bytes in the common case.
+    /// Appends the sketch as bytes: its scale, then for each bucket the distance to the one before and its count. A
+    /// bucket takes one byte where both are small, and two in most other cases.
     pub fn pack(&self, bytes: &mut Vec<u8>) {
         bytes.push(self.scale.cast_unsigned());
         let mut previous = 0i64;
         for (key, n) in &self.bins {
-            put_signed(bytes, i64::from(*key) - previous);
-            put(bytes, *n);
+            let distance = i64::from(*key) - previous;
+            match (u8::try_from(distance), u8::try_from(*n)) {
+                (Ok(distance @ 1..=8), Ok(n @ 1..=16)) => bytes.push((distance - 1) << 4 | (n - 1)),
+                (Ok(distance @ 1..FAR), _) => {
+                    bytes.push(FAR | distance);
+                    put(bytes, *n);
+                }
+                _ => {
+                    bytes.push(FAR);
+                    put_signed(bytes, distance);
+                    put(bytes, *n);
+                }
+            }
             previous = i64::from(*key);
         }
     }
@@ -172,11 +186,18 @@ impl Sketch {
         }
         self.coarsen(scale);
         let target = self.scale;
-        let expected = rest.len() / 2;
+        let expected = rest.len();
         let mut key = 0i64;
         let bins = std::iter::from_fn(|| {
-            key += take_signed(&mut rest)?;
-            Some((i32::try_from(key).ok()?, take(&mut rest)?))
+            let (first, after) = rest.split_first()?;
+            rest = after;
+            let (distance, n) = match *first {
+                near @ 0..FAR => (i64::from(near >> 4) + 1, u64::from(near & 0xf) + 1),
+                FAR => (take_signed(&mut rest)?, take(&mut rest)?),
+                far => (i64::from(far & !FAR), take(&mut rest)?),
+            };
+            key = key.checked_add(distance)?;
+            Some((i32::try_from(key).ok()?, n))
         });
         self.merge_sorted(
             bins.map(|(key, n)| (rescale(key, scale, target), n)),

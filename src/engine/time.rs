@@ -80,6 +80,11 @@ pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A reading of the steady clock in whole nanoseconds, which are enough for five centuries.
+pub(crate) fn nanos(reading: Duration) -> u64 {
+    u64::try_from(reading.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The two clocks at one moment.
 ///
 /// Windows look at `wall`; holds, staleness and repeats count on `steady`, which no clock

@@ -125,14 +125,15 @@ fn refused(field: &str, cell: &str, allowed: &str) -> FieldFault {
     FieldFault::new(field, format!("{shown:?} is not allowed; {allowed}"))
 }
 
-fn number(field: &str, cell: &str) -> Result<Option<f64>, FieldFault> {
+/// A finite number.
+pub(super) fn number(field: &str, cell: &str) -> Result<Option<f64>, FieldFault> {
     let number = cell.trim().parse().ok().filter(|n: &f64| n.is_finite());
     let fault = || refused(field, cell, "a finite number of at least 0 is");
     number.ok_or_else(fault).map(Some)
 }
 
-/// Also `1000.0`, as tools write whole numbers of a column that has gaps.
-fn whole(field: &str, cell: &str) -> Result<Option<u64>, FieldFault> {
+/// A whole number; also `1000.0`, as tools write whole numbers of a column that has gaps.
+pub(super) fn whole(field: &str, cell: &str) -> Result<Option<u64>, FieldFault> {
     match serde_json::from_str::<Whole>(cell) {
         Ok(whole) => Ok(Some(whole.0)),
         Err(_) => Err(refused(field, cell, "a whole number of at least 0 is")),

@@ -29,11 +29,11 @@ impl Filter {
 /// A text that is no point in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no time; an RFC 3339 time (2026-01-31T12:00:00Z), `now`, or a time ago (-1h, -7d) is allowed"
+    "{0:?} is no time; an RFC 3339 time (2026-01-31T12:00:00Z), Unix seconds, `now`, or a time ago (-1h, -7d) is allowed"
 )]
 pub struct MomentError(String);
 
-/// Reads a point in time as users write it: RFC 3339, `now`, or how long before `now`, as in `-1h30m`.
+/// Reads a point in time as users write it: RFC 3339, Unix seconds, `now`, or how long before `now`, as in `-1h30m`.
 ///
 /// # Errors
 /// The text, where it is none of these.
@@ -43,8 +43,12 @@ pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, MomentError> {
         Some(now.before(period.into()))
     };
     let named = || (text == "now").then_some(now);
-    (Timestamp::parse(text).or_else(ago).or_else(named))
-        .ok_or_else(|| MomentError(text.chars().take(60).collect()))
+    let seconds = || Timestamp::from_seconds(text.parse().ok().filter(|s: &f64| *s >= 0.0)?);
+    (Timestamp::parse(text)
+        .or_else(ago)
+        .or_else(named)
+        .or_else(seconds))
+    .ok_or_else(|| MomentError(text.chars().take(60).collect()))
 }
 
 #[cfg(test)]
@@ -85,6 +89,7 @@ mod tests {
         for (text, expected) in [
             ("2026-01-30T12:00:00+01:00", "2026-01-30T11:00:00.000Z"),
             ("now", "2026-01-31T12:00:00.000Z"),
+            ("1769860800.5", "2026-01-31T12:00:00.500Z"),
             ("-1h30m", "2026-01-31T10:30:00.000Z"),
             ("-7d", "2026-01-24T12:00:00.000Z"),
         ] {

@@ -5,13 +5,18 @@
 //! | [`Writer`] | writes one measurement after the other, holding one at a time |
 //! | [`read()`] | recognises what was written and gives back each record, or what is wrong with it |
 //! | [`Filter`] | which measurements are meant |
+//! | [`write_kept`] | writes those of a database |
 //!
 //! Names and units are those of `POST /v1/operations`, so a line of NDJSON can be posted as it is.
 
 mod csv;
 mod elements;
 mod filter;
+mod form;
+mod guide;
 mod json;
+mod kept;
+mod opening;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -21,7 +26,9 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use filter::{Filter, MomentError, moment};
-pub use read::{Fault, MAX_RECORD_BYTES, ReadError, Tally, read};
+pub use form::{Form, UnknownForm};
+pub use kept::{Written, write_kept};
+pub use read::{Fault, MAX_RECORD_BYTES, Place, ReadError, Tally, read};
 pub use write::Writer;
 
 /// The form of an export.

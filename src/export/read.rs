@@ -7,8 +7,10 @@ use std::ops::ControlFlow;
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, StringRecord};
 use serde::de::IgnoredAny;
 
-use super::csv::{self, COLUMNS};
+use super::csv;
 use super::elements::{Elements, Layout};
+use super::form::{Dialect, Form};
+use super::{guide, opening};
 use crate::engine::measurement::Measurement;
 use crate::engine::series::FieldFault;
 use crate::ingest::json::Reader;
@@ -16,48 +18,96 @@ use crate::ingest::json::Reader;
 /// Most bytes of one record, so that a quote that is never closed does not bring the whole input into memory.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
-/// Reads measurements in any of the forms of an export, which it recognises: a JSON array, JSON objects one a line or
-/// one after the other, or a table with a row of names. It holds one record at a time.
+/// Reads measurements in any of the forms of an export, which it recognises unless `form` asks for one: a JSON array, JSON
+/// objects one a line or one after the other, or a table with a row of names. It holds one record at a time.
 ///
-/// Each record goes to `each`, checked, or as what is wrong with it; the others go on. `Break` ends the reading early.
-/// Label names in `taken` are refused, as the ingest refuses the external labels.
+/// Each record goes to `each` with its place, checked, or as what is wrong with it; the others go on. `Break` ends the
+/// reading early. Label names in `taken` are refused, as the ingest refuses the external labels.
 ///
 /// # Errors
 /// What makes the rest unreadable. The records before it have been given by then.
 pub fn read(
     mut input: impl BufRead,
+    form: Form,
     taken: &[String],
-    mut each: impl FnMut(Result<Measurement, Fault>) -> ControlFlow<()>,
+    mut each: impl FnMut(Place, Result<Measurement, FieldFault>) -> ControlFlow<()>,
 ) -> Result<Tally, ReadError> {
     let mut tally = Tally::default();
-    let mut reader = Reader::new(taken);
+    let mut reader = Records {
+        dialect: form.dialect(),
+        reader: Reader::new(taken),
+        left_out: 0,
+    };
     let give = |line, record: Result<Measurement, FieldFault>| {
-        let record = tally.count(line, record);
-        each(record)
+        let place = tally.count(line, record.is_ok());
+        each(place, record)
     };
     let (line, first) = first_byte(&mut input)?;
-    match first {
-        None => {}
-        Some(b'[') => {
+    let found = match first {
+        None => return Ok(tally),
+        Some(b'[') => Form::Json,
+        Some(b'{') => Form::Ndjson,
+        Some(_) => Form::Csv,
+    };
+    match (form, found) {
+        (Form::Auto | Form::Guide, _) | (Form::Json, Form::Json | Form::Ndjson) => {}
+        (asked, found) if asked == found => {}
+        (asked, found) => return Err(ReadError::Unexpected { asked, found }),
+    }
+    match found {
+        Form::Csv => read_table(input, line, &mut reader, give)?,
+        Form::Json => {
             input.consume(1);
             let elements = Elements::new(input, Layout::Array, line);
             read_elements(elements, &mut reader, give)?;
         }
-        Some(b'{') => {
+        _ if form == Form::Guide => match opening::open(&mut input)? {
+            opening::Opened::Metrics { lines } => {
+                let elements = Elements::new(input, Layout::Array, line + lines);
+                match read_elements(elements, &mut reader, give) {
+                    // The rest of the object that the array is in.
+                    Err(ReadError::AfterArray { .. }) => {}
+                    read => read?,
+                }
+            }
+            opening::Opened::Records(head) => {
+                read_objects(head, input, line, form, &mut reader, give)?;
+            }
+        },
+        _ => {
             let head = first_line(&mut input)?;
-            // A first line that ends inside of its object belongs to one that is spread over several lines.
-            let is_part = |e: serde_json::Error| e.is_eof();
-            let layout = match serde_json::from_slice::<IgnoredAny>(&head).map_err(is_part) {
-                Err(true) => Layout::Objects,
-                _ => Layout::Lines,
-            };
-            let elements =
-                Elements::new(io::Read::chain(io::Cursor::new(head), input), layout, line);
-            read_elements(elements, &mut reader, give)?;
+            read_objects(head, input, line, form, &mut reader, give)?;
         }
-        Some(_) => read_table(input, line, &mut reader, give)?,
     }
+    tally.left_out = reader.left_out;
     Ok(tally)
+}
+
+/// Reads the records of one input, in its dialect.
+struct Records<'t> {
+    dialect: Dialect,
+    reader: Reader<'t>,
+    left_out: u64,
+}
+
+impl Records<'_> {
+    fn record(&mut self, text: &str) -> Result<Measurement, FieldFault> {
+        match self.dialect {
+            Dialect::Own => self.reader.record(text),
+            Dialect::Guide => guide::record(text, &mut self.reader, &mut self.left_out),
+        }
+    }
+
+    fn row(
+        &mut self,
+        columns: &[&'static str],
+        row: &StringRecord,
+    ) -> Result<Measurement, FieldFault> {
+        match self.dialect {
+            Dialect::Own => csv::read(columns, row, &mut self.reader),
+            Dialect::Guide => guide::row(columns, row, &mut self.reader, &mut self.left_out),
+        }
+    }
 }
 
 /// How many records there were.
@@ -67,52 +117,51 @@ pub struct Tally {
     pub good: u64,
     /// Those that are not.
     pub bad: u64,
+    /// Values of an export of the guide for which a measurement has no place.
+    pub left_out: u64,
 }
 
 impl Tally {
-    fn count(
-        &mut self,
-        line: u64,
-        record: Result<Measurement, FieldFault>,
-    ) -> Result<Measurement, Fault> {
-        match record {
-            Ok(measurement) => {
-                self.good += 1;
-                Ok(measurement)
-            }
-            Err(FieldFault { field, reason }) => {
-                self.bad += 1;
-                Err(Fault {
-                    record: self.good + self.bad,
-                    line,
-                    field,
-                    reason,
-                })
-            }
+    fn count(&mut self, line: u64, is_good: bool) -> Place {
+        self.good += u64::from(is_good);
+        self.bad += u64::from(!is_good);
+        Place {
+            record: self.good + self.bad,
+            line,
         }
     }
+}
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which record it is, from 1; the row of names is none.
+    pub record: u64,
+    /// The line it begins in, from 1; in a table, the blank lines before it are counted as its own.
+    pub line: u64,
 }
 
 /// What is wrong with one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Which record it is, from 1; the row of names is none.
-    pub record: u64,
-    /// The line it begins in, from 1; in a table, the blank lines before it are counted as its own.
-    pub line: u64,
-    /// The field, for example `labels.le`; empty where it is the whole record.
-    pub field: String,
-    /// What was given and what is allowed.
-    pub reason: String,
+    /// Where it is.
+    pub place: Place,
+    /// What is wrong.
+    pub fault: FieldFault,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, record {}: ", self.line, self.record)?;
-        if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
+        let FieldFault { field, reason } = &self.fault;
+        write!(
+            f,
+            "line {}, record {}: ",
+            self.place.line, self.place.record
+        )?;
+        if !field.is_empty() {
+            write!(f, "{field}: ")?;
         }
-        f.write_str(&self.reason)
+        f.write_str(reason)
     }
 }
 
@@ -124,15 +173,20 @@ pub enum ReadError {
     Io(#[from] io::Error),
     /// It is in none of the forms.
     #[error(
-        "no export is recognised in it; a JSON array, JSON objects one a line, or CSV with a row of names that has `operation` is allowed"
+        "no export is recognised in it; a JSON array, JSON objects one a line, or CSV with a row of names that has `{0}` is allowed"
     )]
-    Unrecognised,
+    Unrecognised(&'static str),
+    /// It is not in the form that was asked for.
+    #[error("it is {} where {asked} was asked for", found.described())]
+    Unexpected {
+        /// What was asked for.
+        asked: Form,
+        /// What is there.
+        found: Form,
+    },
     /// A column that there is not, or that is there twice.
-    #[error(
-        "the column {0:?} is {1}; allowed are, each once, {columns}",
-        columns = COLUMNS.join(", ")
-    )]
-    Column(String, &'static str),
+    #[error("the column {0:?} is {1}; allowed are, each once, {allowed}", allowed = .2.join(", "))]
+    Column(String, &'static str, &'static [&'static str]),
     /// An array that is cut off.
     #[error("line {line}: the input ends inside of its array; the end of it is missing")]
     Unfinished {
@@ -175,9 +229,30 @@ fn first_line(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
+/// Reads objects of which `head` has been read already, the first line at least.
+fn read_objects(
+    head: Vec<u8>,
+    input: impl BufRead,
+    line: u64,
+    form: Form,
+    reader: &mut Records<'_>,
+    give: impl FnMut(u64, Result<Measurement, FieldFault>) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let first = head.split_inclusive(|byte| *byte == b'\n').next();
+    // A first line that ends inside of its object belongs to one that is spread over several lines.
+    let is_part = |e: serde_json::Error| e.is_eof();
+    let first = serde_json::from_slice::<IgnoredAny>(first.unwrap_or_default()).map_err(is_part);
+    let layout = match first {
+        Err(true) if form != Form::Ndjson => Layout::Objects,
+        _ => Layout::Lines,
+    };
+    let elements = Elements::new(io::Read::chain(io::Cursor::new(head), input), layout, line);
+    read_elements(elements, reader, give)
+}
+
 fn read_elements(
     mut elements: Elements<impl BufRead>,
-    reader: &mut Reader<'_>,
+    reader: &mut Records<'_>,
     mut give: impl FnMut(u64, Result<Measurement, FieldFault>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     while let Some((line, text)) = elements.next()? {
@@ -192,7 +267,7 @@ fn too_long() -> String {
     format!("is longer than {MAX_RECORD_BYTES} bytes, the most that is allowed")
 }
 
-fn record(text: &[u8], reader: &mut Reader<'_>) -> Result<Measurement, FieldFault> {
+fn record(text: &[u8], reader: &mut Records<'_>) -> Result<Measurement, FieldFault> {
     if text.len() > MAX_RECORD_BYTES {
         return Err(FieldFault::new("", too_long()));
     }
@@ -209,14 +284,18 @@ fn not_utf8(error: &str) -> FieldFault {
 fn read_table(
     input: impl BufRead,
     first_line: u64,
-    reader: &mut Reader<'_>,
+    reader: &mut Records<'_>,
     mut give: impl FnMut(u64, Result<Measurement, FieldFault>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let mut table = ReaderBuilder::new().from_reader(Metered {
         input,
         left: MAX_RECORD_BYTES,
     });
-    let columns = columns(table.headers().map_err(unreadable)?)?;
+    let dialect = reader.dialect;
+    let names = table
+        .headers()
+        .map_err(|error| unreadable(error, dialect))?;
+    let columns = columns(names, dialect)?;
     // Of a line end `\r\n` the second half counts for the next row, so there every row seems to begin a line early.
     let before = first_line + 1 - table.position().line().clamp(1, 2);
     let mut row = ByteRecord::new();
@@ -228,7 +307,7 @@ fn read_table(
                 let line = row.position().map_or(1, ::csv::Position::line);
                 let record = match StringRecord::from_byte_record(std::mem::take(&mut row)) {
                     Ok(text) => {
-                        let record = csv::read(&columns, &text, reader);
+                        let record = reader.row(&columns, &text);
                         row = text.into_byte_record();
                         record
                     }
@@ -242,7 +321,7 @@ fn read_table(
                     let line = error.position().map_or(1, ::csv::Position::line);
                     (line, Err(FieldFault::new("", reason)))
                 }
-                _ => return Err(unreadable(error)),
+                _ => return Err(unreadable(error, dialect)),
             },
         };
         if give(before + line, record).is_break() {
@@ -252,14 +331,15 @@ fn read_table(
 }
 
 /// The names of the columns of a table.
-fn columns(names: &StringRecord) -> Result<Vec<&'static str>, ReadError> {
-    if !names.iter().any(|name| name == "operation") {
-        return Err(ReadError::Unrecognised);
+fn columns(names: &StringRecord, dialect: Dialect) -> Result<Vec<&'static str>, ReadError> {
+    if !names.iter().any(|name| name == dialect.name()) {
+        return Err(ReadError::Unrecognised(dialect.name()));
     }
     let mut columns = Vec::with_capacity(names.len());
     for name in names {
-        let wrong = |why| ReadError::Column(name.chars().take(60).collect(), why);
-        let known = COLUMNS.into_iter().find(|column| *column == name);
+        let allowed = dialect.columns();
+        let wrong = |why| ReadError::Column(name.chars().take(60).collect(), why, allowed);
+        let known = allowed.iter().copied().find(|column| *column == name);
         let known = known.ok_or_else(|| wrong("not known"))?;
         if columns.contains(&known) {
             return Err(wrong("there twice"));
@@ -269,11 +349,11 @@ fn columns(names: &StringRecord) -> Result<Vec<&'static str>, ReadError> {
     Ok(columns)
 }
 
-fn unreadable(error: ::csv::Error) -> ReadError {
+fn unreadable(error: ::csv::Error, dialect: Dialect) -> ReadError {
     match error.into_kind() {
         ErrorKind::Io(error) => ReadError::Io(error),
         // Only the row of names is read as text at once.
-        _ => ReadError::Unrecognised,
+        _ => ReadError::Unrecognised(dialect.name()),
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::measurement::{Draft, Measurement, Outcome};
 use crate::engine::time::Timestamp;
-use crate::ingest::json::{self, Form};
+use crate::ingest::json;
 
 fn written(format: Format, measurements: &[Measurement]) -> String {
     let mut writer = Writer::new(format, Vec::new());
@@ -24,11 +24,24 @@ fn read_back(
 ) -> (Vec<Result<Measurement, Fault>>, Result<Tally, String>) {
     let mut records = Vec::new();
     let input = std::io::BufReader::with_capacity(chunk, text);
-    let tally = read(input, &["cluster".to_owned()], |record| {
-        records.push(record);
-        ControlFlow::Continue(())
-    });
+    let tally = read(
+        input,
+        Form::Auto,
+        &["cluster".to_owned()],
+        |place, record| {
+            records.push(record.map_err(|fault| Fault { place, fault }));
+            ControlFlow::Continue(())
+        },
+    );
     (records, tally.map_err(|error| error.to_string()))
+}
+
+fn tally_of(good: u64, bad: u64) -> Tally {
+    Tally {
+        good,
+        bad,
+        left_out: 0,
+    }
 }
 
 /// The operations that were read, or line, record, field and reason of a fault.
@@ -149,13 +162,16 @@ proptest! {
             let records: Result<Vec<_>, _> = records.into_iter().collect();
             prop_assert_eq!(records.as_ref(), Ok(&measurements), "{}", text);
             let good = measurements.len() as u64;
-            prop_assert_eq!(tally, Ok(Tally { good, bad: 0 }));
+            prop_assert_eq!(tally, Ok(tally_of(good, 0)));
         }
     }
 
     #[test]
     fn the_ingest_takes_what_is_written(measurements in prop::collection::vec(measurement(), 1..6)) {
-        for (format, form) in [(Format::Ndjson, Form::Lines), (Format::Json, Form::Json)] {
+        for (format, form) in [
+            (Format::Ndjson, json::Form::Lines),
+            (Format::Json, json::Form::Json),
+        ] {
             let text = written(format, &measurements);
             let records = json::read(text.as_bytes(), form, &[]).unwrap();
             let records: Result<Vec<_>, _> = records.into_iter().collect();
@@ -288,7 +304,7 @@ fn a_bad_record_is_told_with_its_place_and_its_neighbours_are_read() {
     ] {
         let (records, tally) = summary(text);
         let bad = records.len() as u64 - 2;
-        assert_eq!(tally, Ok(Tally { good: 2, bad }), "{text}\n{records:?}");
+        assert_eq!(tally, Ok(tally_of(2, bad)), "{text}\n{records:?}");
         assert_eq!(records.first().map(String::as_str), Some("a"), "{text}");
         assert_eq!(records.last().map(String::as_str), Some("c"), "{text}");
         if !expected.is_empty() {
@@ -386,7 +402,7 @@ fn a_record_that_is_too_long_is_refused_alone() {
         format!("[{{\"operation\":\"a\"}},{{\"operation\":\"{long}\"}},{{\"operation\":\"c\"}}]"),
     ] {
         let (records, tally) = read_back(text.as_bytes(), 4_096);
-        assert_eq!(tally, Ok(Tally { good: 2, bad: 1 }));
+        assert_eq!(tally, Ok(tally_of(2, 1)));
         let fault = records[1].as_ref().unwrap_err().to_string();
         assert!(fault.contains("is longer than 1048576 bytes"), "{fault}");
     }
@@ -397,10 +413,55 @@ fn reading_ends_when_it_is_told_to() {
     for format in Format::ALL {
         let text = written(format, &example());
         let mut seen = 0;
-        let tally = read(text.as_bytes(), &[], |_| {
+        let tally = read(text.as_bytes(), Form::Auto, &[], |_, _| {
             seen += 1;
             ControlFlow::Break(())
         });
         assert_eq!((tally.unwrap().good, seen), (1, 1));
     }
+}
+
+#[test]
+fn a_form_that_was_asked_for_is_insisted_on() {
+    let (array, lines, table) = (
+        "[{\"operation\":\"a\"}]",
+        "{\"operation\":\"a\"}",
+        "operation\na",
+    );
+    for (form, text, expected) in [
+        (Form::Json, array, None),
+        (Form::Json, lines, None),
+        (
+            Form::Json,
+            table,
+            Some("it is no JSON where json was asked for"),
+        ),
+        (
+            Form::Ndjson,
+            array,
+            Some("it is a JSON array where ndjson was asked for"),
+        ),
+        (Form::Ndjson, lines, None),
+        (Form::Csv, table, None),
+        (
+            Form::Csv,
+            lines,
+            Some("it is a JSON object where csv was asked for"),
+        ),
+        (Form::Csv, "", None),
+    ] {
+        let tally = read(text.as_bytes(), form, &[], |_, _| ControlFlow::Continue(()));
+        let error = tally.err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), expected, "{form} {text}");
+    }
+    for form in Form::ALL {
+        assert_eq!(form.to_string().parse(), Ok(form));
+    }
+    assert!(
+        "xml"
+            .parse::<Form>()
+            .unwrap_err()
+            .to_string()
+            .contains("auto, json, ndjson, csv, guide")
+    );
 }

@@ -22,6 +22,7 @@ enum Endpoint {
     AlertHistory,
     Operations,
     Operation,
+    Export,
     Runtime,
     Ingest,
     Start,
@@ -58,6 +59,7 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         Endpoint::Operation,
         false,
     ),
+    ("/api/v1/export", Method::GET, Endpoint::Export, false),
     (
         "/api/v1/status/runtime",
         Method::GET,
@@ -145,6 +147,7 @@ impl Router {
             Endpoint::Operation => {
                 api::operations::one(services, argument, request.headers()).await
             }
+            Endpoint::Export => api::export::export(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,
             Endpoint::Start => api::ingest::start(services, request).await,

@@ -257,9 +257,21 @@ impl<'t> Reader<'t> {
 
 /// Reads a bad record again, slowly, for the field and the reason.
 fn explain(text: &str) -> FieldFault {
+    explain_with(text, |json| {
+        serde_path_to_error::deserialize::<_, Record<'_>>(json).map(drop)
+    })
+}
+
+/// The same for a record that `read` reads.
+pub(crate) fn explain_with(
+    text: &str,
+    read: impl for<'a> Fn(
+        &mut serde_json::Deserializer<serde_json::de::StrRead<'a>>,
+    ) -> Result<(), serde_path_to_error::Error<serde_json::Error>>,
+) -> FieldFault {
     let mended = quote_non_finite(text);
     let mut deserializer = serde_json::Deserializer::from_str(&mended);
-    let fault = match serde_path_to_error::deserialize::<_, Record<'_>>(&mut deserializer) {
+    let fault = match read(&mut deserializer) {
         Err(error) => {
             let path = error.path().to_string();
             let reason = without_position(&error.into_inner().to_string());
@@ -271,7 +283,7 @@ fn explain(text: &str) -> FieldFault {
                 None => FieldFault::new(path.trim_matches('.'), reason),
             }
         }
-        Ok(_) => FieldFault::new("", "more than one value in the record"),
+        Ok(()) => FieldFault::new("", "more than one value in the record"),
     };
     FieldFault {
         // The name comes from outside and goes into logs.

@@ -61,7 +61,7 @@ pub struct Reply {
     pub status: StatusCode,
     /// Its `Retry-After`, as it came.
     pub retry_after: Option<String>,
-    /// The beginning of its body, at most 64 KiB.
+    /// The beginning of its body, at most 64 KiB unless the client reads more.
     pub body: Bytes,
 }
 
@@ -96,6 +96,7 @@ pub(super) fn excerpt(text: &str) -> String {
 #[derive(Clone)]
 pub struct Client {
     inner: Legacy<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    most_answer_bytes: usize,
 }
 
 impl Client {
@@ -117,7 +118,19 @@ impl Client {
             .timer(TokioTimer::new())
             .pool_max_idle_per_host(0)
             .build(builder.enable_http1().wrap_connector(http));
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            most_answer_bytes: MAX_ANSWER_BYTES,
+        })
+    }
+
+    /// The same client, which reads up to `bytes` of an answer instead of 64 KiB.
+    #[must_use]
+    pub fn reading(self, bytes: usize) -> Self {
+        Self {
+            most_answer_bytes: bytes,
+            ..self
+        }
     }
 
     /// Sends `body` to `endpoint` and reads the answer; `timeout` counts for all of it.
@@ -167,7 +180,7 @@ impl Client {
             Ok(Reply {
                 status: answer.status(),
                 retry_after: retry_after.map(str::to_owned),
-                body: beginning(answer.into_body()).await,
+                body: beginning(answer.into_body(), self.most_answer_bytes).await,
             })
         };
         match tokio::time::timeout(timeout, exchange).await {
@@ -187,14 +200,14 @@ impl fmt::Debug for Client {
 }
 
 /// The beginning of a body; what follows is not read. A body that breaks off counts as far as it came.
-async fn beginning(mut body: Incoming) -> Bytes {
+async fn beginning(mut body: Incoming, most_bytes: usize) -> Bytes {
     let mut read = Vec::new();
     while let Some(Ok(frame)) = body.frame().await {
         if let Ok(data) = frame.into_data() {
-            let room = MAX_ANSWER_BYTES - read.len();
-            read.extend(data.iter().take(room));
+            let room = most_bytes - read.len();
+            read.extend_from_slice(data.get(..room).unwrap_or(&data));
         }
-        if read.len() == MAX_ANSWER_BYTES {
+        if read.len() == most_bytes {
             break;
         }
     }

@@ -12,6 +12,7 @@ pub mod email;
 pub mod endpoint;
 #[cfg(test)]
 mod fixture;
+mod keeper;
 pub mod message;
 mod outbox;
 mod running;
@@ -28,6 +29,7 @@ use self::email::{Email, EmailConfig, SmtpConfig};
 use self::webhook::{Webhook, WebhookConfig};
 use crate::document::Place;
 use crate::engine::dispatch::{Integration, Notification, Receiver};
+pub use keeper::{Fortune, Keeper};
 pub use outbox::Deliveries;
 pub use running::{IntegrationStats, Notifiers, NotifyStats};
 

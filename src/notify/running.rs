@@ -1,6 +1,7 @@
 //! The running set of integrations and Alertmanagers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -9,6 +10,7 @@ use tracing::{error, warn};
 
 use super::alertmanager::{Alertmanager, AlertmanagerStats};
 use super::email::Email;
+use super::keeper::{Fortune, Keeper};
 use super::outbox::{Deliveries, Ending, Outbox};
 use super::webhook::Webhook;
 use super::{Notifier, NotifySettings, SettingFault};
@@ -23,6 +25,9 @@ pub struct Notifiers {
     outboxes: Vec<Arc<Outbox>>,
     alertmanagers: Vec<Arc<Alertmanager>>,
     clock: Clock,
+    keeper: Option<Arc<Keeper>>,
+    /// Notifications for integrations that there are not.
+    homeless: AtomicU64,
     tasks: TaskTracker,
     drain: CancellationToken,
     stop: CancellationToken,
@@ -59,6 +64,7 @@ pub struct IntegrationStats {
 fn build(
     settings: &NotifySettings,
     clock: Clock,
+    keeper: Option<&Arc<Keeper>>,
 ) -> (Vec<Outbox>, Vec<Alertmanager>, Vec<SettingFault>) {
     let mut faults = Vec::new();
     let mut outboxes = Vec::new();
@@ -86,7 +92,12 @@ fn build(
         for (integration, made) in mail.chain(webhooks).enumerate() {
             match made {
                 Ok(notifier) => {
-                    outboxes.push(Outbox::new(&receiver.name, integration, notifier));
+                    outboxes.push(Outbox::new(
+                        &receiver.name,
+                        integration,
+                        notifier,
+                        keeper.cloned(),
+                    ));
                 }
                 Err(wrong) => faults.extend(wrong),
             }
@@ -115,23 +126,24 @@ fn build(
 impl NotifySettings {
     /// Everything that is wrong with the settings beyond their form, unreadable files included. Starts nothing.
     pub fn check(&self) -> Vec<SettingFault> {
-        let (_, _, faults) = build(self, Clock::start());
+        let (_, _, faults) = build(self, Clock::start(), None);
         faults
     }
 }
 
 impl Notifiers {
     /// Starts a task for each integration and Alertmanager. They end when `shutdown` is cancelled, without waiting for
-    /// anything. To be called within a Tokio runtime.
+    /// anything. `keeper` is told what becomes of notifications. To be called within a Tokio runtime.
     ///
     /// # Errors
     /// Every fault of the settings, as [`NotifySettings::check`]; then nothing is started.
     pub fn start(
         settings: &NotifySettings,
         clock: Clock,
+        keeper: Option<Arc<Keeper>>,
         shutdown: &CancellationToken,
     ) -> Result<Self, Vec<SettingFault>> {
-        let (outboxes, alertmanagers, faults) = build(settings, clock);
+        let (outboxes, alertmanagers, faults) = build(settings, clock, keeper.as_ref());
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -140,6 +152,8 @@ impl Notifiers {
             outboxes: outboxes.into_iter().map(Arc::new).collect(),
             alertmanagers: alertmanagers.into_iter().map(Arc::new).collect(),
             clock,
+            keeper,
+            homeless: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             drain: CancellationToken::new(),
             stop: stop.clone(),
@@ -167,28 +181,51 @@ impl Notifiers {
     /// Takes notifications to deliver.
     pub fn send(&self, notifications: Vec<Notification>) {
         for notification in notifications {
-            let outbox = self.outboxes.iter().find(|outbox| {
-                outbox.receiver == notification.receiver
-                    && outbox.integration == notification.integration
-            });
-            match outbox {
-                Some(outbox) => outbox.push(notification, self.clock),
-                None => error!(
-                    receiver = notification.receiver,
-                    integration = notification.integration,
-                    id = notification.id,
-                    "dead letter: there is no such integration"
-                ),
+            if let Some(outbox) = self.outbox_of(&notification) {
+                outbox.push(notification, self.clock);
             }
         }
     }
 
-    /// The ids of notifications that have been delivered or given up since this was last asked.
-    pub fn take_settled(&self) -> Vec<String> {
-        self.outboxes
-            .iter()
-            .flat_map(|outbox| outbox.take_settled())
-            .collect()
+    /// Takes notifications that the process before had not delivered, as far as it knew.
+    pub fn send_again(&self, notifications: Vec<Notification>) {
+        for notification in notifications {
+            if let Some(outbox) = self.outbox_of(&notification) {
+                outbox.push_again(notification, self.clock);
+            }
+        }
+    }
+
+    fn outbox_of(&self, notification: &Notification) -> Option<&Outbox> {
+        let mut outboxes = self.outboxes.iter();
+        let outbox = outboxes.find(|outbox| {
+            outbox.receiver == notification.receiver
+                && outbox.integration == notification.integration
+        });
+        if outbox.is_none() {
+            error!(
+                receiver = notification.receiver,
+                integration = notification.integration,
+                id = notification.id,
+                "dead letter: there is no such integration"
+            );
+            self.homeless.fetch_add(1, Ordering::Relaxed);
+            if let Some(keeper) = &self.keeper {
+                keeper.note(vec![Fortune::Settled(notification.id.clone())]);
+            }
+        }
+        outbox.map(|outbox| &**outbox)
+    }
+
+    /// Who is told what becomes of notifications.
+    pub fn keeper(&self) -> Option<&Arc<Keeper>> {
+        self.keeper.as_ref()
+    }
+
+    /// Everything that is not delivered, as it is to be kept.
+    pub fn undelivered(&self) -> Vec<Fortune> {
+        let outboxes = self.outboxes.iter();
+        outboxes.flat_map(|outbox| outbox.undelivered()).collect()
     }
 
     /// Takes the latest word on alerts, so that what ended before an integration could be told is told as both in one message,
@@ -216,7 +253,8 @@ impl Notifiers {
             .iter()
             .map(|one| one.deliveries.dead_letters);
         let lost = stats.alertmanagers.iter().map(|one| one.dropped);
-        letters.chain(lost).sum()
+        let homeless = self.homeless.load(Ordering::Relaxed);
+        letters.chain(lost).sum::<u64>() + homeless
     }
 
     /// What became of everything so far.

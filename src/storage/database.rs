@@ -1,15 +1,14 @@
 //! The file: one SQLite database with an event log and the latest state, each row a sealed blob.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
-use super::frame::{self, BadFrame};
+use super::frame;
+use super::rows::{ClockRow, Commit, Kind, Logged, Row};
 use crate::engine::saved::admitted_to_bytes;
-use crate::engine::store::Admitted;
-use crate::engine::time::{Now, Timestamp};
+use crate::engine::time::{Now, Timestamp, nanos};
 
 /// Marks the file as ours ("opwt").
 const APPLICATION: i32 = 0x6f70_7774;
@@ -17,104 +16,20 @@ const APPLICATION: i32 = 0x6f70_7774;
 const VERSION: i32 = 1;
 /// Of the space it may take, the share above which the oldest events go.
 const FULL_AT_PERCENT: u64 = 85;
-/// Events that are deleted at once.
-const DELETED_AT_ONCE: u32 = 2_000;
+/// Events, and bytes of them, that are deleted at once.
+const DELETED_AT_ONCE: u32 = 10_000;
+const BYTES_AT_ONCE: u32 = 8 << 20;
 
 const TABLES: &str = "
     CREATE TABLE log(
-        id INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, kind INTEGER NOT NULL,
+        sequence INTEGER PRIMARY KEY, kind INTEGER NOT NULL,
         wall INTEGER NOT NULL, steady INTEGER NOT NULL, judged INTEGER NOT NULL, body BLOB NOT NULL);
     CREATE TABLE state(
         id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key TEXT NOT NULL,
         as_of INTEGER NOT NULL, body BLOB, UNIQUE(kind, key));";
 
-/// What a row of the state is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Where the clocks stood.
-    Clock = 0,
-    /// A series.
-    Series = 1,
-    /// The alerts of a rule.
-    Rule = 2,
-    /// What has been told to whom.
-    Dispatch = 3,
-    /// A notification that has not been delivered.
-    Notification = 4,
-}
-
-impl Kind {
-    fn of(number: i64) -> Option<Self> {
-        [
-            Self::Clock,
-            Self::Series,
-            Self::Rule,
-            Self::Dispatch,
-            Self::Notification,
-        ]
-        .into_iter()
-        .find(|kind| *kind as i64 == number)
-    }
-}
-
 /// Events of the log.
-const MEASUREMENTS: i64 = 1;
-
-/// A row of the state to be written in the place of the one with the same key.
-#[derive(Debug)]
-pub struct Write {
-    /// What it is.
-    pub kind: Kind,
-    /// Whose it is.
-    pub key: String,
-    /// The last group of measurements in it.
-    pub as_of: u64,
-    /// What it says; `None` where it is to go.
-    pub body: Option<Vec<u8>>,
-}
-
-/// What is written in one transaction.
-#[derive(Debug)]
-pub struct Commit {
-    /// The number of the group of measurements.
-    pub sequence: u64,
-    /// When the group was closed.
-    pub now: Now,
-    /// The same on the clock of judging.
-    pub judged: Duration,
-    /// The measurements.
-    pub admitted: Option<Arc<Admitted>>,
-    /// The last group that need not be applied again at a start; with it the clocks are written as well.
-    pub saved_up_to: Option<u64>,
-    /// Rows of the state.
-    pub writes: Vec<Write>,
-}
-
-/// A group of measurements as it stands in the log.
-#[derive(Clone, Debug)]
-pub struct Logged {
-    /// Its number.
-    pub sequence: u64,
-    /// When it was closed.
-    pub now: Now,
-    /// The same on the clock of judging.
-    pub judged: Duration,
-    /// What was in it.
-    pub body: Result<Vec<u8>, BadFrame>,
-}
-
-/// A row of the state as it was read.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// What it is.
-    pub kind: Kind,
-    /// Whose it is.
-    pub key: String,
-    /// The last group of measurements in it.
-    pub as_of: u64,
-    /// What it says; `None` where it has gone.
-    pub body: Result<Option<Vec<u8>>, BadFrame>,
-}
+pub(super) const MEASUREMENTS: i64 = 1;
 
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
@@ -133,8 +48,11 @@ pub enum Unusable {
 /// The database, open.
 #[derive(Debug)]
 pub struct Database {
-    connection: Connection,
+    pub(super) connection: Connection,
     max_bytes: u64,
+    /// Nothing is in it yet, not even its tables.
+    pub(super) is_empty: bool,
+    is_prepared: bool,
 }
 
 /// What has been deleted to make room.
@@ -145,7 +63,8 @@ pub struct Trimmed {
 }
 
 impl Database {
-    /// Opens the file, or makes it. It will keep to about `max_bytes`.
+    /// Opens the file, or makes it. It will keep to about `max_bytes`. Nothing is written yet, so that a slow disk delays
+    /// nobody who reads.
     ///
     /// # Errors
     /// When it cannot be used.
@@ -162,18 +81,12 @@ impl Database {
         };
         let tables: i64 =
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        match (number("application_id")?, number("user_version")?) {
-            (0, 0) if tables == 0 => {
-                connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-                connection.pragma_update(None, "journal_mode", "WAL")?;
-                connection.execute_batch(&format!(
-                    "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
-                ))?;
-            }
-            (APPLICATION, VERSION) => connection.pragma_update(None, "journal_mode", "WAL")?,
+        let is_empty = match (number("application_id")?, number("user_version")?) {
+            (0, 0) if tables == 0 => true,
+            (APPLICATION, VERSION) => false,
             (APPLICATION, newer) if newer > VERSION => return Err(Unusable::Newer(newer)),
             _ => return Err(Unusable::Foreign),
-        }
+        };
         // What is acknowledged has reached the disk, not only the system.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
@@ -182,25 +95,64 @@ impl Database {
         Ok(Self {
             connection,
             max_bytes,
+            is_empty,
+            is_prepared: false,
         })
     }
 
-    /// Opens the file for reading alone, also while another process writes it.
+    /// Makes what is needed for writing. Does nothing the second time.
+    ///
+    /// # Errors
+    /// When it cannot be written to.
+    pub fn prepare(&mut self) -> rusqlite::Result<()> {
+        if self.is_prepared {
+            return Ok(());
+        }
+        if self.is_empty {
+            self.connection
+                .pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
+        self.connection.pragma_update(None, "journal_mode", "WAL")?;
+        if self.is_empty {
+            self.connection.execute_batch(&format!(
+                "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            ))?;
+        }
+        self.is_empty = false;
+        self.is_prepared = true;
+        Ok(())
+    }
+
+    /// Opens the file for reading alone, also while another process writes it, and where nothing can be written at all.
     ///
     /// # Errors
     /// When it cannot be used.
     pub fn open_to_read(path: &Path) -> Result<Self, Unusable> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        let application: i32 =
-            connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-        if application != APPLICATION {
+        let application = |connection: &Connection| -> rusqlite::Result<i32> {
+            connection.busy_timeout(Duration::from_secs(5))?;
+            connection.query_row("PRAGMA application_id", [], |row| row.get(0))
+        };
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        let mut found = application(&connection);
+        // Where SQLite cannot make its files beside this one, nobody else can write to it either.
+        if found
+            .as_ref()
+            .is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen))
+            && let Some(uri) = immutable(path)
+        {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            connection = Connection::open_with_flags(uri, flags)?;
+            found = application(&connection);
+        }
+        if found? != APPLICATION {
             return Err(Unusable::Foreign);
         }
         Ok(Self {
             connection,
             max_bytes: u64::MAX,
+            is_empty: false,
+            is_prepared: false,
         })
     }
 
@@ -219,8 +171,8 @@ impl Database {
                     whole(commit.sequence),
                     MEASUREMENTS,
                     commit.now.wall.millis(),
-                    nanos(commit.now.steady),
-                    nanos(commit.judged),
+                    whole(nanos(commit.now.steady)),
+                    whole(nanos(commit.judged)),
                     frame::seal(&admitted_to_bytes(admitted)),
                 ])?;
             }
@@ -252,30 +204,53 @@ impl Database {
     }
 
     /// Deletes what is past `kept_from`, what has gone from the state, and, while the file is too large, the oldest
-    /// events that no start needs.
+    /// events that no start needs; all of it only while `has_time` says so.
     ///
     /// # Errors
     /// When it could not be done now.
-    pub fn trim(&mut self, kept_from: Timestamp, saved_up_to: u64) -> rusqlite::Result<Trimmed> {
-        let oldest = "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE sequence <= ?1 AND wall < ?2 ORDER BY id LIMIT ?3)";
+    pub fn trim(
+        &mut self,
+        kept_from: Timestamp,
+        saved_up_to: u64,
+        has_time: impl Fn() -> bool,
+    ) -> rusqlite::Result<Trimmed> {
         let sequence = whole(saved_up_to);
-        let kept_from = kept_from.millis();
-        self.connection
-            .execute(oldest, params![sequence, kept_from, DELETED_AT_ONCE])?;
+        // Events stand in the order of time but for jumps of the clock, so the first that is kept ends the search.
+        let first_kept: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT sequence FROM log WHERE wall >= ? ORDER BY sequence LIMIT 1")?
+            .query_row([kept_from.millis()], |row| row.get(0))
+            .optional()?;
+        let past = sequence.min(first_kept.map_or(i64::MAX, |first| first - 1));
+        while self.delete_oldest(past)? > 0 && has_time() {}
         self.connection.execute(
             "DELETE FROM state WHERE body IS NULL AND as_of <= ?",
             [sequence],
         )?;
         let mut trimmed = Trimmed::default();
-        if self.used_bytes()? > self.max_bytes / 100 * FULL_AT_PERCENT {
-            let dropped = self
-                .connection
-                .execute(oldest, params![sequence, i64::MAX, DELETED_AT_ONCE])?;
-            trimmed.dropped = dropped as u64;
+        while self.used_bytes()? > self.max_bytes / 100 * FULL_AT_PERCENT {
+            let dropped = self.delete_oldest(sequence)?;
+            trimmed.dropped += dropped;
+            if dropped == 0 || !has_time() {
+                break;
+            }
         }
         self.connection
             .execute_batch("PRAGMA incremental_vacuum(256)")?;
         Ok(trimmed)
+    }
+
+    /// Deletes some of the oldest events up to that one; how many.
+    fn delete_oldest(&self, up_to: i64) -> rusqlite::Result<u64> {
+        let mut delete = self.connection.prepare_cached(
+            "DELETE FROM log WHERE sequence IN (
+                 SELECT sequence FROM (
+                     SELECT sequence, sum(length(body)) OVER (ORDER BY sequence) - length(body) AS before
+                     FROM (SELECT sequence, body FROM log WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2))
+                 WHERE before < ?3)",
+        )?;
+        let deleted = delete.execute(params![up_to, DELETED_AT_ONCE, BYTES_AT_ONCE])?;
+        Ok(deleted as u64)
     }
 
     /// Bytes of the file that hold something.
@@ -308,6 +283,9 @@ impl Database {
     /// # Errors
     /// When the rest cannot be read.
     pub fn state(&self, mut each: impl FnMut(Row)) -> rusqlite::Result<()> {
+        if self.is_empty {
+            return Ok(());
+        }
         let mut select = self
             .connection
             .prepare("SELECT kind, key, as_of, body FROM state ORDER BY id")?;
@@ -328,85 +306,51 @@ impl Database {
         Ok(())
     }
 
-    /// Reads the groups of measurements of the log from `after` on, or closed at `steady` or later, oldest first.
+    /// Reads the groups of measurements of the log after that one, oldest first.
     ///
     /// # Errors
     /// When the rest cannot be read.
-    pub fn measurements(
-        &self,
-        after: u64,
-        steady: Duration,
-        mut each: impl FnMut(Logged),
-    ) -> rusqlite::Result<()> {
+    pub fn measurements(&self, after: u64, mut each: impl FnMut(Logged)) -> rusqlite::Result<()> {
+        if self.is_empty {
+            return Ok(());
+        }
         let mut select = self.connection.prepare(
             "SELECT sequence, wall, steady, judged, body FROM log
-             WHERE kind = ? AND (sequence > ? OR steady >= ?) ORDER BY id",
+             WHERE kind = ? AND sequence > ? ORDER BY sequence",
         )?;
-        let mut rows = select.query(params![MEASUREMENTS, whole(after), nanos(steady)])?;
+        let mut rows = select.query(params![MEASUREMENTS, whole(after)])?;
         while let Some(row) = rows.next()? {
-            each(Logged {
-                sequence: unsigned(row.get(0)?),
-                now: Now {
-                    wall: Timestamp::from_millis(row.get(1)?),
-                    steady: Duration::from_nanos(unsigned(row.get(2)?)),
-                },
-                judged: Duration::from_nanos(unsigned(row.get(3)?)),
-                body: frame::open(row.get_ref(4)?.as_blob()?),
-            });
+            each(logged(row)?);
         }
         Ok(())
     }
 }
 
-/// Where the clocks and the numbering stood.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClockRow {
-    /// The clocks.
-    pub now: Now,
-    /// The last group of measurements.
-    pub sequence: u64,
-    /// The last group that need not be applied again.
-    pub saved_up_to: u64,
+/// A group of measurements from a row of `sequence, wall, steady, judged, body`.
+pub(super) fn logged(row: &rusqlite::Row<'_>) -> rusqlite::Result<Logged> {
+    Ok(Logged {
+        sequence: unsigned(row.get(0)?),
+        now: Now {
+            wall: Timestamp::from_millis(row.get(1)?),
+            steady: Duration::from_nanos(unsigned(row.get(2)?)),
+        },
+        judged: Duration::from_nanos(unsigned(row.get(3)?)),
+        body: frame::open(row.get_ref(4)?.as_blob()?),
+    })
 }
 
-#[derive(Clone, Copy, PartialEq, prost::Message)]
-struct ClockMessage {
-    #[prost(sint64, tag = "1")]
-    wall: i64,
-    #[prost(uint64, tag = "2")]
-    steady: u64,
-    #[prost(uint64, tag = "3")]
-    sequence: u64,
-    #[prost(uint64, tag = "4")]
-    saved_up_to: u64,
-}
-
-impl ClockRow {
-    fn to_bytes(self) -> Vec<u8> {
-        let message = ClockMessage {
-            wall: self.now.wall.millis(),
-            steady: unsigned(nanos(self.now.steady)),
-            sequence: self.sequence,
-            saved_up_to: self.saved_up_to,
-        };
-        prost::Message::encode_to_vec(&message)
+/// The address of a file that nobody writes to.
+fn immutable(path: &Path) -> Option<String> {
+    let path = std::path::absolute(path).ok()?;
+    let mut uri = "file:".to_owned();
+    for byte in path.to_str()?.bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(byte)),
+            plain if plain.is_ascii_alphanumeric() => uri.push(char::from(plain)),
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
     }
-
-    /// The row from its bytes.
-    ///
-    /// # Errors
-    /// When they are none.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, prost::DecodeError> {
-        let message = <ClockMessage as prost::Message>::decode(bytes)?;
-        Ok(Self {
-            now: Now {
-                wall: Timestamp::from_millis(message.wall),
-                steady: Duration::from_nanos(message.steady),
-            },
-            sequence: message.sequence,
-            saved_up_to: message.saved_up_to,
-        })
-    }
+    Some(uri + "?immutable=1")
 }
 
 /// SQLite has signed numbers only.
@@ -416,8 +360,4 @@ fn whole(n: u64) -> i64 {
 
 fn unsigned(n: i64) -> u64 {
     u64::try_from(n).unwrap_or_default()
-}
-
-fn nanos(reading: Duration) -> i64 {
-    i64::try_from(reading.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -40,7 +40,6 @@ pub enum FolderError {
 /// A data directory that is ours alone for as long as this lives.
 #[derive(Debug)]
 pub struct Folder {
-    path: PathBuf,
     _lock: File,
 }
 
@@ -60,71 +59,9 @@ impl Folder {
         let lock = options.create(true).truncate(false).write(true).open(&name);
         let lock = lock.map_err(failed(&name))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => Ok(Self { _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(FolderError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(failed(&name)(source)),
-        }
-    }
-
-    /// The database file.
-    pub fn database(&self) -> PathBuf {
-        database(&self.path)
-    }
-
-    /// Opens the database, or makes it.
-    ///
-    /// # Errors
-    /// When it cannot be used.
-    pub fn open(&self, max_bytes: u64) -> Result<Database, FolderError> {
-        let path = self.database();
-        Database::open(&path, max_bytes).map_err(|source| FolderError::Database { path, source })
-    }
-
-    /// Moves the database out of the way, so that a new one can be made; where to.
-    ///
-    /// # Errors
-    /// When it cannot be moved.
-    pub fn set_aside(&self, now: Timestamp) -> Result<PathBuf, FolderError> {
-        let stamp = now.to_string().replace(':', "");
-        let aside = self.path.join(format!("{ASIDE}{stamp}"));
-        let failed = |source| FolderError::Io {
-            path: aside.clone(),
-            source,
-        };
-        fs::create_dir_all(&aside).map_err(failed)?;
-        for name in FILES {
-            match fs::rename(self.path.join(name), aside.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-                _ => {}
-            }
-        }
-        self.forget_oldest_aside();
-        Ok(aside)
-    }
-
-    /// They are for a person to look at, who does not need all of a disk that goes on failing.
-    fn forget_oldest_aside(&self) {
-        let Ok(entries) = fs::read_dir(&self.path) else {
-            return;
-        };
-        let names = entries.flatten().map(|entry| entry.path());
-        let is_aside = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.starts_with(ASIDE))
-        };
-        let mut aside: Vec<PathBuf> = names.filter(is_aside).collect();
-        aside.sort();
-        let excess = aside.len().saturating_sub(KEPT_ASIDE);
-        for path in aside.into_iter().take(excess) {
-            match fs::remove_dir_all(&path) {
-                Ok(()) => tracing::warn!(path = %path.display(), "removed an old damaged database"),
-                Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "cannot remove an old damaged database");
-                }
-            }
         }
     }
 }
@@ -132,4 +69,58 @@ impl Folder {
 /// The database file of a data directory.
 pub fn database(folder: &Path) -> PathBuf {
     folder.join(FILES[0])
+}
+
+/// Opens the database of a data directory, or makes it.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn open(folder: &Path, max_bytes: u64) -> Result<Database, FolderError> {
+    let path = database(folder);
+    Database::open(&path, max_bytes).map_err(|source| FolderError::Database { path, source })
+}
+
+/// Moves the database out of the way, so that a new one can be made; where to.
+///
+/// # Errors
+/// When it cannot be moved.
+pub fn set_aside(folder: &Path, now: Timestamp) -> Result<PathBuf, FolderError> {
+    let stamp = now.to_string().replace(':', "");
+    let aside = folder.join(format!("{ASIDE}{stamp}"));
+    let failed = |source| FolderError::Io {
+        path: aside.clone(),
+        source,
+    };
+    fs::create_dir_all(&aside).map_err(failed)?;
+    for name in FILES {
+        match fs::rename(folder.join(name), aside.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    forget_oldest_aside(folder);
+    Ok(aside)
+}
+
+/// They are for a person to look at, who does not need all of a disk that goes on failing.
+fn forget_oldest_aside(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let names = entries.flatten().map(|entry| entry.path());
+    let is_aside = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(ASIDE))
+    };
+    let mut aside: Vec<PathBuf> = names.filter(is_aside).collect();
+    aside.sort();
+    let excess = aside.len().saturating_sub(KEPT_ASIDE);
+    for path in aside.into_iter().take(excess) {
+        match fs::remove_dir_all(&path) {
+            Ok(()) => tracing::warn!(path = %path.display(), "removed an old damaged database"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove an old damaged database");
+            }
+        }
+    }
 }

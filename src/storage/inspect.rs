@@ -1,9 +1,9 @@
 //! A look at a database from outside: what is in it, and whether all of it can be read.
 
 use std::fmt;
-use std::time::Duration;
 
-use super::database::{ClockRow, Database, Kind};
+use super::database::Database;
+use super::rows::{ClockRow, Kind};
 use crate::engine::saved::admitted_from_bytes;
 use crate::engine::time::{Now, Timestamp};
 use crate::engine::{Engine, Settings};
@@ -57,7 +57,7 @@ pub fn info(database: &Database) -> rusqlite::Result<Info> {
         }
         _ => {}
     })?;
-    database.measurements(0, Duration::ZERO, |group| {
+    database.measurements(0, |group| {
         info.groups += 1;
         let first = info.range.map_or(group.now.wall, |(first, _)| first);
         info.range = Some((first, group.now.wall));
@@ -119,7 +119,7 @@ pub fn check(database: &Database) -> Checked {
     if let Err(error) = state {
         checked.faults.push(format!("state: {error}"));
     }
-    let groups = database.measurements(0, Duration::ZERO, |group| {
+    let groups = database.measurements(0, |group| {
         let outcome = match group.body {
             Ok(body) => admitted_from_bytes(&body)
                 .map(|_| ())

@@ -4,14 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::database::{ClockRow, Database, Kind, Logged, Row};
-use super::folder::{Folder, FolderError};
+use super::database::Database;
+use super::folder::{self, Folder, FolderError};
+use super::rows::{ClockRow, Kind, Logged, Row};
 use super::writer::{Target, Writer};
-use super::{Health, Storage, StoreStats};
+use super::{Storage, StoreStats};
 use crate::clock::Clock;
 
-/// Groups of measurements younger than this are read in any case, for their ids.
-const IDS_FOR: Duration = Duration::from_secs(600);
 /// What the last commit may have taken beyond the last reading that is known.
 const AFTER: Duration = Duration::from_millis(1);
 
@@ -50,22 +49,30 @@ pub fn open<Group>(
     stats: &Arc<StoreStats>,
 ) -> Opened<Group> {
     let folder = match Folder::take(path) {
-        Ok(folder) => folder,
-        Err(error) => return without_disk(&error, stats),
+        Ok(folder) => Some(folder),
+        // What lies there belongs to somebody else.
+        Err(error @ FolderError::Locked(_)) => return without_disk(&error, stats),
+        Err(error) => {
+            tracing::error!(%error, "cannot write to the data directory");
+            None
+        }
     };
     let (mut database, mut found, mut is_loaded) = (None, Found::default(), true);
-    match folder.open(max_bytes) {
-        Ok(opened) => {
+    match open_to_go_on(path, folder.is_some(), max_bytes) {
+        Ok(None) => {}
+        Ok(Some((opened, can_write))) => {
             found = read(&opened, stats);
-            database = Some(opened);
+            database = Some(opened).filter(|_| can_write);
         }
         Err(error) => {
             tracing::error!(%error, "cannot use the database");
+            stats.failures.inc();
             is_loaded = false;
         }
     }
     let clock = Clock::resume(found.clock.now.steady);
     let mut target = Target {
+        path: path.to_owned(),
         folder,
         database,
         is_loaded,
@@ -78,20 +85,8 @@ pub fn open<Group>(
         // What could be read is in memory and is saved anew.
         target.set_aside("parts of it cannot be read");
     }
-    let health = match target.reopen() {
-        Ok(()) => Health::Good,
-        Err(error) => {
-            tracing::error!(
-                error,
-                "cannot write to disk: going on from memory until it works"
-            );
-            Health::Degraded {
-                trial: Duration::ZERO,
-            }
-        }
-    };
     let storage = match Writer::start(target) {
-        Ok(writer) => Storage::on_disk(writer, health, stats.clone()),
+        Ok(writer) => Storage::on_disk(writer, stats.clone()),
         Err(error) => {
             tracing::error!(%error, "cannot start the thread that writes: everything is in memory alone");
             Storage::without_disk(stats.clone())
@@ -104,7 +99,26 @@ pub fn open<Group>(
     }
 }
 
-/// In memory alone until the next start: what lies there belongs to somebody else, or cannot be reached.
+/// The database and whether it can be written to; none where there is none and none can be made.
+fn open_to_go_on(
+    path: &Path,
+    is_ours: bool,
+    max_bytes: u64,
+) -> Result<Option<(Database, bool)>, FolderError> {
+    if is_ours {
+        return folder::open(path, max_bytes).map(|opened| Some((opened, true)));
+    }
+    let path = folder::database(path);
+    if !path.exists() {
+        return Ok(None);
+    }
+    match Database::open_to_read(&path) {
+        Ok(opened) => Ok(Some((opened, false))),
+        Err(source) => Err(FolderError::Database { path, source }),
+    }
+}
+
+/// In memory alone until the next start.
 fn without_disk<Group>(error: &FolderError, stats: &Arc<StoreStats>) -> Opened<Group> {
     tracing::error!(%error, "cannot use the data directory: everything is in memory alone until the next start");
     stats.failures.inc();
@@ -115,7 +129,8 @@ fn without_disk<Group>(error: &FolderError, stats: &Arc<StoreStats>) -> Opened<G
     }
 }
 
-fn read(database: &Database, stats: &StoreStats) -> Found {
+/// Reads everything that can be read.
+pub(super) fn read(database: &Database, stats: &StoreStats) -> Found {
     let mut found = Found::default();
     let state = database.state(|row| match (row.kind, &row.body) {
         (_, Err(bad)) => {
@@ -134,9 +149,8 @@ fn read(database: &Database, stats: &StoreStats) -> Found {
         tracing::error!(%error, "cannot read all of the state");
         found.is_broken = true;
     }
-    let young = found.clock.now.steady.saturating_sub(IDS_FOR);
     let (mut log, mut last) = (Vec::new(), found.clock);
-    let groups = database.measurements(found.clock.saved_up_to, young, |group| {
+    let groups = database.measurements(found.clock.saved_up_to, |group| {
         last.now.steady = last.now.steady.max(group.now.steady);
         last.now.wall = last.now.wall.max(group.now.wall);
         last.sequence = last.sequence.max(group.sequence);

@@ -4,24 +4,29 @@
 //! than two seconds, never stops anyone: from then on groups are in memory alone, which is counted and told, until the
 //! disk has taken a trial; then everything is saved anew.
 
+mod alone;
 mod database;
 mod folder;
 mod frame;
 pub mod inspect;
 mod load;
+mod pages;
+mod rows;
 mod stats;
 mod writer;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Sleep;
 
-pub use database::{ClockRow, Commit, Database, Kind, Logged, Row, Write};
+pub use alone::{Alone, AloneError, open_alone};
+pub use database::Database;
 pub use folder::{FolderError, database as database_of};
 pub use load::{Found, Opened, open};
+pub use rows::{ClockRow, Commit, Kind, Logged, Row, Write};
 pub use stats::StoreStats;
-use std::sync::Arc;
 use writer::Writer;
 
 /// A commit that takes longer is no longer waited for.
@@ -78,20 +83,18 @@ impl<Group> Storage<Group> {
         }
     }
 
-    fn on_disk(writer: Writer, health: Health, stats: Arc<StoreStats>) -> Self {
-        let degraded = health != Health::Good;
-        let storage = Self::without_disk(stats.clone());
-        stats.set_degraded(degraded);
+    fn on_disk(writer: Writer, stats: Arc<StoreStats>) -> Self {
         Self {
             disk: Some(Disk {
                 writer,
                 is_writing: false,
                 deadline: None,
-                health,
+                health: Health::Good,
                 recovered: false,
-                stats,
+                stats: stats.clone(),
             }),
-            ..storage
+            stats: Some(stats),
+            ..Self::memory()
         }
     }
 
@@ -278,3 +281,6 @@ impl Disk {
         self.stats.set_degraded(true);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The thread that writes: the only one that waits for the disk.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -8,14 +9,20 @@ use std::time::Duration;
 use rusqlite::ErrorCode;
 
 use super::StoreStats;
-use super::database::{Commit, Database};
-use super::folder::Folder;
+use super::database::Database;
+use super::folder::{self, Folder};
+use super::rows::Commit;
 use crate::clock::Clock;
+
+/// How long deleting may keep commits waiting. What is left has its turn with the next clocks.
+const TRIM_FOR: Duration = Duration::from_millis(200);
 
 /// What the thread writes to.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) folder: Folder,
+    pub(super) path: PathBuf,
+    /// None while it could not be taken.
+    pub(super) folder: Option<Folder>,
     /// None while it could not be opened.
     pub(super) database: Option<Database>,
     /// What is in the file is in memory as well; before that it must not be written to.
@@ -47,6 +54,10 @@ impl Writer {
         let (reply, done) = tokio::sync::mpsc::channel(1);
         let thread = std::thread::Builder::new().name("storage".to_owned());
         let thread = thread.spawn(move || {
+            // Making ready may take long; the first commit waits for it as for any other.
+            if let Err(why) = target.ready() {
+                tracing::warn!(why, "cannot write to disk yet");
+            }
             while let Ok(commit) = jobs.recv() {
                 if reply.blocking_send(target.write(&commit)).is_err() {
                     return;
@@ -72,17 +83,21 @@ impl Writer {
 impl Target {
     fn write(&mut self, commit: &Commit) -> Done {
         let begin = self.clock.now().steady;
-        self.reopen()?;
-        let Some(database) = &mut self.database else {
-            return Err("the database is not open".to_owned());
+        let written = match self.ready() {
+            Ok(database) => database.write(commit).map_err(|error| {
+                if is_damage(&error) {
+                    self.set_aside(&error.to_string());
+                }
+                error.to_string()
+            }),
+            Err(why) => Err(why),
         };
-        if let Err(error) = database.write(commit) {
+        if written.is_err() {
             self.stats.failures.inc();
-            if is_damage(&error) {
-                self.set_aside(&error.to_string());
-            }
-            return Err(error.to_string());
+            // What was open may not be what is there when the disk is back.
+            self.database = None;
         }
+        written?;
         let took = self.clock.now().steady.saturating_sub(begin);
         self.stats.commits.inc();
         self.stats.commit_seconds.inc_by(took.as_secs_f64());
@@ -93,23 +108,27 @@ impl Target {
         Ok(took)
     }
 
-    /// Opens the database if it is not open; one that could not be read before goes out of the way.
-    pub(super) fn reopen(&mut self) -> Result<(), String> {
-        if self.database.is_some() {
-            return Ok(());
-        }
-        if !self.is_loaded && self.folder.database().exists() {
+    /// The database, made ready for writing; one that could not be read before goes out of the way.
+    fn ready(&mut self) -> Result<&mut Database, String> {
+        if !self.is_loaded && folder::database(&self.path).exists() {
             self.set_aside("it could not be read at the start");
         }
-        let opened = self.folder.open(self.max_bytes);
-        self.database = Some(opened.map_err(|error| error.to_string())?);
+        if self.folder.is_none() {
+            self.folder = Some(Folder::take(&self.path).map_err(|error| error.to_string())?);
+        }
+        if self.database.is_none() {
+            let opened = folder::open(&self.path, self.max_bytes);
+            self.database = Some(opened.map_err(|error| error.to_string())?);
+        }
+        let database = self.database.as_mut().ok_or("the database is not open")?;
+        database.prepare().map_err(|error| error.to_string())?;
         self.is_loaded = true;
-        Ok(())
+        Ok(database)
     }
 
     pub(super) fn set_aside(&mut self, why: &str) {
         self.database = None;
-        match self.folder.set_aside(self.clock.now().wall) {
+        match folder::set_aside(&self.path, self.clock.now().wall) {
             Ok(aside) => {
                 self.stats.set_aside.inc();
                 tracing::error!(why, to = %aside.display(), "set the database aside");
@@ -123,7 +142,9 @@ impl Target {
             return;
         };
         let kept_from = commit.now.wall.before(self.retention);
-        let trimmed = database.trim(kept_from, saved_up_to);
+        let begin = self.clock.now().steady;
+        let has_time = || self.clock.now().steady.saturating_sub(begin) < TRIM_FOR;
+        let trimmed = database.trim(kept_from, saved_up_to, has_time);
         let used = database.used_bytes();
         match trimmed.and_then(|trimmed| Ok((trimmed, used?))) {
             Ok((trimmed, used)) => {

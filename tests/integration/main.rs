@@ -15,6 +15,7 @@ mod bad_input;
 mod beside_prometheus;
 mod durable;
 mod end_to_end;
+mod exchange;
 mod exposition;
 mod faulty;
 mod hostile_names;

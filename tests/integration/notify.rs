@@ -46,7 +46,13 @@ fn settings(yaml: &str) -> NotifySettings {
 }
 
 fn start(yaml: &str) -> Notifiers {
-    Notifiers::start(&settings(yaml), Clock::start(), &CancellationToken::new()).unwrap()
+    Notifiers::start(
+        &settings(yaml),
+        Clock::start(),
+        None,
+        &CancellationToken::new(),
+    )
+    .unwrap()
 }
 
 fn wait_stats(notifiers: &Notifiers, good: impl Fn(&NotifyStats) -> bool) -> NotifyStats {

@@ -19,6 +19,7 @@ impl RuleState {
     /// Brings up to date when each instance was last seen, and makes instances of what is expected and was never seen.
     pub(super) fn look_for_absent(&mut self, absence: &Absence, store: &Store, scope: &Scope) {
         let (rule, now) = (self.rule.clone(), scope.now.steady);
+        let is_new = self.began.is_none();
         let began = *self.began.get_or_insert(now);
         let look = |instance: &mut Instance, overflow: &Overflow| {
             let shared = shared(overflow, &instance.labels, &rule);
@@ -26,6 +27,14 @@ impl RuleState {
             let seen = store.last_seen(&series);
             // Seen so long ago that it has been forgotten is not seen anew.
             let seen = seen.filter(|seen| now.saturating_sub(*seen) <= absence.remember);
+            // What is overdue when it is first heard of is history that was sent later: it is waited for from now on.
+            // A rule that is new itself has heard of nothing yet, and to what is expected history makes no difference.
+            let is_history = |seen: &Duration| {
+                let is_overdue = now.saturating_sub(*seen) > absence.expect_every + absence.grace;
+                let is_expected = || absence.expect.iter().any(|e| has_all(&instance.labels, e));
+                !is_new && instance.seen.is_none() && is_overdue && !is_expected()
+            };
+            let seen = seen.map(|seen| if is_history(&seen) { now } else { seen });
             instance.seen = instance.seen.max(seen);
         };
         for instance in self.instances.values_mut() {
@@ -80,8 +89,7 @@ impl RuleState {
     /// Instances of their own that have been seen and have all labels of `expected`.
     fn known(&self, expected: &Labels) -> impl Iterator<Item = (&Labels, &Instance)> {
         self.instances.iter().filter(move |(labels, instance)| {
-            let has_all = (expected.iter()).all(|(name, value)| labels.get(name) == value);
-            has_all && instance.seen.is_some() && !instance.stands_in
+            has_all(labels, expected) && instance.seen.is_some() && !instance.stands_in
         })
     }
 
@@ -115,6 +123,11 @@ impl RuleState {
             self.given_up += 1;
         }
     }
+}
+
+/// Whether an instance has all labels of what is expected.
+fn has_all(instance: &Labels, expected: &Labels) -> bool {
+    (expected.iter()).all(|(name, value)| instance.get(name) == value)
 }
 
 /// Overflow series by their operation.

@@ -66,6 +66,7 @@ impl Engine {
         }
         self.saving.dispatch = None;
         self.dispatcher.touched = true;
+        self.saving.changes = 0;
     }
 
     /// Gives the rule of this key its saved state back. Where there is no such rule any more, or its alerts are known by

@@ -76,7 +76,7 @@ struct BatchMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct AnswerMessage {
+pub(super) struct AnswerMessage {
     #[prost(string, tag = "1")]
     client: String,
     #[prost(uint64, tag = "2")]
@@ -169,16 +169,8 @@ fn batch_message<'a>(
     scores: &mut Dictionary<'a>,
 ) -> BatchMessage {
     let mut message = BatchMessage {
-        answered: batch
-            .answered
-            .as_ref()
-            .map(|(origin, answer)| AnswerMessage {
-                client: origin.client.clone(),
-                sequence: origin.sequence,
-                accepted: answer.accepted,
-                duplicates: answer.duplicates,
-                rejected: (answer.rejected.iter().map(rejected_message)).collect(),
-            }),
+        answered: (batch.answered.as_ref())
+            .map(|(origin, answer)| AnswerMessage::of(&origin.client, origin.sequence, answer)),
         ..BatchMessage::default()
     };
     let any_shared = batch.places.iter().any(|place| place.overflow.is_some());
@@ -321,24 +313,36 @@ fn read_batch(message: BatchMessage, keys: &[SeriesKey], scores: &[String]) -> O
         });
     }
     Some(SavedBatch {
-        answered: message.answered.map(read_answer),
+        answered: message.answered.map(AnswerMessage::read),
         taken,
     })
 }
 
-fn read_answer(message: AnswerMessage) -> (Origin, Answer) {
-    let rejected = message.rejected.into_iter().map(|rejected| {
-        let fault = FieldFault::new(rejected.field, rejected.reason);
-        (usize::try_from(rejected.index).unwrap_or(usize::MAX), fault)
-    });
-    let answer = Answer {
-        accepted: message.accepted,
-        duplicates: message.duplicates,
-        rejected: rejected.collect(),
-    };
-    let origin = Origin {
-        client: message.client,
-        sequence: message.sequence,
-    };
-    (origin, answer)
+impl AnswerMessage {
+    pub(super) fn of(client: &str, sequence: u64, answer: &Answer) -> Self {
+        Self {
+            client: client.to_owned(),
+            sequence,
+            accepted: answer.accepted,
+            duplicates: answer.duplicates,
+            rejected: answer.rejected.iter().map(rejected_message).collect(),
+        }
+    }
+
+    pub(super) fn read(self) -> (Origin, Answer) {
+        let rejected = self.rejected.into_iter().map(|rejected| {
+            let fault = FieldFault::new(rejected.field, rejected.reason);
+            (usize::try_from(rejected.index).unwrap_or(usize::MAX), fault)
+        });
+        let answer = Answer {
+            accepted: self.accepted,
+            duplicates: self.duplicates,
+            rejected: rejected.collect(),
+        };
+        let origin = Origin {
+            client: self.client,
+            sequence: self.sequence,
+        };
+        (origin, answer)
+    }
 }

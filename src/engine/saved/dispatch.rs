@@ -7,10 +7,10 @@ use std::time::Duration;
 use prost::Message;
 
 use super::announced::{AnnouncedMessage, integration};
-use super::{Damaged, decode, hash, nanos};
+use super::{Damaged, decode, hash};
 use crate::engine::Engine;
 use crate::engine::dispatch::{Announced, Dispatcher, Told};
-use crate::engine::time::Now;
+use crate::engine::time::{Now, nanos};
 
 const WHAT: &str = "state of the dispatcher";
 

@@ -29,7 +29,7 @@ struct ChangeMessage {
 }
 
 /// A change of an alert as bytes.
-pub fn change_to_bytes(change: &AlertChange) -> Vec<u8> {
+fn change_to_bytes(change: &AlertChange) -> Vec<u8> {
     let (kind, reason) = match change.change {
         Change::Started => (1, ""),
         Change::Dropped => (2, ""),
@@ -48,7 +48,7 @@ pub fn change_to_bytes(change: &AlertChange) -> Vec<u8> {
 }
 
 /// The reverse of [`change_to_bytes`].
-pub fn change_from_bytes(bytes: &[u8]) -> Result<AlertChange, Damaged> {
+fn change_from_bytes(bytes: &[u8]) -> Result<AlertChange, Damaged> {
     let message: ChangeMessage = decode(WHAT, bytes)?;
     Ok(AlertChange {
         labels: labels(message.labels),
@@ -66,12 +66,31 @@ pub fn change_from_bytes(bytes: &[u8]) -> Result<AlertChange, Damaged> {
 }
 
 impl Engine {
-    /// Puts a change back into the history, as the latest one.
-    pub fn restore_change(&mut self, change: AlertChange) {
+    /// The changes of alerts that have come since they were last returned here: number, in the order in which they came,
+    /// and bytes. Those that the history does not hold any more are not among them.
+    pub fn take_unsaved_changes(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let first = self.changes - self.history.len() as u64;
+        let numbered = (first..).zip(&self.history);
+        let unsaved = numbered.filter(|(number, _)| *number >= self.saving.changes);
+        let unsaved = unsaved.map(|(number, change)| (number, change_to_bytes(change)));
+        let unsaved = unsaved.collect();
+        self.saving.changes = self.changes;
+        unsaved
+    }
+
+    /// Puts a saved change back into the history, as the latest one. To be called before anything else changes.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read.
+    pub fn restore_change(&mut self, number: u64, body: &[u8]) -> Result<(), Damaged> {
+        let change = change_from_bytes(body)?;
+        self.changes = number;
+        self.saving.changes = number + 1;
         let effects = Effects {
             changes: vec![change],
             ..Effects::default()
         };
         self.note(&effects, Now::default());
+        Ok(())
     }
 }

@@ -12,16 +12,16 @@ mod announced;
 mod dispatch;
 mod history;
 mod rule;
+mod seen;
 mod state;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::judge::RuleState;
 use super::series::{Fnv1a, Labels};
 pub use alerts::SavedRule;
 pub use announced::{notification_from_bytes, notification_to_bytes};
-pub use history::{change_from_bytes, change_to_bytes};
 
 mod batch;
 
@@ -46,9 +46,24 @@ impl Damaged {
     }
 }
 
+/// Since when something has to be saved again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unsaved {
+    /// The first group of measurements that its saved form lacks.
+    pub(super) sequence: u64,
+    /// When that came, on the steady clock.
+    pub(super) since: Duration,
+}
+
 /// What the engine remembers of what has been saved of it.
 #[derive(Debug, Default)]
 pub(super) struct Saving {
+    /// How far measurements have come.
+    pub(super) progress: Progress,
+    /// Since when the ids and answers that are remembered have to be saved again.
+    pub(super) seen: Option<Unsaved>,
+    /// Changes of alerts that have been saved, of all there ever were.
+    changes: u64,
     /// Keys of rules whose saved state is to be deleted.
     gone: BTreeSet<String>,
     /// Keys that have been deleted: few, as each is of a rule that once had something to save. Whoever has to write
@@ -60,6 +75,41 @@ pub(super) struct Saving {
     dispatch: Option<u64>,
     /// The time paused that was saved with it, and since when judging is.
     clock: (Duration, Option<Duration>),
+}
+
+/// How many measurements came with which group, so that it is known how many would have to be applied again.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    measurements: u64,
+    /// Numbers of groups, and of measurements up to them, oldest first.
+    marks: VecDeque<(u64, u64)>,
+}
+
+impl Progress {
+    /// Between two marks.
+    const STEP: u64 = 25_000;
+    const MOST_MARKS: usize = 64;
+
+    pub(super) fn note(&mut self, sequence: u64, measurements: usize) {
+        self.measurements += measurements as u64;
+        let last = self.marks.back().map_or(0, |(_, up_to)| *up_to);
+        if self.measurements >= last + Self::STEP {
+            self.marks.push_back((sequence, self.measurements));
+            if self.marks.len() > Self::MOST_MARKS {
+                self.marks.pop_front();
+            }
+        }
+    }
+
+    /// The last group since which at least that many measurements have come; 0 where it is not known any more.
+    pub(super) fn before(&self, measurements: u64) -> u64 {
+        let Some(up_to) = self.measurements.checked_sub(measurements) else {
+            return 0;
+        };
+        let known = self.marks.partition_point(|(_, mark)| *mark <= up_to);
+        let mark = known.checked_sub(1).and_then(|last| self.marks.get(last));
+        mark.map_or(0, |(sequence, _)| *sequence)
+    }
 }
 
 impl Saving {
@@ -82,11 +132,6 @@ fn hash(bytes: &[u8]) -> u64 {
     hash.finish()
 }
 
-/// A reading of the steady clock in nanoseconds, which are enough for five centuries.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// The variant of a closed set by its name.
 fn named<T: Copy>(
     what: &'static str,
@@ -104,4 +149,27 @@ type Pairs = std::collections::BTreeMap<String, String>;
 
 fn labels(pairs: Pairs) -> Labels {
     pairs.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_knows_since_which_group_so_many_measurements_have_come() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.before(1), 0);
+        for sequence in 1..=1_000 {
+            progress.note(sequence, 1_000);
+        }
+        // A group too far back at most by one step, never too far forward.
+        let before = progress.before(400_000);
+        assert!((575..=600).contains(&before), "{before}");
+        assert_eq!(progress.before(1_000_001), 0);
+        for sequence in 1_001..=100_000 {
+            progress.note(sequence, 1_000);
+        }
+        assert!(progress.marks.len() <= Progress::MOST_MARKS);
+        assert!((99_575..=99_600).contains(&progress.before(400_000)));
+    }
 }

@@ -6,13 +6,13 @@ use prost::Message;
 
 use super::announced::call_off;
 use super::state::{Orphan, TrackedMessage, is_worth_saving};
-use super::{Damaged, Pairs, decode, labels, nanos};
+use super::{Damaged, Pairs, decode, labels};
 use crate::engine::alert;
 use crate::engine::alert::EndReason;
 use crate::engine::judge::{AlertChange, Effects, Instance, RuleState, Subject, Tracked};
 use crate::engine::rule::{External, Mode};
 use crate::engine::series::Labels;
-use crate::engine::time::Now;
+use crate::engine::time::{Now, nanos};
 
 const WHAT: &str = "state of a rule";
 

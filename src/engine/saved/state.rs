@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::announced::{AnnouncedMessage, end};
-use super::{Damaged, Pairs, labels, nanos};
+use super::{Damaged, Pairs, labels};
 use crate::engine::alert::{AlertState, EndReason, Seen};
 use crate::engine::condition::{Standing, Verdict};
 use crate::engine::judge::{Told, Tracked};
-use crate::engine::time::Timestamp;
+use crate::engine::time::{Timestamp, nanos};
 
 const WHAT: &str = "state of an alert";
 

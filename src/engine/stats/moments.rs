@@ -1,7 +1,7 @@
 //! Count, sum, spread and extremes of values, mergeable without loss of accuracy.
 
 use crate::engine::measurement::count;
-use crate::engine::packing::{put, put_float, take, take_float};
+use crate::engine::packing::{put, put_float, put_signed, take, take_float, take_signed};
 
 /// A sum with Neumaier's compensation: its error does not grow with the number of terms.
 ///
@@ -168,17 +168,44 @@ impl Moments {
         self.weighted = weighted;
     }
 
-    /// Appends them as bytes: exactly, but for what the rounding of sums had left.
-    pub(in crate::engine) fn pack(&self, bytes: &mut Vec<u8>) {
-        put(bytes, self.count);
-        put(bytes, u64::from(self.is_weighted()));
+    /// Appends them and the latest value as bytes: exactly, but for what the rounding of sums had left, and for the
+    /// spread, which keeps seven digits.
+    pub(in crate::engine) fn pack(&self, latest: f64, bytes: &mut Vec<u8>) {
+        let sum = self.sum.get();
+        let mut flags = 0;
+        let mut set = |flag, is: bool| flags |= if is { flag } else { 0 };
         let constant = self.min.to_bits() == self.max.to_bits();
-        put(bytes, u64::from(constant));
-        put_float(bytes, self.sum.get());
-        put_float(bytes, self.min);
+        set(CONSTANT, constant);
+        set(WEIGHTED, self.is_weighted());
+        let whole = [sum, self.min, self.max, latest].map(as_whole);
+        set(WHOLE, whole.iter().all(Option::is_some));
+        // A spread beyond the range of a short float keeps its long form.
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "whether it fits is seen next"
+        )]
+        let short = self.squared_deviations as f32;
+        set(SHORT, short.is_normal() || self.squared_deviations == 0.0);
+        put(bytes, self.count << FLAG_BITS | flags);
+        let values = [
+            (sum, true),
+            (self.min, true),
+            (self.max, !constant),
+            (latest, !constant),
+        ];
+        for ((value, wanted), whole) in values.into_iter().zip(whole) {
+            match whole {
+                _ if !wanted => {}
+                Some(whole) if flags & WHOLE != 0 => put_signed(bytes, whole),
+                _ => put_float(bytes, value),
+            }
+        }
         if !constant {
-            put_float(bytes, self.max);
-            put_float(bytes, self.squared_deviations);
+            if flags & SHORT != 0 {
+                bytes.extend_from_slice(&short.to_le_bytes());
+            } else {
+                put_float(bytes, self.squared_deviations);
+            }
         }
         if self.is_weighted() {
             put_float(bytes, self.weight.get());
@@ -186,23 +213,36 @@ impl Moments {
         }
     }
 
-    /// Takes what [`Moments::pack`] has appended off the front.
-    pub(in crate::engine) fn unpack(bytes: &mut &[u8]) -> Option<Self> {
-        let n = take(bytes)?;
-        let (weighted, constant) = (take(bytes)? > 0, take(bytes)? > 0);
-        let sum = Sum::of(take_float(bytes)?);
-        let min = take_float(bytes)?;
-        let (max, squared_deviations) = if constant {
-            (min, 0.0)
-        } else {
-            (take_float(bytes)?, take_float(bytes)?)
+    /// Takes what [`Moments::pack`] has appended off the front: the moments and the latest value.
+    pub(in crate::engine) fn unpack(bytes: &mut &[u8]) -> Option<(Self, f64)> {
+        let first = take(bytes)?;
+        let (n, has) = (first >> FLAG_BITS, |flag| first & flag != 0);
+        let value = |bytes: &mut &[u8]| {
+            if has(WHOLE) {
+                take_signed(bytes).map(|whole| whole as f64)
+            } else {
+                take_float(bytes)
+            }
         };
-        let (weight, weighted) = if weighted {
+        let sum = Sum::of(value(bytes)?);
+        let min = value(bytes)?;
+        let (mut max, mut latest, mut squared_deviations) = (min, min, 0.0);
+        if !has(CONSTANT) {
+            (max, latest) = (value(bytes)?, value(bytes)?);
+            squared_deviations = if has(SHORT) {
+                let (short, rest) = bytes.split_first_chunk()?;
+                *bytes = rest;
+                f64::from(f32::from_le_bytes(*short))
+            } else {
+                take_float(bytes)?
+            };
+        }
+        let (weight, weighted) = if has(WEIGHTED) {
             (Sum::of(take_float(bytes)?), Sum::of(take_float(bytes)?))
         } else {
             (Sum::of(count(n)), sum)
         };
-        Some(Self {
+        let moments = Self {
             count: n,
             sum,
             squared_deviations,
@@ -210,7 +250,8 @@ impl Moments {
             weighted,
             min,
             max,
-        })
+        };
+        Some((moments, latest))
     }
 
     /// Number of values.
@@ -255,6 +296,23 @@ impl Moments {
     pub fn max(&self) -> Option<f64> {
         (self.count > 0).then_some(self.max)
     }
+}
+
+/// How packed moments are written, beside their count.
+const CONSTANT: u64 = 1;
+const WEIGHTED: u64 = 1 << 1;
+/// All values are whole numbers.
+const WHOLE: u64 = 1 << 2;
+/// The spread is a short float.
+const SHORT: u64 = 1 << 3;
+const FLAG_BITS: u32 = 4;
+
+/// A value as a whole number, if it is one that comes back as it was.
+fn as_whole(value: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let is_whole = value.fract() == 0.0 && value.abs() < EXACT;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and small enough")]
+    (is_whole && (value != 0.0 || value.is_sign_positive())).then_some(value as i64)
 }
 
 #[cfg(test)]

@@ -3,23 +3,16 @@
 //! A bucket covers (start, end], as a window does, so that a window whose length is a multiple of the
 //! step and whose end lies on the grid holds exactly what a Prometheus range holds.
 
-use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::chunk::Chunk;
 use super::summary::Summary;
+use super::tier::{Held, Resolution, Tier};
 use crate::engine::metric::Column;
 use crate::engine::sketch::{COARSE, FINE};
 use crate::engine::time::{Timestamp, millis};
 use crate::engine::window::Window;
-
-/// One resolution: buckets of `step`, kept for `reach`, then merged into the next.
-#[derive(Clone, Copy, Debug)]
-struct Tier {
-    step: i64,
-    reach: i64,
-    scale: i8,
-}
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -27,31 +20,38 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// Each step divides the next, so that a bucket rolls up into exactly one.
-const TIERS: [Tier; 4] = [
-    Tier {
+const TIERS: [Resolution; 4] = [
+    Resolution {
         step: 10 * SECOND,
         reach: 15 * MINUTE,
         scale: FINE,
+        // Rules look at these all the time.
+        loose: usize::MAX,
     },
-    Tier {
+    Resolution {
         step: MINUTE,
         reach: 3 * HOUR,
         scale: FINE,
+        loose: 4,
     },
-    Tier {
+    Resolution {
         step: 10 * MINUTE,
         reach: 2 * DAY,
         scale: COARSE,
+        loose: 2,
     },
-    Tier {
+    Resolution {
         step: HOUR,
         reach: i64::MAX,
         scale: COARSE,
+        loose: 2,
     },
 ];
 
-/// Buckets for which room is made at once.
-const GROWTH: usize = 48;
+/// The step of each tier in milliseconds, finest first.
+pub(super) fn steps() -> impl Iterator<Item = i64> {
+    TIERS.iter().map(|tier| tier.step)
+}
 
 /// The times up to which each tier has been rolled into the next; the last is the end of retention.
 ///
@@ -96,7 +96,7 @@ impl Frontiers {
 /// The buckets of one column of one series.
 #[derive(Clone, Debug, Default)]
 pub struct Buckets {
-    pub(super) tiers: [VecDeque<(i64, Summary)>; 4],
+    pub(super) tiers: [Tier; 4],
     pub(super) arrivals: u64,
     /// Heap bytes of what is in the tiers, kept up to date because there may be very many buckets.
     pub(super) held: usize,
@@ -117,15 +117,20 @@ impl Buckets {
             let is_same = |at: &&Timestamp| *at == first || frontiers.place(**at) == place;
             let same = rest.iter().take_while(is_same).count();
             if let Some((tier, number)) = place
-                && let Some(buckets) = self.tiers.get_mut(tier)
+                && let (Some(buckets), Some(resolution)) =
+                    (self.tiers.get_mut(tier), TIERS.get(tier))
             {
                 self.arrivals += same as u64;
                 // Nearly always all of them belong into the same bucket.
-                let grown = if same == chunk.times.len() {
-                    insert_chunk(buckets, number, column, chunk)
-                } else {
-                    insert_chunk(buckets, number, column, &chunk.part(start..start + same))
-                };
+                let part = (same != chunk.times.len()).then(|| chunk.part(start..start + same));
+                let part = part.as_ref().unwrap_or(chunk);
+                let grown = buckets.put(number, *resolution, |existing| match existing {
+                    Some(existing) => {
+                        existing.add_chunk(column, part);
+                        None
+                    }
+                    None => Summary::of(column, part),
+                });
                 self.held = self.held.saturating_add_signed(grown);
             }
             start += same;
@@ -146,19 +151,26 @@ impl Buckets {
             let (Some(tier), Some(frontier)) = (TIERS.get(index), frontiers.0.get(index)) else {
                 continue;
             };
+            // The first bucket that does not end by then.
+            let end = frontier.div_euclid(tier.step);
             while let Some(buckets) = self.tiers.get_mut(index)
-                && let Some((number, _)) = buckets.front()
-                && (number + 1).saturating_mul(tier.step) <= *frontier
-                && let Some((number, mut summary)) = buckets.pop_front()
+                && let Some(popped) = buckets.pop_before(end, tier.step)
             {
                 moved = true;
-                self.held = self.held.saturating_sub(summary.heap_bytes());
+                self.held = self.held.saturating_add_signed(popped.grown);
                 if let (Some(next), Some(coarser)) =
                     (self.tiers.get_mut(index + 1), TIERS.get(index + 1))
                 {
+                    let mut summary = popped.summary;
                     summary.coarsen(column, coarser.scale);
-                    let parent = (number * tier.step).div_euclid(coarser.step);
-                    let grown = insert(next, parent, column, summary);
+                    let parent = (popped.number * tier.step).div_euclid(coarser.step);
+                    let grown = next.put(parent, *coarser, |existing| match existing {
+                        Some(existing) => {
+                            existing.merge(column, &summary);
+                            None
+                        }
+                        None => Some(summary),
+                    });
                     self.held = self.held.saturating_add_signed(grown);
                 }
             }
@@ -168,47 +180,52 @@ impl Buckets {
 
     /// Drops the oldest eighth of the coarsest tier that holds anything; how many buckets that was.
     pub fn drop_oldest(&mut self) -> usize {
-        let coarse = self
-            .tiers
-            .iter_mut()
-            .skip(1)
-            .rev()
-            .find(|tier| !tier.is_empty());
-        coarse.map_or(0, |tier| {
-            let dropped = tier.len().div_ceil(8);
-            let bytes = tier
-                .drain(..dropped)
-                .map(|(_, summary)| summary.heap_bytes());
-            self.held = self.held.saturating_sub(bytes.sum());
-            tier.shrink_to_fit();
-            dropped
-        })
+        let coarse = self.tiers.iter_mut().zip(TIERS).skip(1).rev();
+        let Some((tier, resolution)) = coarse.into_iter().find(|(tier, _)| !tier.is_empty()) else {
+            return 0;
+        };
+        let dropped = tier.len().div_ceil(8);
+        for _ in 0..dropped {
+            if let Some(popped) = tier.pop_before(i64::MAX, resolution.step) {
+                self.held = self.held.saturating_add_signed(popped.grown);
+            }
+        }
+        dropped
     }
 
     /// Gathers what lies in (start, end], whole buckets: those that end after `start` and begin before `end`.
     pub fn gather(&self, start: Timestamp, end: Timestamp, window: &mut Window, quantiles: bool) {
         let span = end.millis().saturating_sub(start.millis());
         for (buckets, tier) in self.tiers.iter().zip(TIERS).rev() {
-            let from =
-                buckets.partition_point(|(number, _)| (number + 1) * tier.step <= start.millis());
-            if let Some((oldest, _)) = buckets.get(from) {
-                window.changes_at((oldest + 1) * tier.step + span);
-            }
-            for (number, summary) in buckets.range(from..) {
+            // The first bucket that ends after `start`.
+            let from = start.millis().div_euclid(tier.step);
+            let mut is_first = true;
+            // Whether it came to the end or not is all the same here.
+            let _ = buckets.each_from(from, tier.step, |number, bucket| {
+                if std::mem::take(&mut is_first) {
+                    window.changes_at((number + 1) * tier.step + span);
+                }
                 if number * tier.step >= end.millis() {
                     window.changes_at(number * tier.step + 1);
-                    break;
+                    return ControlFlow::Break(());
                 }
                 let wanted = quantiles.then_some(&mut window.distribution);
-                summary.gather(&mut window.moments, &mut window.last, wanted);
-            }
+                match bucket {
+                    Held::Loose(summary) => {
+                        summary.gather(&mut window.moments, &mut window.last, wanted);
+                    }
+                    Held::Packed(contents) => {
+                        contents.gather(&mut window.moments, &mut window.last, wanted);
+                    }
+                }
+                ControlFlow::Continue(())
+            });
         }
     }
 
     /// Heap bytes held.
     pub fn heap_bytes(&self) -> usize {
-        let rows: usize = self.tiers.iter().map(VecDeque::capacity).sum();
-        rows * size_of::<(i64, Summary)>() + self.held
+        self.held + self.tiers.iter().map(Tier::place_bytes).sum::<usize>()
     }
 }
 
@@ -221,81 +238,6 @@ pub fn effective_start(start: Timestamp, frontiers: &Frontiers) -> Timestamp {
         .find_map(|(tier, frontier)| (at >= frontier).then_some(tier));
     let step = tier.map_or(HOUR, |tier| tier.step);
     Timestamp::from_millis(slot(at.saturating_add(1), step).saturating_mul(step))
-}
-
-/// Adds a chunk to a bucket; by how many bytes the buckets grew on the heap.
-fn insert_chunk(
-    buckets: &mut VecDeque<(i64, Summary)>,
-    number: i64,
-    column: Column,
-    chunk: &Chunk,
-) -> isize {
-    match find(buckets, number) {
-        Ok(found) => change(buckets, found, |existing| existing.add_chunk(column, chunk)),
-        Err(place) => {
-            Summary::of(column, chunk).map_or(0, |new| begin(buckets, place, number, new))
-        }
-    }
-}
-
-/// Merges a bucket in; by how many bytes the buckets grew on the heap.
-fn insert(
-    buckets: &mut VecDeque<(i64, Summary)>,
-    number: i64,
-    column: Column,
-    summary: Summary,
-) -> isize {
-    match find(buckets, number) {
-        Ok(found) => change(buckets, found, |existing| existing.merge(column, &summary)),
-        Err(place) => begin(buckets, place, number, summary),
-    }
-}
-
-/// Where the bucket of that number is or belongs.
-fn find(buckets: &VecDeque<(i64, Summary)>, number: i64) -> Result<usize, usize> {
-    // Nearly always the newest bucket or a new one after it.
-    match buckets.back() {
-        Some((last, _)) if *last < number => Err(buckets.len()),
-        Some((last, _)) if *last == number => Ok(buckets.len() - 1),
-        _ => buckets.binary_search_by_key(&number, |(number, _)| *number),
-    }
-}
-
-fn begin(
-    buckets: &mut VecDeque<(i64, Summary)>,
-    place: usize,
-    number: i64,
-    summary: Summary,
-) -> isize {
-    let packed = match place.checked_sub(1) {
-        Some(before) if place == buckets.len() => change(buckets, before, Summary::close),
-        _ => 0,
-    };
-    let bytes = summary.heap_bytes().cast_signed();
-    make_room(buckets);
-    buckets.insert(place, (number, summary));
-    packed + bytes
-}
-
-/// Grows by doubling only while there are few buckets: later that would leave as much room as is used, and holes of
-/// half its size among all that is kept.
-fn make_room(buckets: &mut VecDeque<(i64, Summary)>) {
-    if buckets.len() == buckets.capacity() && buckets.len() >= GROWTH {
-        buckets.reserve_exact(GROWTH);
-    }
-}
-
-fn change(
-    buckets: &mut VecDeque<(i64, Summary)>,
-    place: usize,
-    change: impl FnOnce(&mut Summary),
-) -> isize {
-    let Some((_, summary)) = buckets.get_mut(place) else {
-        return 0;
-    };
-    let before = summary.heap_bytes().cast_signed();
-    change(summary);
-    summary.heap_bytes().cast_signed() - before
 }
 
 #[cfg(test)]
@@ -379,7 +321,7 @@ mod tests {
         }
         let end = 3 * 24 * 3600;
         assert_eq!(gather(&buckets, 0, end).0, total);
-        let held: Vec<usize> = buckets.tiers.iter().map(VecDeque::len).collect();
+        let held: Vec<usize> = buckets.tiers.iter().map(Tier::len).collect();
         assert!(
             held[0] <= 17 && held[1] <= 180 && held[2] <= 290 && held[3] <= 25,
             "{held:?}"

@@ -5,12 +5,14 @@ mod buckets;
 mod chunk;
 mod closed;
 mod histogram;
+mod packed;
 mod placement;
 mod pressure;
 mod recent;
 mod saved;
 mod series;
 mod summary;
+mod tier;
 mod totals;
 
 use std::collections::HashMap;

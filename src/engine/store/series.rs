@@ -9,6 +9,7 @@ use super::chunk::{Chunk, Rows};
 use super::recent::Recent;
 use super::{Grids, Totals};
 use crate::engine::metric::Column;
+use crate::engine::saved::Unsaved;
 use crate::engine::series::SeriesKey;
 use crate::engine::time::{Now, Timestamp};
 
@@ -33,15 +34,6 @@ pub struct Series {
     pub(super) seen: Option<Duration>,
     /// The first group of measurements that its saved form lacks, and when it came.
     pub(super) unsaved: Option<Unsaved>,
-}
-
-/// Since when a series has to be saved again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unsaved {
-    /// The number of the group of measurements.
-    pub(super) sequence: u64,
-    /// When it came, on the steady clock.
-    pub(super) since: Duration,
 }
 
 impl Series {

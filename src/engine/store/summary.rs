@@ -1,7 +1,7 @@
 //! What is kept of all values that fell into one bucket of time.
 
 use super::chunk::Chunk;
-use super::closed::{Closed, PackedBins, floats};
+use super::closed::Closed;
 use crate::engine::distribution::Distribution;
 use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
@@ -153,18 +153,10 @@ impl Summary {
                 many.last
             }
             Self::Closed(closed) => {
-                let Some(contents) = closed.read() else {
-                    return;
-                };
-                moments.merge(&contents.moments);
-                if let Some(distribution) = wanted {
-                    match contents.bins {
-                        PackedBins::None => {}
-                        PackedBins::Exact(bytes) => floats(bytes).for_each(|v| distribution.add(v)),
-                        PackedBins::Sketch(bytes) => distribution.merge_packed(bytes),
-                    }
+                if let Some(contents) = closed.read() {
+                    contents.gather(moments, last, wanted);
                 }
-                contents.last
+                return;
             }
         };
         if last.is_none_or(|last| latest.at >= last.at) {

@@ -163,7 +163,7 @@ fn an_idle_series_makes_room_once_it_has_left_the_exposition() {
 #[test]
 fn case_41_memory_is_bounded_and_statistics_agree() {
     let settings = StoreSettings {
-        max_memory: 600_000,
+        max_memory: 250_000,
         max_history: 1_000,
         ..StoreSettings::default()
     };
@@ -175,7 +175,7 @@ fn case_41_memory_is_bounded_and_statistics_agree() {
         put(&mut store, lasting(&operation, 1.0 + count(n % 7)), now);
         store.sweep(now);
     }
-    assert!(store.heap_bytes() <= 600_000, "{}", store.heap_bytes());
+    assert!(store.heap_bytes() <= 250_000, "{}", store.heap_bytes());
     assert!(store.losses.history_rows > 0 && store.losses.buckets > 0);
     let now = Timestamp::default().after(NOW + Duration::from_secs(100_000));
     let runs = Reach::Runs(50);

@@ -335,3 +335,34 @@ fn an_absence_holds_and_is_kept_like_any_other_alert() {
         [ended(190, "train/a", EndReason::Recovered)]
     );
 }
+
+#[test]
+fn history_that_comes_later_is_not_missed_at_once() {
+    let history = |operation| Draft {
+        at: Some(at(4_500).wall),
+        ..ran(operation, "a")
+    };
+    let mut engine = engine(missing(&[&[("operation", "score")]]));
+    assert_eq!(changes(&mut engine, 0, 5_000), [fired(130, "score/")]);
+    let both = vec![history("train"), history("score")];
+    send(&mut engine, both, None, at(5_005));
+    // What is expected goes on being missed: nothing of it has come in time.
+    assert_eq!(
+        changes(&mut engine, 5_010, 5_200),
+        [fired(5_010, "score/a"), fired(5_140, "train/a"),]
+    );
+    // A new rule goes by what is known.
+    let mut engine = super::engine(rule());
+    send(&mut engine, vec![history("train")], None, at(4_505));
+    engine.reconfigure(
+        Settings {
+            groups: vec![group(missing(&[]))],
+            ..Settings::default()
+        },
+        at(5_000),
+    );
+    assert_eq!(
+        changes(&mut engine, 5_000, 5_100),
+        [fired(5_000, "train/a")]
+    );
+}

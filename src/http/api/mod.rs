@@ -1,5 +1,6 @@
 //! What the paths answer, one file per resource.
 
+pub mod export;
 pub mod ingest;
 pub mod lifecycle;
 pub mod metrics;
@@ -33,6 +34,8 @@ pub struct Services {
     pub limits: Limits,
     /// Room for pages of metrics that are being written.
     pub pages: Arc<Semaphore>,
+    /// Where measurements are kept, and room for exports of them; `None` where all is in memory alone.
+    pub kept: Option<export::Kept>,
     /// Memory for requests in flight.
     pub budget: Arc<Budget>,
     /// Operations between start and end.

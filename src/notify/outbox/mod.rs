@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::queue::{Fate, Queue, Step};
+use super::keeper::{Fortune, Keeper};
 use super::{Notifier, backoff};
 use crate::clock::Clock;
 use crate::engine::dispatch::{Announced, Notification};
@@ -38,6 +39,8 @@ pub(super) struct Outbox {
     pub(super) receiver: String,
     pub(super) integration: usize,
     notifier: Notifier,
+    /// Who keeps what waits over a restart.
+    keeper: Option<Arc<Keeper>>,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -58,11 +61,17 @@ pub(super) struct Ending {
 }
 
 impl Outbox {
-    pub(super) fn new(receiver: &str, integration: usize, notifier: Notifier) -> Self {
+    pub(super) fn new(
+        receiver: &str,
+        integration: usize,
+        notifier: Notifier,
+        keeper: Option<Arc<Keeper>>,
+    ) -> Self {
         Self {
             receiver: receiver.to_owned(),
             integration,
             notifier,
+            keeper,
             state: Mutex::new(State {
                 queue: Queue::new(CAPACITY),
                 counts: Deliveries::default(),
@@ -84,23 +93,42 @@ impl Outbox {
 
     /// Takes a notification to deliver.
     pub(super) fn push(&self, notification: Notification, clock: Clock) {
+        self.take_in(|queue| queue.push(notification, clock.now()));
+    }
+
+    /// Takes one that the process before had not delivered, as far as it knew.
+    pub(super) fn push_again(&self, notification: Notification, clock: Clock) {
+        self.take_in(|queue| queue.push_again(notification, clock.now()));
+    }
+
+    fn take_in(&self, push: impl FnOnce(&mut Queue) -> Option<Arc<Notification>>) {
         let mut state = self.lock();
-        if let Some(dropped) = state.queue.push(notification, clock.now()) {
+        if let Some(dropped) = push(&mut state.queue) {
             state.counts.dead_letters += 1;
             self.bury(&dropped, "there is no room for it");
         }
+        self.tell_keeper(&mut state);
         drop(state);
         self.wake.notify_one();
     }
 
-    /// The ids of notifications that have been delivered or given up since this was last asked.
-    pub(super) fn take_settled(&self) -> Vec<String> {
-        self.lock().queue.take_settled()
-    }
-
     /// Takes word that an alert has ended.
     pub(super) fn ended(&self, alert: &Arc<Announced>) {
-        self.lock().queue.ended(alert);
+        let mut state = self.lock();
+        state.queue.ended(alert);
+        self.tell_keeper(&mut state);
+    }
+
+    /// Everything that is not delivered, as it is to be kept.
+    pub(super) fn undelivered(&self) -> Vec<Fortune> {
+        self.lock().queue.undelivered()
+    }
+
+    fn tell_keeper(&self, state: &mut State) {
+        let fortunes = state.queue.take_fortunes();
+        if let Some(keeper) = &self.keeper {
+            keeper.note(fortunes);
+        }
     }
 
     /// Delivers until told to end.
@@ -108,6 +136,17 @@ impl Outbox {
         let work = self.deliver_all(clock, &ending.drain);
         let ended = ending.stop.run_until_cancelled(work).await;
         let left = self.lock().queue.clear();
+        if self.keeper.is_some() {
+            for notification in left {
+                info!(
+                    receiver = self.receiver,
+                    kind = self.kind(),
+                    id = notification.id,
+                    "notification not delivered before the end: it is kept for the next start"
+                );
+            }
+            return;
+        }
         self.lock().counts.dead_letters += u64::try_from(left.len()).unwrap_or_default();
         for notification in left {
             let why = match ended {
@@ -154,6 +193,7 @@ impl Outbox {
             Ok(()) => {
                 state.queue.delivered();
                 state.counts.delivered += 1;
+                self.tell_keeper(&mut state);
                 info!(
                     receiver = self.receiver,
                     kind = self.kind(),
@@ -166,7 +206,9 @@ impl Outbox {
             Err(error) => error,
         };
         state.counts.failed_attempts += 1;
-        match state.queue.failed(&error, now, backoff::random()) {
+        let failed = state.queue.failed(&error, now, backoff::random());
+        self.tell_keeper(&mut state);
+        match failed {
             Some((notification, Fate::GivenUp)) => {
                 state.counts.dead_letters += 1;
                 self.bury(&notification, &error.to_string());

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::keeper::Fortune;
 use super::super::{NotifyError, backoff};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::series::Fnv1a;
@@ -23,8 +24,8 @@ pub(super) struct Queue {
     /// Ends that are told together with their beginning, by group and alert, so that they are not told again.
     told_ends: HashMap<(String, u64), Timestamp>,
     draining: bool,
-    /// Ids of notifications of which nothing is left to do, since they were last asked for.
-    settled: Vec<String>,
+    /// What has become of notifications since it was last asked for.
+    fortunes: Vec<Fortune>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +39,17 @@ struct Entry {
     due: Option<Duration>,
     /// Ends of alerts that it tells together with their beginning.
     ends: Vec<(u64, Timestamp)>,
+}
+
+impl Entry {
+    /// Has it kept under the id that it has now, in the place of all that have gone into it.
+    fn change(&mut self, fortunes: &mut Vec<Fortune>) {
+        let id = &self.notification.id;
+        let former = self.ids.drain(..).filter(|former| former != id);
+        fortunes.extend(former.map(Fortune::Settled));
+        fortunes.push(Fortune::Changed(self.notification.clone()));
+        self.ids.push(id.clone());
+    }
 }
 
 /// What to do now.
@@ -68,7 +80,7 @@ impl Queue {
             sending: None,
             told_ends: HashMap::new(),
             draining: false,
-            settled: Vec::new(),
+            fortunes: Vec::new(),
         }
     }
 
@@ -93,7 +105,7 @@ impl Queue {
         notification.alerts = alerts.cloned().collect();
         let id = notification.id.clone();
         if notification.alerts.is_empty() {
-            self.settled.push(id);
+            self.fortunes.push(Fortune::Settled(id));
             return None;
         }
         let same_group =
@@ -107,7 +119,7 @@ impl Queue {
         let full = self.len() >= self.capacity;
         let dropped = full.then(|| self.waiting.pop_front()).flatten();
         let dropped = dropped.map(|entry| {
-            self.settled.extend(entry.ids);
+            self.settle(entry.ids);
             entry.notification
         });
         if let Some(dropped) = &dropped {
@@ -149,6 +161,7 @@ impl Queue {
             }
             entry.notification = Arc::new(notification);
             entry.ends.push((alert.fingerprint, end));
+            entry.change(&mut self.fortunes);
         }
     }
 
@@ -195,13 +208,42 @@ impl Queue {
 
     /// Notes that what [`Queue::next`] handed out is delivered.
     pub(super) fn delivered(&mut self) {
-        let ids = self.sending.take().map(|entry| entry.ids);
-        self.settled.extend(ids.into_iter().flatten());
+        if let Some(entry) = self.sending.take() {
+            self.settle(entry.ids);
+        }
     }
 
-    /// The ids of notifications that have been delivered or given up since this was last asked.
-    pub(super) fn take_settled(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.settled)
+    fn settle(&mut self, ids: Vec<String>) {
+        self.fortunes.extend(ids.into_iter().map(Fortune::Settled));
+    }
+
+    /// What has become of notifications since this was last asked.
+    pub(super) fn take_fortunes(&mut self) -> Vec<Fortune> {
+        std::mem::take(&mut self.fortunes)
+    }
+
+    /// Everything that is not delivered, as it stands now.
+    pub(super) fn undelivered(&mut self) -> Vec<Fortune> {
+        let mut fortunes = Vec::new();
+        for entry in self.sending.iter_mut().chain(&mut self.waiting) {
+            entry.change(&mut fortunes);
+        }
+        fortunes
+    }
+
+    /// Takes a notification that was on its way when the process before ended, and that may have arrived.
+    pub(super) fn push_again(
+        &mut self,
+        notification: Notification,
+        now: Now,
+    ) -> Option<Arc<Notification>> {
+        let id = notification.id.clone();
+        let dropped = self.push(notification, now);
+        let is_it = |entry: &&mut Entry| entry.notification.id == id;
+        if let Some(entry) = self.waiting.iter_mut().find(is_it) {
+            entry.first_attempt = Some(now.steady);
+        }
+        dropped
     }
 
     /// Decides what becomes of what was sent, and returns it as it stands now.
@@ -217,7 +259,7 @@ impl Queue {
         let give_up_at = entry.first_attempt.unwrap_or(now.steady) + GIVE_UP;
         if !error.is_transient() || now.steady >= give_up_at {
             self.forget_ends(&notification);
-            self.settled.extend(entry.ids);
+            self.settle(entry.ids);
             return Some((notification, Fate::GivenUp));
         }
         let wait =

@@ -127,53 +127,58 @@ fn while_the_disk_is_full_it_goes_on_in_memory_and_then_everything_is_on_disk() 
     check_after_kill(copy, client, "a full disk");
 }
 
-/// A directory and what is in it, with write permission or without.
-fn allow_writing(directory: &Path, allowed: bool) {
-    let entries = fs::read_dir(directory).unwrap().flatten();
-    for path in entries.map(|entry| entry.path()) {
-        fs::set_permissions(
-            path,
-            Permissions::from_mode(if allowed { 0o666 } else { 0o444 }),
-        )
-        .unwrap();
+/// Sets the permissions of a directory and of what is in it.
+fn allow(directory: &Path, mode: u32) {
+    fs::set_permissions(directory, Permissions::from_mode(0o777)).unwrap();
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        fs::set_permissions(entry.path(), Permissions::from_mode(mode & 0o666)).unwrap();
     }
-    let mode = if allowed { 0o777 } else { 0o555 };
     fs::set_permissions(directory, Permissions::from_mode(mode)).unwrap();
 }
 
-/// R4: a directory that is read-only at the start is left as it is, and what comes is in memory until the next one.
-#[test]
-fn with_a_read_only_directory_it_goes_on_in_memory_and_leaves_it_alone() {
-    let mut client = Client::new(0);
-    let sidecar = Sidecar::start(CONFIG, &[]);
-    for _ in 0..3 {
-        assert!(client.send_next(&sidecar.ingest));
-    }
-    let kept = client.clone();
-    let folder = sidecar.kill();
-    let data = folder.0.join("data");
-    allow_writing(&data, false);
-    // Permissions do not hold for root. Where the build lies only its owner may look.
+/// Starts opwatch where permissions hold; `None` where it cannot be.
+fn start_as_nobody(folder: Folder) -> Option<Sidecar> {
+    // They do not for root. Where the build lies only its owner may look.
     let script = r#"cp "$0" opwatch && chmod 755 . opwatch && exec setpriv --reuid=65534 --regid=65534 --clear-groups ./opwatch "$@""#;
     let as_nobody = ["sh", "-c", script];
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     if is_root && Command::new("setpriv").arg("--version").output().is_err() {
-        missing::<()>("setpriv", BINARY);
-        return;
+        return missing("setpriv", BINARY);
     }
     let wrapper: &[&str] = if is_root { &as_nobody } else { &[] };
-    let sidecar = Sidecar::start_under(wrapper, folder, CONFIG);
-    assert_eq!(sidecar.metric(DEGRADED), Some(1.0), "{}", sidecar.log());
+    Some(Sidecar::start_under(wrapper, folder, CONFIG))
+}
+
+/// A data directory with some batches in it.
+fn with_batches(client: &mut Client) -> Folder {
+    let sidecar = Sidecar::start(CONFIG, &[]);
+    for _ in 0..3 {
+        assert!(client.send_next(&sidecar.ingest));
+    }
+    sidecar.kill()
+}
+
+/// R4: a directory that may only be read at the start: what is in it counts, and what comes is written once it may be.
+#[test]
+fn with_a_read_only_directory_it_goes_on_in_memory_until_it_may_write() {
+    let mut clients = [Client::new(0), Client::new(1)];
+    let folder = with_batches(&mut clients[0]);
+    let data = folder.0.join("data");
+    allow(&data, 0o555);
+    let Some(sidecar) = start_as_nobody(folder) else {
+        return;
+    };
     let mut other = Client::new(1);
-    work_until_degraded(&sidecar, &mut other);
-    assert!(
-        sidecar.log().contains("cannot use the data directory"),
-        "{}",
-        sidecar.log()
-    );
-    let folder = sidecar.kill();
-    allow_writing(&data, true);
-    let sidecar = Sidecar::start_in(folder, CONFIG);
-    assert_eq!(counted(&sidecar), sent(&[kept]), "{}", sidecar.log());
+    wait_for("the disk to fail", || {
+        assert!(other.send_next(&sidecar.ingest));
+        (sidecar.metric(DEGRADED) == Some(1.0)).then_some(())
+    });
+    clients[1] = other.clone();
+    assert_eq!(counted(&sidecar), sent(&clients), "{}", sidecar.log());
+    allow(&data, 0o777);
+    wait_for_recovery(&sidecar, &mut other);
+    clients[1] = other;
+    let sidecar = Sidecar::start_in(sidecar.kill(), CONFIG);
+    assert_eq!(counted(&sidecar), sent(&clients), "{}", sidecar.log());
     assert_eq!(sidecar.metric(DEGRADED), Some(0.0));
 }

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use prost::Message;
 
-use super::buckets::Buckets;
-use super::series::{Series, Unsaved};
+use super::buckets::{Buckets, steps};
+use super::series::Series;
 use super::{Admitted, AdmittedBatch, Place, SeriesId, Store};
 use crate::engine::measurement::Measurement;
 use crate::engine::metric::Column;
-use crate::engine::saved::{Damaged, admitted_from_bytes, admitted_to_bytes};
+use crate::engine::saved::{Damaged, Unsaved, admitted_from_bytes, admitted_to_bytes};
 use crate::engine::series::SeriesKey;
-use crate::engine::time::{Now, Timestamp};
+use crate::engine::time::{Now, Timestamp, nanos};
 use tiers::{pack_tier, unpack_tier};
 use totals::{TotalsMessage, read_totals, totals_message};
 
@@ -77,10 +77,6 @@ const COLUMNS: [Column; 10] = [
     Column::Throughput,
     Column::ScoreSamples,
 ];
-
-fn nanos(reading: Duration) -> u64 {
-    u64::try_from(reading.as_nanos()).unwrap_or(u64::MAX)
-}
 
 impl Store {
     /// The series that are to be saved again: those that have waited since before `before` on the steady clock or whose
@@ -211,10 +207,9 @@ impl Store {
                 arrivals: saved.arrivals,
                 ..Buckets::default()
             };
-            for (tier, packed) in buckets.tiers.iter_mut().zip(&saved.tiers) {
-                *tier = unpack_tier(packed)?;
-                let bytes = tier.iter().map(|(_, summary)| summary.heap_bytes());
-                buckets.held += bytes.sum::<usize>();
+            for ((tier, packed), step) in buckets.tiers.iter_mut().zip(&saved.tiers).zip(steps()) {
+                *tier = unpack_tier(packed, step)?;
+                buckets.held += tier.content_bytes();
             }
             if !saved.tiers.is_empty() {
                 series.columns.push((column, buckets));

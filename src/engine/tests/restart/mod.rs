@@ -6,10 +6,10 @@ use super::*;
 use crate::engine::condition::Absence;
 use crate::engine::dispatch::{GroupBy, Integration, Timing};
 use crate::engine::rule::ForSamples;
-use crate::engine::saved::{change_from_bytes, change_to_bytes};
 
 mod damage;
 mod gone;
+mod seen;
 
 const STEP: u64 = 10;
 
@@ -195,7 +195,7 @@ fn go(engine: &mut Engine, step: u64) -> Seen {
 struct Kept {
     rules: BTreeMap<String, Vec<u8>>,
     dispatch: Vec<u8>,
-    history: Vec<Vec<u8>>,
+    history: Vec<(u64, Vec<u8>)>,
 }
 
 impl Kept {
@@ -209,7 +209,7 @@ impl Kept {
         if let Some(bytes) = engine.save_dispatch() {
             self.dispatch = bytes;
         }
-        self.history = engine.history().map(change_to_bytes).collect();
+        self.history.extend(engine.take_unsaved_changes());
     }
 
     /// A new engine before `step`, with the measurements of before.
@@ -221,8 +221,8 @@ impl Kept {
         }
         let now = time(step);
         engine.restore_dispatch(&self.dispatch, now).unwrap();
-        for change in &self.history {
-            engine.restore_change(change_from_bytes(change).unwrap());
+        for (number, change) in &self.history {
+            engine.restore_change(*number, change).unwrap();
         }
         let mut all = Effects::default();
         for (key, body) in &self.rules {

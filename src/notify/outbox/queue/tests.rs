@@ -1,3 +1,5 @@
+//! What an outbox decides, without time passing.
+
 use super::*;
 use crate::notify::fixture;
 
@@ -324,4 +326,65 @@ fn a_draining_queue_tries_everything_once_more() {
     queue.failed(&down(), at(0), 1.0);
     assert_eq!((queue.next(at(5_000)), queue.len()), (Step::Idle, 1));
     assert_eq!(queue.clear().len(), 1);
+}
+
+/// Applies what became of notifications to those that are kept: their ids, and how many of their alerts fire.
+fn keep(kept: &mut std::collections::BTreeMap<String, usize>, queue: &mut Queue) {
+    for fortune in queue.take_fortunes() {
+        match fortune {
+            Fortune::Settled(id) => {
+                kept.remove(&id);
+            }
+            Fortune::Changed(one) => {
+                let firing = one.alerts.iter().filter(|alert| alert.is_firing());
+                kept.insert(one.id.clone(), firing.count());
+            }
+        }
+    }
+}
+
+/// R9, R10: what is kept over a restart is what is not delivered, as it stands last.
+#[test]
+fn what_is_kept_is_what_waits() {
+    let mut kept = std::collections::BTreeMap::from([("1".to_owned(), 1), ("2".to_owned(), 1)]);
+    let first = || notification("1", "g", NotifyReason::First, &[fixture::firing("a")]);
+    let second = || notification("2", "g", NotifyReason::NewFiring, &[fixture::firing("b")]);
+    let mut queue = Queue::new(10);
+    queue.push(first(), at(0));
+    assert!(said(&mut queue, 0).is_some());
+    queue.failed(&down(), at(0), 1.0);
+    queue.push(second(), at(1));
+    keep(&mut kept, &mut queue);
+    assert_eq!(kept.len(), 2, "both are needed for what they are together");
+    queue.ended(&fixture::resolved("a"));
+    keep(&mut kept, &mut queue);
+    let (sent, said) = next(&mut queue, 700).unwrap();
+    assert!(said.contains("+b -a"), "{said}");
+    assert_eq!(kept, [(sent.id.clone(), 1)].into());
+    queue.delivered();
+    keep(&mut kept, &mut queue);
+    assert_eq!(kept, [].into());
+    // Given up is settled as well.
+    queue.push(first(), at(800));
+    kept.insert("1".to_owned(), 1);
+    assert!(self::said(&mut queue, 800).is_some());
+    queue.failed(&NotifyError::permanent("answered 400"), at(800), 1.0);
+    keep(&mut kept, &mut queue);
+    assert_eq!(kept, [].into());
+}
+
+#[test]
+fn what_may_have_been_told_before_a_restart_changes_its_id_when_it_changes() {
+    for again in [false, true] {
+        let mut queue = Queue::new(10);
+        let one = notification("1", "g", NotifyReason::First, &[fixture::firing("a")]);
+        if again {
+            queue.push_again(one, at(0));
+        } else {
+            queue.push(one, at(0));
+        }
+        queue.ended(&fixture::resolved("a"));
+        let (sent, _) = next(&mut queue, 1).unwrap();
+        assert_eq!(sent.id != "1", again);
+    }
 }
