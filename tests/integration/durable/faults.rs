@@ -182,3 +182,45 @@ fn with_a_read_only_directory_it_goes_on_in_memory_until_it_may_write() {
     assert_eq!(counted(&sidecar), sent(&clients), "{}", sidecar.log());
     assert_eq!(sidecar.metric(DEGRADED), Some(0.0));
 }
+
+/// R2, R4: a directory that cannot even be looked into at the start, as one that is not mounted yet: once it can be, what is
+/// in it has not been read, and must be neither overwritten nor mixed with what came meanwhile.
+#[test]
+fn with_a_closed_directory_it_does_not_write_over_what_it_has_not_read() {
+    let mut before = Client::new(0);
+    let folder = with_batches(&mut before);
+    let data = folder.0.join("data");
+    allow(&data, 0o000);
+    let Some(sidecar) = start_as_nobody(folder) else {
+        return;
+    };
+    let mut client = Client::new(1);
+    work_until_degraded(&sidecar, &mut client);
+    allow(&data, 0o777);
+    wait_for_recovery(&sidecar, &mut client);
+    let sidecar = Sidecar::start_in(sidecar.kill(), CONFIG);
+    assert_eq!(
+        counted(&sidecar),
+        sent(std::slice::from_ref(&client)),
+        "{}",
+        sidecar.log()
+    );
+    assert_eq!(sidecar.metric(DEGRADED), Some(0.0));
+    // What was there is beside it, whole.
+    let entries = fs::read_dir(&data)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    let aside = entries
+        .into_iter()
+        .find(|path| path.to_string_lossy().contains("set-aside-"));
+    let folder = Folder::new();
+    Command::new("cp")
+        .arg("-r")
+        .arg(aside.unwrap())
+        .arg(folder.0.join("data"))
+        .status()
+        .unwrap();
+    let sidecar = Sidecar::start_in(folder, CONFIG);
+    assert_eq!(counted(&sidecar), sent(&[before]), "{}", sidecar.log());
+}
