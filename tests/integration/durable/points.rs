@@ -47,7 +47,7 @@ impl Beginning {
     /// Kills at calls of each kind, from the first on, until an attempt comes to its end; how often it was killed.
     fn kill_at_calls(&self) -> usize {
         // 1 for all of them.
-        let step = setting("OPWATCH_POINTS_STEP", 5);
+        let step = setting("OPWATCH_POINTS_STEP", 8);
         let mut kills = 0;
         for (calls, step) in [
             ("?pwrite64,?pwritev", step),
@@ -174,7 +174,7 @@ fn full() -> (Folder, Client) {
 fn killed_at_any_call_of_its_first_start_it_keeps_what_it_acknowledged() {
     if strace::is_there() {
         let beginning = Beginning::new("empty", CONFIG, Folder::new(), Client::new(0));
-        assert!(beginning.kill_at_calls() >= 12);
+        assert!(beginning.kill_at_calls() >= 8);
     }
 }
 
@@ -184,7 +184,7 @@ fn killed_at_any_call_of_a_later_start_it_keeps_what_it_acknowledged() {
     if strace::is_there() {
         let (folder, client) = used();
         let beginning = Beginning::new("used", CONFIG, folder, client);
-        assert!(beginning.kill_at_calls() >= 12);
+        assert!(beginning.kill_at_calls() >= 8);
     }
 }
 
@@ -193,7 +193,7 @@ fn killed_at_any_call_of_a_later_start_it_keeps_what_it_acknowledged() {
 fn killed_at_any_call_while_it_sets_a_database_aside_it_starts_again() {
     if strace::is_there() {
         let beginning = Beginning::new("foreign", CONFIG, foreign(), Client::new(1));
-        assert!(beginning.kill_at_calls() >= 12);
+        assert!(beginning.kill_at_calls() >= 8);
     }
 }
 
@@ -206,6 +206,6 @@ fn killed_at_any_call_while_it_makes_room_it_keeps_what_it_counted() {
             has_all: false,
             ..Beginning::new("full", FULL, folder, client)
         };
-        assert!(beginning.kill_at_calls() >= 12);
+        assert!(beginning.kill_at_calls() >= 8);
     }
 }

@@ -112,8 +112,8 @@ fn without_power_it_loses_nothing_that_it_acknowledged() {
             *moment < first + 20 || *moment > last - 20 || moment.abs_diff(moved) < 200
         };
         let busy: Vec<usize> = moments.iter().copied().filter(near).collect();
-        cut(&disk, &before, &busy, cuts(20), 0.0);
-        cut(&disk, &before, &moments, cuts(6), 0.0);
+        cut(&disk, &before, &busy, cuts(12), 0.0);
+        cut(&disk, &before, &moments, cuts(4), 0.0);
     }
 }
 
@@ -124,7 +124,7 @@ fn without_power_after_a_kill_it_loses_nothing_either() {
         let (folder, mut client) = used();
         let before = client.clone();
         let disk = record(folder, &mut client, 6);
-        cut(&disk, &before, &disk.moments(), cuts(14), 0.0);
+        cut(&disk, &before, &disk.moments(), cuts(10), 0.0);
     }
 }
 
@@ -135,6 +135,6 @@ fn without_power_while_it_sets_a_database_aside_it_starts_again() {
         let mut client = Client::new(1);
         let before = client.clone();
         let disk = record(foreign(), &mut client, 4);
-        cut(&disk, &before, &disk.moments(), cuts(14), 1.0);
+        cut(&disk, &before, &disk.moments(), cuts(10), 1.0);
     }
 }
