@@ -59,7 +59,8 @@ pub fn open<Group>(
     };
     let (mut database, mut found, mut is_loaded) = (None, Found::default(), true);
     match open_to_go_on(path, folder.is_some(), max_bytes) {
-        Ok(None) => {}
+        // There may be one that cannot be seen yet, as where nothing is mounted so far.
+        Ok(None) => is_loaded = false,
         Ok(Some((opened, can_write))) => {
             found = read(&opened, stats);
             database = Some(opened).filter(|_| can_write);

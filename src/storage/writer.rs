@@ -110,11 +110,12 @@ impl Target {
 
     /// The database, made ready for writing; one that could not be read before goes out of the way.
     fn ready(&mut self) -> Result<&mut Database, String> {
-        if !self.is_loaded && folder::database(&self.path).exists() {
-            self.set_aside("it could not be read at the start");
-        }
         if self.folder.is_none() {
             self.folder = Some(Folder::take(&self.path).map_err(|error| error.to_string())?);
+        }
+        // Only now is it known that it is nobody else's.
+        if !self.is_loaded && folder::database(&self.path).exists() {
+            self.set_aside("it could not be read at the start");
         }
         if self.database.is_none() {
             let opened = folder::open(&self.path, self.max_bytes);

@@ -78,7 +78,19 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Reply {
-    let mut stream = TcpStream::connect(address).unwrap();
+    try_request(address, method, path, headers, body)
+        .unwrap_or_else(|| panic!("no answer to {method} {path}"))
+}
+
+/// The same, or `None` if there is no whole answer, as from a server that is killed meanwhile.
+pub fn try_request(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Reply> {
+    let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n");
     if method == "POST" {
@@ -88,27 +100,19 @@ pub fn request(
         head += &format!("{name}: {value}\r\n");
     }
     head += "\r\n";
-    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(head.as_bytes()).ok()?;
     // A server that has refused already may close before it has read everything.
     let _ = stream.write_all(body);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    let end = answer
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .unwrap_or_else(|| {
-            panic!(
-                "no answer to {method} {path}: {:?}",
-                String::from_utf8_lossy(&answer)
-            )
-        });
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply {
+    Some(Reply {
         status,
         headers: head,
         body: answer[end + 4..].to_vec(),
-    }
+    })
 }
 
 /// A running opwatch.
@@ -131,14 +135,36 @@ impl Sidecar {
     }
 
     pub fn start_in(folder: Folder, config: &str) -> Self {
-        let listen = "listen: {public: '127.0.0.1:0', ingest: '127.0.0.1:0'}\n";
+        Self::start_under(&[], folder, config)
+    }
+
+    /// Starts it by way of another program, which is given with its arguments; that one has to be followed by `exec`, or
+    /// to end with what it starts.
+    pub fn start_under(wrapper: &[&str], folder: Folder, config: &str) -> Self {
+        let mut sidecar = Self::spawn_under(wrapper, folder, config);
+        assert!(sidecar.wait_until_ready(), "{}", sidecar.log());
+        sidecar
+    }
+
+    /// Starts it and does not wait.
+    pub fn spawn_under(wrapper: &[&str], folder: Folder, config: &str) -> Self {
+        let listen = if config.contains("listen:") {
+            ""
+        } else {
+            "listen: {public: '127.0.0.1:0', ingest: '127.0.0.1:0'}\n"
+        };
         let data = if config.contains("data_dir:") {
             ""
         } else {
             "data_dir: none\n"
         };
         let path = folder.write("opwatch.yaml", &format!("{listen}{data}{config}"));
-        let mut child = Command::new(BINARY)
+        let (program, arguments) = match wrapper.split_first() {
+            Some((program, arguments)) => (*program, [arguments, &[BINARY]].concat()),
+            None => (BINARY, Vec::new()),
+        };
+        let mut child = Command::new(program)
+            .args(arguments)
             .arg("--config")
             .arg(path)
             .current_dir(&folder.0)
@@ -157,26 +183,39 @@ impl Sidecar {
                 log.push('\n');
             }
         });
-        let mut sidecar = Self {
+        Self {
             child,
             public: String::new(),
             ingest: String::new(),
             folder,
             log,
-        };
+        }
+    }
+
+    /// Waits until it says where it listens; false if it has ended before.
+    pub fn wait_until_ready(&mut self) -> bool {
         let start = wait_for("opwatch to start", || {
-            let log = sidecar.log.lock().unwrap();
-            log.lines()
-                .find(|line| line.contains(" ingest="))
-                .map(str::to_owned)
+            let has_ended = self.has_ended();
+            let log = self.log.lock().unwrap();
+            let start = log.lines().find(|line| line.contains(" ingest="));
+            match start {
+                Some(start) => Some(Some(start.to_owned())),
+                None => has_ended.then_some(None),
+            }
         });
+        let Some(start) = start else { return false };
         let value = |name: &str| {
             let from = start.split(name).nth(1).unwrap();
             from.split_whitespace().next().unwrap().to_owned()
         };
-        sidecar.public = value(" public=");
-        sidecar.ingest = value(" ingest=");
-        sidecar
+        self.public = value(" public=");
+        self.ingest = value(" ingest=");
+        true
+    }
+
+    /// Whether its process, or the one it was started by, has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub fn pid(&self) -> u32 {
@@ -234,8 +273,11 @@ impl Sidecar {
         std::mem::replace(&mut self.folder, Folder(PathBuf::new()))
     }
 
-    /// Ends it as an orchestrator would, and waits for it.
+    /// Ends it as an orchestrator would, unless it has ended, and waits for it.
     pub fn terminate(&mut self) -> Option<i32> {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            return status.code();
+        }
         // The shell's own `kill`: not every system has it as a program.
         let command = format!("kill -TERM {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &command]).status();

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use prost::Message;
 
-use super::Store;
 use super::buckets::{Buckets, steps};
 use super::series::Series;
+use super::{Admitted, AdmittedBatch, Place, SeriesId, Store};
+use crate::engine::measurement::Measurement;
 use crate::engine::metric::Column;
-use crate::engine::saved::{Damaged, Unsaved};
+use crate::engine::saved::{Damaged, Unsaved, admitted_from_bytes, admitted_to_bytes};
 use crate::engine::series::SeriesKey;
 use crate::engine::time::{Now, Timestamp, nanos};
 use tiers::{pack_tier, unpack_tier};
@@ -41,6 +42,9 @@ struct SeriesMessage {
     times: Vec<i64>,
     #[prost(message, repeated, tag = "5")]
     columns: Vec<ColumnMessage>,
+    /// The latest measurement, as a group in the log has its measurements.
+    #[prost(bytes = "vec", tag = "6")]
+    last: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -168,11 +172,17 @@ impl Store {
 
     fn fill(&mut self, series: &mut Series, message: SeriesMessage) -> Option<()> {
         let operation = series.key.operation().to_owned();
-        series.totals = Arc::new(read_totals(
+        let mut totals = read_totals(
             message.totals.unwrap_or_default(),
             &operation,
             &self.settings.grids,
-        ));
+        );
+        if !message.last.is_empty() {
+            let batches = admitted_from_bytes(&message.last).ok()?.into_iter();
+            let mut taken = batches.flat_map(|batch| batch.taken);
+            totals.last = taken.next().map(|taken| Box::new(taken.measurement));
+        }
+        series.totals = Arc::new(totals);
         series.touched = Duration::from_nanos(message.touched);
         series.seen = message.seen.map(Duration::from_nanos);
         let mut at = 0i64;
@@ -220,6 +230,22 @@ impl Store {
     }
 }
 
+/// A measurement as the log would have it; the series does not matter, it is its own.
+fn last_to_bytes(measurement: &Measurement, at: Timestamp) -> Vec<u8> {
+    let place = Place {
+        record: 0,
+        series: SeriesId(0),
+        at,
+        late: false,
+        overflow: None,
+    };
+    admitted_to_bytes(&Admitted::new(AdmittedBatch {
+        records: vec![Ok(measurement.clone())],
+        places: vec![place],
+        answered: None,
+    }))
+}
+
 fn series_message(series: &Series, score_names: &[Arc<str>]) -> SeriesMessage {
     let mut previous = 0;
     let distance = |at: &Timestamp| {
@@ -263,5 +289,7 @@ fn series_message(series: &Series, score_names: &[Arc<str>]) -> SeriesMessage {
         seen: series.seen.map(nanos),
         times: series.recent.times.iter().map(distance).collect(),
         columns,
+        last: (series.totals.last.as_deref())
+            .map_or_else(Vec::new, |last| last_to_bytes(last, series.totals.last_at)),
     }
 }
