@@ -1,6 +1,5 @@
 //! The start from what was kept: the store is opened, and the engine goes on from what was in it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -8,10 +7,10 @@ use crate::config::Config;
 use crate::driver::Group;
 use crate::engine::dispatch::Notification;
 use crate::engine::judge::Effects;
-use crate::engine::saved::notification_from_bytes;
-use crate::engine::time::{Now, Timestamp};
+use crate::engine::saved::{Damaged, notification_from_bytes};
+use crate::engine::time::Now;
 use crate::engine::{Engine, Restored};
-use crate::storage::{self, Found, Kind, Opened, Row, Storage, StoreStats};
+use crate::storage::{self, Found, Kind, Storage, StoreStats};
 
 /// An engine that goes on where the one before ended, its clock, and where it commits.
 pub(super) struct Start {
@@ -39,16 +38,12 @@ pub(super) fn start(config: &Config) -> Start {
             waiting: Vec::new(),
         };
     };
-    let Opened {
-        storage,
-        found,
-        clock,
-    } = storage::open(path, config.max_disk, config.store.retention, &stats);
+    let mut opened = storage::open(path, config.max_disk, &stats);
+    let clock = opened.clock;
     let mut engine = Engine::new(config.engine_settings(), clock.now());
-    if storage.is_durable() {
-        engine.begin_saving();
-    }
-    let (effects, waiting) = restore(&mut engine, found, clock, &stats);
+    engine.begin_saving();
+    let (effects, waiting) = restore(&mut engine, &mut opened.found, clock);
+    let storage = opened.storage();
     Start {
         engine,
         clock,
@@ -61,52 +56,36 @@ pub(super) fn start(config: &Config) -> Start {
 
 fn restore(
     engine: &mut Engine,
-    found: Found,
+    found: &mut Found,
     clock: Clock,
-    stats: &StoreStats,
 ) -> (Vec<Effects>, Vec<Notification>) {
     let begin = clock.now();
-    let mut is_damaged = found.is_damaged;
-    let mut left_out = |what: &str, error: &dyn std::fmt::Display| {
-        stats.set_aside.inc();
-        is_damaged = true;
-        tracing::error!(what, %error, "left out a part of what was kept");
-    };
-    let measured = measured(engine, found, begin, &mut left_out);
-    let (mut rules, mut waiting) = (Vec::new(), Vec::new());
-    let mut changes = BTreeMap::new();
-    for row in measured.others {
-        let Ok(Some(body)) = row.body else { continue };
-        match row.kind {
-            Kind::Change => {
-                changes.insert(row.as_of, body);
-            }
-            Kind::Rule => rules.push((row.key, body)),
+    let measured = measured(engine, found, begin);
+    let (mut rules, mut waiting, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+    for ((kind, key), body) in measured.others {
+        match kind {
+            Kind::Change => changes.push(body),
+            Kind::Rule => rules.push((key, body)),
             Kind::Notification => match notification_from_bytes(&body) {
                 Ok(notification) => waiting.push(notification),
-                Err(error) => left_out("notification", &error),
+                Err(error) => found.leave_out("notification", &error),
             },
             Kind::Clock | Kind::Series | Kind::Seen | Kind::Dispatch | Kind::ClockEvents => {}
         }
     }
-    let mut effects = Vec::new();
-    for (number, body) in changes {
-        if let Err(error) = engine.restore_change(number, &body) {
-            left_out("history of alerts", &error);
-        }
+    if let Err(error) = engine.restore_changes(&changes) {
+        found.leave_out("history of alerts", &error);
     }
+    let mut effects = Vec::new();
     for (key, body) in rules {
         match engine.restore_rule(&key, &body, begin) {
             Ok(ended) => effects.push(ended),
-            Err(error) => left_out(&key, &error),
+            Err(error) => found.leave_out(&key, &error),
         }
     }
     let rules = effects.len();
     // Of those that fire for others, but whose rule's record is lost, nobody else would tell the end.
     effects.push(engine.end_unknown(begin));
-    if is_damaged {
-        engine.forget_saved();
-    }
     let took = clock.now().steady.saturating_sub(begin.steady);
     tracing::info!(
         series = measured.series,
@@ -125,68 +104,74 @@ pub(super) struct Measured {
     series: usize,
     /// Measurements that came after that.
     measurements: usize,
-    /// The rows of the state that are of something else.
-    others: Vec<Row>,
+    /// The rows of the state that are of something else, in the order in which they were first written.
+    others: Vec<((Kind, String), Vec<u8>)>,
 }
 
 /// Restores the clocks, the series with the ids and answers that are remembered, and what has been told of alerts; then
 /// applies the measurements that came after the series were saved.
-pub(super) fn measured(
-    engine: &mut Engine,
-    found: Found,
-    begin: Now,
-    mut left_out: impl FnMut(&str, &dyn std::fmt::Display),
-) -> Measured {
+pub(super) fn measured(engine: &mut Engine, found: &mut Found, begin: Now) -> Measured {
     let mut restored = Restored::default();
-    let (mut series, mut measurements, mut others) = (0, 0, Vec::new());
-    let (mut clock_events, mut dispatch) = (None, None);
-    for row in found.rows {
-        match (row.kind, &row.body) {
-            (Kind::Series, Ok(body)) => {
+    let (mut series, mut measurements) = (0, 0);
+    let mut others: Vec<((Kind, String), Vec<u8>)> = Vec::new();
+    let mut faults: Vec<(String, Damaged)> = Vec::new();
+    found.each_row(|row| {
+        let Ok(body) = row.body else { return };
+        match (row.kind, body) {
+            (Kind::Series, body) => {
                 restored.note(&row.key, row.as_of);
                 engine.resume_sequence(row.as_of);
-                if let Some(body) = body {
-                    match engine.restore_series(&row.key, body, begin) {
-                        Ok(()) => series += 1,
-                        Err(error) => left_out(&row.key, &error),
-                    }
+                match body.map(|body| engine.restore_series(&row.key, &body, begin)) {
+                    Some(Ok(())) => series += 1,
+                    Some(Err(error)) => faults.push((row.key, error)),
+                    None => engine.drop_series(&row.key),
                 }
             }
-            (Kind::Seen, Ok(Some(body))) => {
+            (Kind::Seen, Some(body)) => {
                 engine.resume_sequence(row.as_of);
-                if let Err(error) = engine.restore_seen(body) {
-                    left_out("ids and answers", &error);
+                if let Err(error) = engine.restore_seen(&body) {
+                    faults.push(("ids and answers".to_owned(), error));
                 }
             }
-            (Kind::ClockEvents, Ok(Some(body))) => clock_events = Some(body.clone()),
-            (Kind::Dispatch, Ok(Some(body))) => dispatch = Some(body.clone()),
-            _ => others.push(row),
+            (kind, body) => {
+                // The later row of a kind and key counts, also where it says that there is none any more.
+                let name = (kind, row.key);
+                others.retain(|(other, _)| *other != name);
+                others.extend(body.map(|body| (name, body)));
+            }
         }
-    }
+    });
+    let of = |kind| {
+        let row = others.iter().find(|((other, _), _)| *other == kind);
+        row.map(|(_, body)| body)
+    };
     // The clocks first, because by them measurements find their place; then what was told, because how long judging was
     // paused is part of it.
-    if let Some(body) = clock_events
-        && let Err(error) = engine.restore_clocks(&body)
+    if let Some(body) = of(Kind::ClockEvents)
+        && let Err(error) = engine.restore_clocks(body)
     {
-        left_out("clocks", &error);
+        faults.push(("clocks".to_owned(), error));
     }
-    if let Some(body) = dispatch
-        && let Err(error) = engine.restore_dispatch(&body, begin)
+    if let Some(body) = of(Kind::Dispatch)
+        && let Err(error) = engine.restore_dispatch(body, begin)
     {
-        left_out("what was told", &error);
+        faults.push(("what was told".to_owned(), error));
     }
     // At the very first start there was no process before.
-    if found.clock.now.wall != Timestamp::default() {
+    if !found.is_new() {
         engine.resume_clocks(found.clock.now, begin);
     }
-    for group in found.log {
-        let Ok(body) = group.body else { continue };
+    found.each_group(|group| {
+        let Ok(body) = group.body else { return };
         match engine.replay(group.sequence, &body, group.now, group.judged, &restored) {
             Ok(applied) => measurements += applied,
-            Err(error) => left_out("log", &error),
+            Err(error) => faults.push(("log".to_owned(), error)),
         }
-    }
+    });
     engine.resume_sequence(found.clock.sequence);
+    for (what, error) in faults {
+        found.leave_out(&what, &error);
+    }
     Measured {
         series,
         measurements,

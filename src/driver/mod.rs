@@ -39,7 +39,8 @@ struct Gathering {
     replies: Vec<(Reply, Answered)>,
     writes: Vec<Write>,
     clock: bool,
-    has_notifications: bool,
+    /// Sent once they are on disk, or at once where there is none.
+    notifications: Vec<Notification>,
 }
 
 /// What is committed together.
@@ -47,7 +48,9 @@ pub struct Group {
     admitted: Arc<Admitted>,
     at: Now,
     replies: Vec<(Reply, Answered)>,
-    has_notifications: bool,
+    notifications: Vec<Notification>,
+    /// With it everything is on disk again.
+    completes: bool,
 }
 
 /// The task that owns the engine.
@@ -62,14 +65,12 @@ pub struct Driver {
     clock_saved: Option<Duration>,
     /// Measurements applied since it was last looked whether too many are unsaved.
     since_kept_up: usize,
-    /// What has to be saved after the disk had failed: groups up to that number.
-    recovering_to: Option<u64>,
+    /// While everything is saved anew: rows as of that group or later are.
+    anew_from: Option<u64>,
     /// What waits for delivery was not saved while the disk failed.
     is_outbox_unsaved: bool,
     /// When the last tick began, on the steady clock.
     ticked: Duration,
-    /// Notifications that are sent once they are on disk.
-    to_send: Vec<Notification>,
 }
 
 impl Driver {
@@ -93,10 +94,9 @@ impl Driver {
             lanes,
             clock_saved: None,
             since_kept_up: 0,
-            recovering_to: None,
+            anew_from: None,
             is_outbox_unsaved: false,
             ticked: Duration::ZERO,
-            to_send: Vec::new(),
         };
         (driver, handle)
     }
@@ -138,13 +138,12 @@ impl Driver {
                 None => break,
             }
         }
-        self.send_committed();
         if self.storage.is_durable() {
             // What becomes of them is to be saved as well.
             self.notifiers.drain(DRAIN).await;
         }
         self.save_all().await;
-        self.storage.close();
+        self.storage.close().await;
     }
 
     fn has_room(&self) -> bool {
@@ -182,14 +181,6 @@ impl Driver {
         }
     }
 
-    /// Sends notifications, which are on disk by now or have no disk to wait for.
-    fn send_committed(&mut self) {
-        let notifications = std::mem::take(&mut self.to_send);
-        if !notifications.is_empty() {
-            self.notifiers.send(notifications);
-        }
-    }
-
     fn begin_commit(&mut self) {
         if self.storage.is_busy() {
             return;
@@ -198,15 +189,24 @@ impl Driver {
         self.engine.look_at_clocks(at);
         self.gather_clocks();
         let gathering = &self.gathering;
-        if gathering.replies.is_empty() && gathering.writes.is_empty() && !gathering.clock {
+        if gathering.replies.is_empty()
+            && gathering.writes.is_empty()
+            && gathering.notifications.is_empty()
+            && !gathering.clock
+        {
             return;
         }
         let gathering = std::mem::take(&mut self.gathering);
+        let saved_up_to = gathering.clock.then(|| self.engine.saved_up_to());
+        let anew_from = self
+            .anew_from
+            .filter(|_| gathering.clock && self.engine.is_saved_anew());
         let group = Group {
             admitted: Arc::new(gathering.admitted),
             at,
             replies: gathering.replies,
-            has_notifications: gathering.has_notifications,
+            notifications: gathering.notifications,
+            completes: anew_from.is_some(),
         };
         let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
         let measurements = admitted.len();
@@ -215,8 +215,10 @@ impl Driver {
             now: at,
             judged: engine.judged(at),
             admitted: Some(admitted).filter(|admitted| !admitted.leaves_no_trace()),
-            saved_up_to: gathering.clock.then(|| engine.saved_up_to()),
+            saved_up_to,
+            kept_from: engine.kept_from(at),
             writes: gathering.writes,
+            anew_from,
         };
         self.storage.begin(group, commit, measurements);
     }
@@ -227,8 +229,12 @@ impl Driver {
         for (reply, answer) in group.replies {
             let _ = reply.send(Ok(answer));
         }
-        if group.has_notifications {
-            self.send_committed();
+        if !group.notifications.is_empty() {
+            self.notifiers.send(group.notifications);
+        }
+        if group.completes && self.storage.is_written() {
+            self.anew_from = None;
+            self.storage.caught_up();
         }
         self.keep_up(group.admitted.len(), group.at);
         self.begin_commit();
@@ -292,13 +298,8 @@ impl Driver {
         }
         let notifications = self.engine.flush(self.clock.now());
         self.save(self.clock.now(), &notifications);
-        if !notifications.is_empty() {
-            self.to_send.extend(notifications);
-        }
-        // Without a disk, or while it fails, there is nothing to wait for.
-        if !self.storage.is_busy() {
-            self.send_committed();
-        }
+        self.gathering.notifications.extend(notifications);
+        self.begin_commit();
     }
 
     /// Tells the engine what the parts around it have lost or refused, so that rules can judge it.
@@ -329,13 +330,14 @@ impl Driver {
         {
             self.gather(request);
         }
-        if self.storage.is_busy() {
-            let group = self.storage.committed().await;
-            self.apply(group);
+        // A commit that is under way goes on; judging does not wait for the disk.
+        tokio::select! {
+            biased;
+            group = self.storage.committed() => self.apply(group),
+            () = tokio::task::yield_now() => {}
         }
         // A long round of judging is no standstill.
         self.engine.look_at_clocks(self.clock.now());
-        tokio::task::yield_now().await;
     }
 
     fn pass_on(&self, effects: &Effects) {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Driver;
+use crate::engine::Unsaved;
 use crate::engine::dispatch::Notification;
 use crate::engine::saved::notification_to_bytes;
 use crate::engine::time::Now;
-use crate::engine::{HISTORY, Unsaved};
 use crate::notify::Fortune;
 use crate::storage::{Commit, Health, Kind, Write};
 
@@ -25,30 +25,31 @@ impl Driver {
         if !self.storage.is_durable() {
             return;
         }
-        let (engine, health) = (&self.engine, self.storage.health());
+        let (engine, saved_up_to) = (&self.engine, self.storage.durable_up_to());
         let trial = || Commit {
             sequence: engine.sequence(),
             now,
             judged: engine.judged(now),
             admitted: None,
-            saved_up_to: Some(engine.saved_up_to()),
+            // What has been handed to commits that failed counts as saved with the engine, but is not.
+            saved_up_to: Some(saved_up_to),
+            kept_from: engine.kept_from(now),
             writes: Vec::new(),
+            anew_from: None,
         };
-        if self.storage.look_after(now.steady, trial) {
-            self.engine.forget_saved();
-            self.is_outbox_unsaved = true;
-            self.recovering_to = Some(self.engine.sequence());
-        }
-        if matches!(health, Health::Degraded { .. }) {
-            return;
-        }
-        if let Some(sequence) = self.recovering_to
-            && !self.storage.is_busy()
-            && self.gathering.writes.is_empty()
-            && self.engine.saved_up_to() >= sequence
-        {
-            self.recovering_to = None;
-            self.storage.caught_up();
+        self.storage.look_after(now.steady, trial);
+        match self.storage.health() {
+            Health::Degraded { .. } => {
+                // Everything is saved anew later, and what is not there then is deleted.
+                self.anew_from = None;
+                self.engine.forget_gone();
+                if let Some(keeper) = self.notifiers.keeper() {
+                    keeper.take();
+                }
+                return;
+            }
+            Health::CatchingUp if self.anew_from.is_none() => self.begin_anew(),
+            Health::CatchingUp | Health::Good => {}
         }
         // What waits for its commit already is enough for one.
         if self.gathering.writes.is_empty() {
@@ -60,22 +61,33 @@ impl Driver {
         let is_time = self
             .clock_saved
             .is_none_or(|saved| now.steady.saturating_sub(saved) >= CLOCK_EVERY);
-        if !self.gathering.writes.is_empty() || is_time {
+        let is_anew = self.anew_from.is_some() && self.engine.is_saved_anew();
+        if !self.gathering.writes.is_empty() || is_time || is_anew {
             self.clock_saved = Some(now.steady);
             self.gathering.clock = true;
-            self.begin_commit();
         }
+    }
+
+    /// Has everything saved anew.
+    pub(super) fn begin_anew(&mut self) {
+        let from = self.engine.forget_saved(self.storage.durable_up_to());
+        // What was gathered before is among it, but for notifications that have not been sent yet.
+        let writes = &mut self.gathering.writes;
+        writes.retain(|write| write.kind == Kind::Notification);
+        writes.iter_mut().for_each(|write| write.as_of = from);
+        self.anew_from = Some(from);
+        self.is_outbox_unsaved = true;
     }
 
     /// What has changed of alerts, what has been told of them, and the notifications that say so, together.
     fn gather_alerts(&mut self, notifications: &[Notification]) {
         let as_of = self.engine.sequence();
         let writes = &mut self.gathering.writes;
-        for (number, body) in self.engine.take_unsaved_changes() {
+        for (place, body) in self.engine.take_unsaved_changes() {
             writes.push(Write {
                 kind: Kind::Change,
-                key: (number % HISTORY as u64).to_string(),
-                as_of: number,
+                key: place.to_string(),
+                as_of,
                 body: Some(body),
             });
         }
@@ -98,7 +110,6 @@ impl Driver {
             put(Kind::Notification, notification.id.clone(), Some(body));
         }
         self.gather_fortunes();
-        self.gathering.has_notifications |= !notifications.is_empty();
     }
 
     /// What the clocks have done, together with the moment that is committed next.
@@ -179,10 +190,18 @@ impl Driver {
         self.gathering.writes.extend(seen);
     }
 
-    /// Saves everything, so that the next start has nothing to apply again.
+    /// Saves everything, so that the next start has nothing to apply again; also where the disk failed before.
     pub(super) async fn save_all(&mut self) {
         if !self.storage.is_durable() {
             return;
+        }
+        let was_good = self.storage.health() == Health::Good;
+        if !self.storage.insist().await {
+            tracing::error!("the disk does not work: what is not on it is lost");
+            return;
+        }
+        if !was_good {
+            self.begin_anew();
         }
         loop {
             let unsaved = self.engine.take_all_unsaved(SAVED_AT_THE_END);
@@ -193,7 +212,15 @@ impl Driver {
             self.begin_commit();
             let group = self.storage.committed().await;
             self.apply(group);
-            if is_last || self.storage.health() != Health::Good {
+            if !self.storage.is_written() {
+                tracing::error!(
+                    saved_up_to = self.storage.durable_up_to(),
+                    taken_up_to = self.engine.sequence(),
+                    "the disk does not work: what is not on it is lost"
+                );
+                return;
+            }
+            if is_last {
                 return;
             }
         }

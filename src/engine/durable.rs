@@ -13,7 +13,7 @@ use super::Engine;
 use super::saved::{self, Damaged, SavedBatch, SavedMeasurement, admitted_from_bytes};
 use super::series::{OWN_OPERATION, SeriesKey};
 use super::store::{Admitted, AdmittedBatch, Place, SavedSeries};
-use super::time::Now;
+use super::time::{Now, Timestamp};
 
 /// A series that changes is saved this often.
 const SAVE_EVERY: Duration = Duration::from_secs(300);
@@ -115,15 +115,47 @@ impl Engine {
         });
     }
 
-    /// Has everything saved anew, because what was saved is lost.
-    pub fn forget_saved(&mut self) {
-        self.store.forget_saved();
-        self.own.store.forget_saved();
+    /// Has everything saved anew, because what was saved after the group `saved_up_to` may be lost. Returns the number from
+    /// which on rows are anew.
+    pub fn forget_saved(&mut self, saved_up_to: u64) -> u64 {
+        let first = saved_up_to + 1;
+        self.store.forget_saved(first);
+        self.own.store.forget_saved(first);
         self.saving.seen = Some(saved::Unsaved {
-            sequence: 0,
+            sequence: first,
             since: Duration::ZERO,
         });
         self.forget_saved_alerts();
+        // A number that no row can have yet.
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// Whether everything measured has been returned to be saved since that was last called for.
+    pub fn is_saved_anew(&self) -> bool {
+        let seen = self.saving.seen.map(|since| since.since);
+        seen != Some(Duration::ZERO)
+            && !self.store.has_forgotten()
+            && !self.own.store.has_forgotten()
+    }
+
+    /// Forgets what of what is saved is to be deleted, because everything is saved anew later.
+    pub fn forget_gone(&mut self) {
+        self.store.forget_gone();
+        self.own.store.forget_gone();
+    }
+
+    /// Measurements that ended before are not kept.
+    pub fn kept_from(&self, now: Now) -> Timestamp {
+        let kept = self.clocks.hold.wall(now, super::clocks::HOLD_RETENTION);
+        kept.before(self.store.settings().retention)
+    }
+
+    /// Takes word that a series that was restored has gone.
+    pub fn drop_series(&mut self, key: &str) {
+        if let Some(key) = SeriesKey::from_text(key) {
+            self.store.drop_restored(&key);
+        }
     }
 
     /// Takes a series from its bytes.

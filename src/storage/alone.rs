@@ -2,12 +2,11 @@
 //! work around is an error.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::StoreStats;
 use super::database::{Database, Unusable};
 use super::folder::{self, Folder, FolderError};
-use super::load::{self, Found};
+use super::load::Found;
 use super::rows::Commit;
 use crate::clock::Clock;
 
@@ -15,7 +14,6 @@ use crate::clock::Clock;
 #[derive(Debug)]
 pub struct Alone {
     database: Database,
-    retention: Duration,
     /// Given up last.
     _folder: Folder,
 }
@@ -31,32 +29,63 @@ pub enum AloneError {
     Damaged(PathBuf),
 }
 
-/// Opens a data directory, or makes it, and reads what is in it.
+/// A data directory that is to be read before it is worked on.
+#[derive(Debug)]
+pub struct Unread {
+    /// What is in it.
+    pub found: Found,
+    /// The clock, going on from where it stood.
+    pub clock: Clock,
+    folder: Folder,
+    path: PathBuf,
+}
+
+/// Opens a data directory, or makes it.
 ///
 /// # Errors
-/// When another opwatch uses it, or when not all of it can be read.
-pub fn open_alone(
-    path: &Path,
-    max_bytes: u64,
-    retention: Duration,
-) -> Result<(Alone, Found, Clock), AloneError> {
+/// When another opwatch uses it, or when it cannot be used.
+pub fn open_alone(path: &Path, max_bytes: u64) -> Result<Unread, AloneError> {
     let folder = Folder::take(path)?;
-    let mut database = folder::open(path, max_bytes)?;
-    let found = load::read(&database, &StoreStats::default());
-    if found.is_damaged {
+    if !folder::unsaved_aside(path).is_empty() {
         return Err(AloneError::Damaged(folder::database(path)));
     }
-    database.prepare().map_err(|error| FolderError::Database {
+    let database = folder::open(path, max_bytes)?;
+    let found = Found::of(vec![database], &Arc::default());
+    Ok(Unread {
+        clock: Clock::resume(found.clock.now.steady),
+        found,
+        folder,
         path: folder::database(path),
-        source: Unusable::Sqlite(error),
-    })?;
-    let clock = Clock::resume(found.clock.now.steady);
-    let alone = Alone {
-        database,
-        retention,
-        _folder: folder,
-    };
-    Ok((alone, found, clock))
+    })
+}
+
+impl Unread {
+    /// The directory to work on, now that it has been read.
+    ///
+    /// # Errors
+    /// When not all of it could be read, or it cannot be written to.
+    pub fn alone(self) -> Result<Alone, AloneError> {
+        let Self {
+            found,
+            folder,
+            path,
+            ..
+        } = self;
+        if found.is_damaged() {
+            return Err(AloneError::Damaged(path));
+        }
+        let Some(mut database) = found.into_present() else {
+            return Err(AloneError::Damaged(path));
+        };
+        database.prepare().map_err(|error| FolderError::Database {
+            path,
+            source: Unusable::Sqlite(error),
+        })?;
+        Ok(Alone {
+            database,
+            _folder: folder,
+        })
+    }
 }
 
 impl Alone {
@@ -70,8 +99,7 @@ impl Alone {
         let Some(saved_up_to) = commit.saved_up_to else {
             return Ok(0);
         };
-        let kept_from = commit.now.wall.before(self.retention);
-        let trimmed = self.database.trim(kept_from, saved_up_to, || true)?;
+        let trimmed = self.database.trim(commit.kept_from, saved_up_to, || true)?;
         Ok(trimmed.dropped)
     }
 }

@@ -135,15 +135,16 @@ impl Database {
         };
         let mut connection = Connection::open_with_flags(path, flags)?;
         let mut found = application(&connection);
-        // Where SQLite cannot make its files beside this one, nobody else can write to it either.
-        if found
-            .as_ref()
-            .is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen))
-            && let Some(uri) = immutable(path)
+        // Where SQLite cannot make its files beside this one, nobody else can write to it either. Then nothing is locked, and
+        // the index of the write-ahead log is made in memory instead of in a file.
+        if found.as_ref().is_err_and(|error| !is_damage(error))
+            && let Some(uri) = address(path)
         {
             let flags = flags | OpenFlags::SQLITE_OPEN_URI;
-            connection = Connection::open_with_flags(uri, flags)?;
-            found = application(&connection);
+            let alone = Connection::open_with_flags(uri, flags)?;
+            alone.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+            found = application(&alone);
+            connection = alone;
         }
         if found? != APPLICATION {
             return Err(Unusable::Foreign);
@@ -192,12 +193,16 @@ impl Database {
                     saved_up_to,
                 };
                 let blob = frame::seal(&clock.to_bytes());
-                upsert.execute(params![
-                    Kind::Clock as i64,
-                    "",
-                    whole(commit.sequence),
-                    blob
-                ])?;
+                // Twice, because without it time would go back.
+                for key in ["", "again"] {
+                    let as_of = whole(commit.sequence);
+                    upsert.execute(params![Kind::Clock as i64, key, as_of, blob])?;
+                }
+            }
+            if let Some(from) = commit.anew_from {
+                let mut delete = transaction
+                    .prepare_cached("DELETE FROM state WHERE as_of < ? AND kind <= ?")?;
+                delete.execute(params![whole(from), Kind::LAST])?;
             }
         }
         transaction.commit()
@@ -306,6 +311,50 @@ impl Database {
         Ok(())
     }
 
+    /// Where the clocks and the numbering stood, as far as that can be read, and whether all that says so can be.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn clock(&self) -> rusqlite::Result<(ClockRow, bool)> {
+        let mut clock = ClockRow::default();
+        if self.is_empty {
+            return Ok((clock, true));
+        }
+        let mut select = self
+            .connection
+            .prepare("SELECT body FROM state WHERE kind = ? AND body IS NOT NULL")?;
+        let bodies = select.query_map([Kind::Clock as i64], |row| {
+            Ok(frame::open(row.get_ref(0)?.as_blob()?))
+        })?;
+        let mut is_whole = true;
+        for body in bodies {
+            match body?.ok().and_then(|body| ClockRow::from_bytes(&body).ok()) {
+                Some(found) if found.now.steady >= clock.now.steady => clock = found,
+                Some(_) => {}
+                None => is_whole = false,
+            }
+        }
+        // What was committed since then tells the time as well.
+        let last = self.connection.query_row(
+            "SELECT sequence, wall, steady FROM log ORDER BY sequence DESC LIMIT 1",
+            [],
+            |row| {
+                let now = Now {
+                    wall: Timestamp::from_millis(row.get(1)?),
+                    steady: Duration::from_nanos(unsigned(row.get(2)?)),
+                };
+                Ok((unsigned(row.get(0)?), now))
+            },
+        );
+        if let Some((sequence, now)) = last.optional()? {
+            clock.sequence = clock.sequence.max(sequence);
+            if now.steady >= clock.now.steady {
+                clock.now = now;
+            }
+        }
+        Ok((clock, is_whole))
+    }
+
     /// Reads the groups of measurements of the log after that one, oldest first.
     ///
     /// # Errors
@@ -339,8 +388,16 @@ pub(super) fn logged(row: &rusqlite::Row<'_>) -> rusqlite::Result<Logged> {
     })
 }
 
-/// The address of a file that nobody writes to.
-fn immutable(path: &Path) -> Option<String> {
+/// Whether it is the file that is wrong, and not the disk or the system.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// The address of a file that is read without locks.
+fn address(path: &Path) -> Option<String> {
     let path = std::path::absolute(path).ok()?;
     let mut uri = "file:".to_owned();
     for byte in path.to_str()?.bytes() {
@@ -350,7 +407,7 @@ fn immutable(path: &Path) -> Option<String> {
             other => uri.push_str(&format!("%{other:02X}")),
         }
     }
-    Some(uri + "?immutable=1")
+    Some(uri + "?mode=ro&vfs=unix-none")
 }
 
 /// SQLite has signed numbers only.

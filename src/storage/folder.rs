@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::database::{Database, Unusable};
+use super::database::{Database, Unusable, is_damage};
 use crate::engine::time::Timestamp;
 
 /// The database and the files that SQLite keeps beside it.
@@ -12,6 +12,8 @@ const FILES: [&str; 3] = ["opwatch.db", "opwatch.db-wal", "opwatch.db-shm"];
 /// Damaged databases that are kept for a look at them.
 const KEPT_ASIDE: usize = 3;
 const ASIDE: &str = "set-aside-";
+/// In a database set aside: what could be read of it is not all in the present one yet.
+const UNSAVED: &str = "unsaved";
 
 /// Why nothing is written to a data directory.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,19 @@ pub enum FolderError {
         /// What is wrong with it.
         source: Unusable,
     },
+}
+
+impl FolderError {
+    /// Whether it is the file that is wrong, so that it will not be better another time.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Locked(_) | Self::Io { .. } => false,
+            Self::Database { source, .. } => match source {
+                Unusable::Foreign | Unusable::Newer(_) => true,
+                Unusable::Sqlite(error) => is_damage(error),
+            },
+        }
+    }
 }
 
 /// A data directory that is ours alone for as long as this lives.
@@ -80,11 +95,12 @@ pub fn open(folder: &Path, max_bytes: u64) -> Result<Database, FolderError> {
     Database::open(&path, max_bytes).map_err(|source| FolderError::Database { path, source })
 }
 
-/// Moves the database out of the way, so that a new one can be made; where to.
+/// Moves the database out of the way, so that a new one can be made; where to. `is_needed` says that what could be read of
+/// it is in memory alone: a start before it has been saved anew reads it from there.
 ///
 /// # Errors
 /// When it cannot be moved.
-pub fn set_aside(folder: &Path, now: Timestamp) -> Result<PathBuf, FolderError> {
+pub fn set_aside(folder: &Path, now: Timestamp, is_needed: bool) -> Result<PathBuf, FolderError> {
     let stamp = now.to_string().replace(':', "");
     let aside = folder.join(format!("{ASIDE}{stamp}"));
     let failed = |source| FolderError::Io {
@@ -92,6 +108,10 @@ pub fn set_aside(folder: &Path, now: Timestamp) -> Result<PathBuf, FolderError> 
         source,
     };
     fs::create_dir_all(&aside).map_err(failed)?;
+    if is_needed {
+        let marked = File::create(aside.join(UNSAVED)).and_then(|mark| mark.sync_all());
+        marked.map_err(failed)?;
+    }
     for name in FILES {
         match fs::rename(folder.join(name), aside.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -104,16 +124,8 @@ pub fn set_aside(folder: &Path, now: Timestamp) -> Result<PathBuf, FolderError> 
 
 /// They are for a person to look at, who does not need all of a disk that goes on failing.
 fn forget_oldest_aside(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    let names = entries.flatten().map(|entry| entry.path());
-    let is_aside = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with(ASIDE))
-    };
-    let mut aside: Vec<PathBuf> = names.filter(is_aside).collect();
-    aside.sort();
+    let mut aside = all_aside(folder);
+    aside.retain(|path| !path.join(UNSAVED).exists());
     let excess = aside.len().saturating_sub(KEPT_ASIDE);
     for path in aside.into_iter().take(excess) {
         match fs::remove_dir_all(&path) {
@@ -121,6 +133,34 @@ fn forget_oldest_aside(folder: &Path) {
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "cannot remove an old damaged database");
             }
+        }
+    }
+}
+
+/// Databases that were set aside, oldest first.
+fn all_aside(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_aside = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(ASIDE))
+    };
+    let mut aside: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_aside).collect();
+    aside.sort();
+    aside
+}
+
+/// Databases that were set aside and whose content is not all in the present one, oldest first.
+pub fn unsaved_aside(folder: &Path) -> Vec<PathBuf> {
+    let mut aside = all_aside(folder);
+    aside.retain(|path| path.join(UNSAVED).exists());
+    aside
+}
+
+/// Notes that everything is in the present database: those set aside are there for a person to look at alone.
+pub fn all_is_saved(folder: &Path) {
+    for aside in unsaved_aside(folder) {
+        if let Err(error) = fs::remove_file(aside.join(UNSAVED)) {
+            tracing::warn!(path = %aside.display(), %error, "cannot note that a damaged database is not needed any more");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::database::Database;
 use super::rows::{ClockRow, Kind};
-use crate::engine::saved::admitted_from_bytes;
+use crate::engine::saved::{admitted_from_bytes, notification_from_bytes};
 use crate::engine::time::{Now, Timestamp};
 use crate::engine::{Engine, Settings};
 
@@ -96,6 +96,26 @@ impl Checked {
     }
 }
 
+/// Reads a row of the state as a start would.
+fn read(engine: &mut Engine, kind: Kind, key: &str, body: &[u8]) -> Result<(), String> {
+    let now = Now::default();
+    match kind {
+        Kind::Clock => {
+            return ClockRow::from_bytes(body)
+                .map(|_| ())
+                .map_err(|error| error.to_string());
+        }
+        Kind::Series => engine.restore_series(key, body, now),
+        Kind::Rule => engine.restore_rule(key, body, now).map(|_| ()),
+        Kind::Dispatch => engine.restore_dispatch(body, now),
+        Kind::Notification => notification_from_bytes(body).map(|_| ()),
+        Kind::Seen => engine.restore_seen(body),
+        Kind::Change => engine.restore_changes(&[body]),
+        Kind::ClockEvents => engine.restore_clocks(body),
+    }
+    .map_err(|error| error.to_string())
+}
+
 /// Reads everything.
 pub fn check(database: &Database) -> Checked {
     let mut checked = Checked::default();
@@ -104,15 +124,10 @@ pub fn check(database: &Database) -> Checked {
     }
     let mut engine = Engine::new(Settings::default(), Now::default());
     let state = database.state(|row| {
-        let outcome = match (row.kind, row.body) {
-            (_, Err(bad)) => Err(bad.to_string()),
-            (Kind::Series, Ok(Some(body))) => engine
-                .restore_series(&row.key, &body, Now::default())
-                .map_err(|error| error.to_string()),
-            (Kind::Clock, Ok(Some(body))) => ClockRow::from_bytes(&body)
-                .map(|_| ())
-                .map_err(|error| error.to_string()),
-            (_, Ok(_)) => Ok(()),
+        let outcome = match &row.body {
+            Err(bad) => Err(bad.to_string()),
+            Ok(None) => Ok(()),
+            Ok(Some(body)) => read(&mut engine, row.kind, &row.key, body),
         };
         checked.note(|| format!("{:?} {:?}", row.kind, row.key), outcome);
     });

@@ -1,6 +1,6 @@
 //! The start: everything that can be read is, and nothing that cannot keeps opwatch from starting.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,41 +13,141 @@ use crate::clock::Clock;
 
 /// What the last commit may have taken beyond the last reading that is known.
 const AFTER: Duration = Duration::from_millis(1);
+/// How often it is tried to open a database that is not damaged, and how long apart.
+const TRIALS: u32 = 20;
+const BETWEEN_TRIALS: Duration = Duration::from_millis(100);
 
-/// What was found in a database.
-#[derive(Debug, Default)]
+/// What lies in a data directory, to be read in order: the rows of the state, then the groups of measurements that it may
+/// lack.
+#[derive(Debug)]
 pub struct Found {
     /// Where the clocks and the numbering stood.
     pub clock: ClockRow,
-    /// The state.
-    pub rows: Vec<Row>,
-    /// Measurements that the state may lack, oldest first.
-    pub log: Vec<Logged>,
-    /// Something could not be read, so that everything is to be saved anew.
-    pub is_damaged: bool,
-    /// The file itself is broken.
-    is_broken: bool,
+    /// The databases, each with the last group that its state has: those that were set aside and whose content is not all
+    /// in the present one, oldest first, then the present one.
+    databases: Vec<(Database, u64)>,
+    is_damaged: bool,
+    /// The present file itself is broken.
+    pub(super) is_broken: bool,
+    stats: Arc<StoreStats>,
 }
 
-/// A store that has been opened.
+impl Found {
+    fn nothing(stats: &Arc<StoreStats>) -> Self {
+        Self {
+            clock: ClockRow::default(),
+            databases: Vec::new(),
+            is_damaged: false,
+            is_broken: false,
+            stats: stats.clone(),
+        }
+    }
+
+    /// What is in these databases, the present one last.
+    pub(super) fn of(databases: Vec<Database>, stats: &Arc<StoreStats>) -> Self {
+        let mut found = Self::nothing(stats);
+        for database in databases {
+            let (clock, is_whole) = database.clock().unwrap_or_else(|error| {
+                tracing::error!(%error, "cannot read the clocks");
+                (ClockRow::default(), true)
+            });
+            if !is_whole {
+                found.leave_out("the clocks", &"it cannot be read");
+            }
+            if clock.now.steady >= found.clock.now.steady {
+                found.clock.now = clock.now;
+            }
+            found.clock.sequence = found.clock.sequence.max(clock.sequence);
+            found.clock.saved_up_to = clock.saved_up_to;
+            found.databases.push((database, clock.saved_up_to));
+        }
+        found.clock.now.steady += AFTER;
+        found
+    }
+
+    /// Whether anything was ever kept there.
+    pub fn is_new(&self) -> bool {
+        self.clock.sequence == 0 && self.clock.now.steady <= AFTER
+    }
+
+    /// Whether something could not be read so far, or is not in the present database, so that everything is to be saved
+    /// anew.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged || self.databases.len() > 1
+    }
+
+    /// Reads the rows of the state; of two with the same key the later one counts.
+    pub fn each_row(&mut self, mut each: impl FnMut(Row)) {
+        let databases = std::mem::take(&mut self.databases);
+        for (database, _) in &databases {
+            let read = database.state(|row| match &row.body {
+                // Read before.
+                _ if row.kind == Kind::Clock => {}
+                Err(bad) => self.leave_out(&format!("{:?} {}", row.kind, row.key), bad),
+                Ok(_) => each(row),
+            });
+            if let Err(error) = read {
+                tracing::error!(%error, "cannot read all of the state");
+                self.is_broken = true;
+            }
+        }
+        self.databases = databases;
+    }
+
+    /// Reads the measurements that the state may lack, oldest first.
+    pub fn each_group(&mut self, mut each: impl FnMut(Logged)) {
+        let databases = std::mem::take(&mut self.databases);
+        for (database, saved_up_to) in &databases {
+            let read = database.measurements(*saved_up_to, |group| match &group.body {
+                Err(bad) => {
+                    self.leave_out(&format!("measurements of group {}", group.sequence), bad);
+                }
+                Ok(_) => each(group),
+            });
+            if let Err(error) = read {
+                tracing::error!(%error, "cannot read all of the log");
+                self.is_broken = true;
+            }
+        }
+        self.is_damaged |= self.is_broken;
+        self.databases = databases;
+    }
+
+    /// Notes that a part cannot be read and is left out.
+    pub fn leave_out(&mut self, what: &str, why: &dyn std::fmt::Display) {
+        self.stats.set_aside.inc();
+        self.is_damaged = true;
+        tracing::error!(what, %why, "left out a part of what was kept");
+    }
+
+    /// The present database, which has been read.
+    pub(super) fn into_present(mut self) -> Option<Database> {
+        self.databases.pop().map(|(database, _)| database)
+    }
+}
+
+/// A store that has been opened and is to be read.
 #[derive(Debug)]
-pub struct Opened<Group> {
-    /// Where to commit.
-    pub storage: Storage<Group>,
-    /// What was there.
+pub struct Opened {
+    /// What is there.
     pub found: Found,
     /// The clock, going on from where it stood.
     pub clock: Clock,
+    /// Where to commit; without one there is no disk until the next start.
+    place: Option<Place>,
 }
 
-/// Opens a data directory and reads what is in it. It always gives a storage: at worst one in memory, which tries to get
-/// to its disk.
-pub fn open<Group>(
-    path: &Path,
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    folder: Option<Folder>,
+    can_write: bool,
+    is_loaded: bool,
     max_bytes: u64,
-    retention: Duration,
-    stats: &Arc<StoreStats>,
-) -> Opened<Group> {
+}
+
+/// Opens a data directory. It always gives a storage: at worst one in memory, which tries to get to its disk.
+pub fn open(path: &Path, max_bytes: u64, stats: &Arc<StoreStats>) -> Opened {
     let folder = match Folder::take(path) {
         Ok(folder) => Some(folder),
         // What lies there belongs to somebody else.
@@ -57,120 +157,130 @@ pub fn open<Group>(
             None
         }
     };
-    let (mut database, mut found, mut is_loaded) = (None, Found::default(), true);
-    match open_to_go_on(path, folder.is_some(), max_bytes) {
+    let mut place = Place {
+        path: path.to_owned(),
+        can_write: folder.is_some(),
+        folder,
+        is_loaded: true,
+        max_bytes,
+    };
+    let found = match open_to_go_on(&mut place) {
         // There may be one that cannot be seen yet, as where nothing is mounted so far.
-        Ok(None) => is_loaded = false,
-        Ok(Some((opened, can_write))) => {
-            found = read(&opened, stats);
-            database = Some(opened).filter(|_| can_write);
+        Ok(None) => {
+            place.is_loaded = false;
+            Found::nothing(stats)
         }
-        Err(error) => {
+        Ok(Some(present)) => {
+            let mut databases = aside(&place);
+            databases.push(present);
+            Found::of(databases, stats)
+        }
+        Err(error) if error.is_lasting() => {
             tracing::error!(%error, "cannot use the database");
             stats.failures.inc();
-            is_loaded = false;
+            place.is_loaded = false;
+            Found::nothing(stats)
         }
-    }
-    let clock = Clock::resume(found.clock.now.steady);
-    let mut target = Target {
-        path: path.to_owned(),
-        folder,
-        database,
-        is_loaded,
-        max_bytes,
-        retention,
-        clock,
-        stats: stats.clone(),
-    };
-    if found.is_broken {
-        // What could be read is in memory and is saved anew.
-        target.set_aside("parts of it cannot be read");
-    }
-    let storage = match Writer::start(target) {
-        Ok(writer) => Storage::on_disk(writer, stats.clone()),
-        Err(error) => {
-            tracing::error!(%error, "cannot start the thread that writes: everything is in memory alone");
-            Storage::without_disk(stats.clone())
-        }
+        // It may be whole, and nobody knows what is in it: it stays as it is.
+        Err(error) => return without_disk(&error, stats),
     };
     Opened {
-        storage,
+        clock: Clock::resume(found.clock.now.steady),
         found,
-        clock,
+        place: Some(place),
     }
 }
 
-/// The database and whether it can be written to; none where there is none and none can be made.
-fn open_to_go_on(
-    path: &Path,
-    is_ours: bool,
-    max_bytes: u64,
-) -> Result<Option<(Database, bool)>, FolderError> {
-    if is_ours {
-        return folder::open(path, max_bytes).map(|opened| Some((opened, true)));
+impl Opened {
+    /// Where to commit, now that everything has been read.
+    pub fn storage<Group>(self) -> Storage<Group> {
+        let Self {
+            found,
+            clock,
+            place,
+        } = self;
+        let stats = found.stats.clone();
+        let Some(place) = place else {
+            return Storage::without_disk(stats);
+        };
+        let (is_damaged, is_broken) = (found.is_damaged(), found.is_broken);
+        let durable_up_to = found.clock.saved_up_to;
+        let mut target = Target {
+            path: place.path,
+            folder: place.folder,
+            database: found.into_present().filter(|_| place.can_write),
+            to_go: (!place.is_loaded).then_some(false),
+            max_bytes: place.max_bytes,
+            clock,
+            stats: stats.clone(),
+        };
+        if is_broken {
+            // What could be read is in memory and is saved anew. If it cannot be moved now, it is before the first commit.
+            let moved = target.set_aside("parts of it cannot be read", true);
+            target.to_go = moved.is_err().then_some(true);
+        }
+        match Writer::start(target) {
+            Ok(writer) => Storage::on_disk(writer, is_damaged, durable_up_to, stats),
+            Err(error) => {
+                tracing::error!(%error, "cannot start the thread that writes: everything is in memory alone");
+                Storage::without_disk(stats)
+            }
+        }
     }
-    let path = folder::database(path);
-    if !path.exists() {
+}
+
+/// The present database; none where there is none and none can be made.
+fn open_to_go_on(place: &mut Place) -> Result<Option<Database>, FolderError> {
+    let file = folder::database(&place.path);
+    if !place.can_write && !file.exists() {
         return Ok(None);
     }
-    match Database::open_to_read(&path) {
-        Ok(opened) => Ok(Some((opened, false))),
-        Err(source) => Err(FolderError::Database { path, source }),
+    let mut trials = 0;
+    loop {
+        if place.can_write {
+            match folder::open(&place.path, place.max_bytes) {
+                Ok(opened) => return Ok(Some(opened)),
+                Err(error) if error.is_lasting() => return Err(error),
+                Err(error) => tracing::error!(%error, "cannot open the database for writing"),
+            }
+        }
+        match Database::open_to_read(&file) {
+            Ok(opened) => {
+                place.can_write = false;
+                return Ok(Some(opened));
+            }
+            Err(source) => {
+                let path = file.clone();
+                let error = FolderError::Database { path, source };
+                trials += 1;
+                if error.is_lasting() || trials >= TRIALS {
+                    return Err(error);
+                }
+            }
+        }
+        std::thread::sleep(BETWEEN_TRIALS);
     }
+}
+
+/// Databases that were set aside and whose content is not all in the present one, oldest first.
+fn aside(place: &Place) -> Vec<Database> {
+    let mut databases = Vec::new();
+    for folder in folder::unsaved_aside(&place.path) {
+        match folder::open(&folder, place.max_bytes) {
+            Ok(database) => databases.push(database),
+            Err(error) => tracing::error!(%error, "cannot read a database that was set aside"),
+        }
+    }
+    databases
 }
 
 /// In memory alone until the next start.
-fn without_disk<Group>(error: &FolderError, stats: &Arc<StoreStats>) -> Opened<Group> {
+fn without_disk(error: &FolderError, stats: &Arc<StoreStats>) -> Opened {
     tracing::error!(%error, "cannot use the data directory: everything is in memory alone until the next start");
     stats.failures.inc();
     Opened {
-        storage: Storage::without_disk(stats.clone()),
-        found: Found::default(),
+        found: Found::nothing(stats),
         clock: Clock::start(),
+        place: None,
     }
-}
-
-/// Reads everything that can be read.
-pub(super) fn read(database: &Database, stats: &StoreStats) -> Found {
-    let mut found = Found::default();
-    let state = database.state(|row| match (row.kind, &row.body) {
-        (_, Err(bad)) => {
-            stats.set_aside.inc();
-            tracing::error!(kind = ?row.kind, key = row.key, %bad, "left out a row that cannot be read");
-            found.is_damaged = true;
-        }
-        (Kind::Clock, Ok(Some(body))) => match ClockRow::from_bytes(body) {
-            Ok(clock) => found.clock = clock,
-            Err(_) => found.is_damaged = true,
-        },
-        (_, Ok(_)) => found.rows.push(row),
-    });
-    let mut is_damaged = false;
-    if let Err(error) = state {
-        tracing::error!(%error, "cannot read all of the state");
-        found.is_broken = true;
-    }
-    let (mut log, mut last) = (Vec::new(), found.clock);
-    let groups = database.measurements(found.clock.saved_up_to, |group| {
-        if group.now.steady >= last.now.steady {
-            last.now = group.now;
-        }
-        last.sequence = last.sequence.max(group.sequence);
-        if let Err(bad) = &group.body {
-            stats.set_aside.inc();
-            tracing::error!(sequence = group.sequence, %bad, "left out measurements that cannot be read");
-            is_damaged = true;
-        } else {
-            log.push(group);
-        }
-    });
-    if let Err(error) = groups {
-        tracing::error!(%error, "cannot read all of the log");
-        found.is_broken = true;
-    }
-    last.now.steady += AFTER;
-    found.clock = last;
-    found.log = log;
-    found.is_damaged |= is_damaged || found.is_broken;
-    found
 }

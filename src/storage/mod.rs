@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-pub use alone::{Alone, AloneError, open_alone};
+pub use alone::{Alone, AloneError, Unread, open_alone};
 pub use database::Database;
 pub use folder::{FolderError, database as database_of};
 pub use load::{Found, Opened, open};
@@ -31,6 +31,8 @@ use writer::Writer;
 
 /// A commit that takes longer is no longer waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same at the end, when nobody waits for an answer.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 /// Between trials of a disk that has failed.
 const TRIAL_EVERY: Duration = Duration::from_secs(1);
 /// A disk whose trial takes longer is not trusted yet.
@@ -59,6 +61,8 @@ pub struct Storage<Group> {
     in_flight: Option<Group>,
     /// Whether it may be taken back at once.
     is_done: bool,
+    /// Whether the group that was taken back last is on disk.
+    is_written: bool,
 }
 
 #[derive(Debug)]
@@ -67,8 +71,11 @@ struct Disk {
     /// A commit is with the thread, whether its group still waits or not.
     is_writing: bool,
     deadline: Option<Pin<Box<Sleep>>>,
+    patience: Duration,
     health: Health,
-    recovered: bool,
+    /// The last group that need not be applied again, as it stands on disk, and as the commit under way says.
+    durable_up_to: u64,
+    written_up_to: Option<u64>,
     stats: Arc<StoreStats>,
 }
 
@@ -80,17 +87,31 @@ impl<Group> Storage<Group> {
             stats: None,
             in_flight: None,
             is_done: false,
+            is_written: false,
         }
     }
 
-    fn on_disk(writer: Writer, stats: Arc<StoreStats>) -> Self {
+    /// Storage on a disk that works, as far as is known. `is_behind` says that not everything is on it yet.
+    fn on_disk(
+        writer: Writer,
+        is_behind: bool,
+        durable_up_to: u64,
+        stats: Arc<StoreStats>,
+    ) -> Self {
+        stats.set_degraded(is_behind);
         Self {
             disk: Some(Disk {
                 writer,
                 is_writing: false,
                 deadline: None,
-                health: Health::Good,
-                recovered: false,
+                patience: PATIENCE,
+                health: if is_behind {
+                    Health::CatchingUp
+                } else {
+                    Health::Good
+                },
+                durable_up_to,
+                written_up_to: None,
                 stats: stats.clone(),
             }),
             stats: Some(stats),
@@ -126,9 +147,16 @@ impl<Group> Storage<Group> {
     /// commit is under way.
     pub fn begin(&mut self, group: Group, commit: impl FnOnce() -> Commit, measurements: usize) {
         self.in_flight = Some(group);
-        self.is_done = match &mut self.disk {
-            None => true,
-            Some(disk) => !disk.begin(commit, measurements),
+        self.is_written = false;
+        self.is_done = match (&mut self.disk, &self.stats) {
+            (Some(disk), _) => !disk.begin(commit, measurements),
+            (None, stats) => {
+                // There should be a disk.
+                if let Some(stats) = stats {
+                    stats.uncommitted.inc_by(measurements as u64);
+                }
+                true
+            }
         };
     }
 
@@ -146,7 +174,7 @@ impl<Group> Storage<Group> {
     pub async fn committed(&mut self) -> Group {
         if let (Some(disk), true, false) = (&mut self.disk, self.in_flight.is_some(), self.is_done)
         {
-            disk.wait().await;
+            self.is_written = disk.wait().await;
             self.is_done = true;
         }
         match self.finished() {
@@ -155,11 +183,21 @@ impl<Group> Storage<Group> {
         }
     }
 
+    /// Whether the group that was taken back last is on disk.
+    pub fn is_written(&self) -> bool {
+        self.is_written
+    }
+
+    /// The last group that need not be applied again, as it stands on disk.
+    pub fn durable_up_to(&self) -> u64 {
+        self.disk.as_ref().map_or(0, |disk| disk.durable_up_to)
+    }
+
     /// Looks after a disk that has failed: notes what has become of the last commit, and tries again with `trial` when it
-    /// is time. True once after it works again: then everything has to be saved anew.
-    pub fn look_after(&mut self, now: Duration, trial: impl FnOnce() -> Commit) -> bool {
+    /// is time. Once it works again it is catching up: everything has to be saved anew.
+    pub fn look_after(&mut self, now: Duration, trial: impl FnOnce() -> Commit) {
         let (Some(disk), None) = (&mut self.disk, &self.in_flight) else {
-            return false;
+            return;
         };
         disk.note_late();
         if let Health::Degraded { trial: due } = disk.health
@@ -171,7 +209,6 @@ impl<Group> Storage<Group> {
             };
             disk.send(trial());
         }
-        std::mem::take(&mut disk.recovered)
     }
 
     /// Notes that everything that was in memory alone has been saved.
@@ -192,10 +229,27 @@ impl<Group> Storage<Group> {
             .map_or(Health::Good, |disk| disk.health.clone())
     }
 
+    /// For the end: waits for what is still being written, and from now on longer for every commit, whatever became of the
+    /// last. Whether there is a disk and it takes commits.
+    pub async fn insist(&mut self) -> bool {
+        let Some(disk) = &mut self.disk else {
+            return false;
+        };
+        disk.patience = LAST_PATIENCE;
+        if disk.is_writing && self.in_flight.is_none() {
+            disk.deadline = Some(Box::pin(tokio::time::sleep(disk.patience)));
+            disk.wait().await;
+        }
+        if !disk.is_writing {
+            disk.health = Health::CatchingUp;
+        }
+        !disk.is_writing
+    }
+
     /// Closes the database.
-    pub fn close(self) {
+    pub async fn close(self) {
         if let Some(disk) = self.disk {
-            disk.writer.close();
+            disk.writer.close().await;
         }
     }
 }
@@ -203,29 +257,29 @@ impl<Group> Storage<Group> {
 impl Disk {
     /// Whether the group has to wait for its commit.
     fn begin(&mut self, commit: impl FnOnce() -> Commit, measurements: usize) -> bool {
-        self.note_late();
         if self.is_writing || matches!(self.health, Health::Degraded { .. }) {
             self.stats.uncommitted.inc_by(measurements as u64);
             return false;
         }
         self.send(commit());
         if self.is_writing {
-            self.deadline = Some(Box::pin(tokio::time::sleep(PATIENCE)));
+            self.deadline = Some(Box::pin(tokio::time::sleep(self.patience)));
         }
         self.is_writing
     }
 
     fn send(&mut self, commit: Commit) {
+        self.written_up_to = commit.saved_up_to;
         self.is_writing = self.writer.commits.try_send(commit).is_ok();
         if !self.is_writing {
             self.fail("the thread that writes has ended");
         }
     }
 
-    /// Waits until the commit is done or has taken too long.
-    async fn wait(&mut self) {
+    /// Waits until the commit is done or has taken too long; whether it is on disk.
+    async fn wait(&mut self) -> bool {
         let Some(deadline) = &mut self.deadline else {
-            return;
+            return false;
         };
         tokio::select! {
             biased;
@@ -233,7 +287,10 @@ impl Disk {
                 self.deadline = None;
                 self.is_writing = false;
                 match done {
-                    Some(Ok(_)) => {}
+                    Some(Ok(_)) => {
+                        self.durable_up_to = self.written_up_to.unwrap_or(self.durable_up_to);
+                        return true;
+                    }
                     Some(Err(why)) => self.fail(&why),
                     None => self.fail("the thread that writes has ended"),
                 }
@@ -241,9 +298,11 @@ impl Disk {
             () = deadline => {
                 self.deadline = None;
                 self.stats.failures.inc();
-                self.fail("a commit takes longer than 2 s");
+                let waited = self.patience.as_secs();
+                self.fail(&format!("a commit takes longer than {waited} s"));
             }
         }
+        false
     }
 
     /// Takes word of a commit that nobody waits for any more, or of a trial.
@@ -256,7 +315,6 @@ impl Disk {
                 self.is_writing = false;
                 if took <= QUICK_ENOUGH && matches!(self.health, Health::Degraded { .. }) {
                     self.health = Health::CatchingUp;
-                    self.recovered = true;
                     tracing::info!("the disk works again: saving everything");
                 }
             }

@@ -22,13 +22,16 @@ pub enum Kind {
     Notification = 4,
     /// Ids and answers that are remembered.
     Seen = 5,
-    /// A change of an alert, by its number among as many as are remembered; of those the whole number stands in `as_of`.
+    /// A change of an alert, by its place among as many as are remembered.
     Change = 6,
     /// What the clocks have done: when there was no process, and how they jumped.
     ClockEvents = 7,
 }
 
 impl Kind {
+    /// The highest number of a kind that this version knows.
+    pub(super) const LAST: i64 = Self::ClockEvents as i64;
+
     pub(super) fn of(number: i64) -> Option<Self> {
         [
             Self::Clock,
@@ -71,8 +74,12 @@ pub struct Commit {
     pub admitted: Option<Arc<Admitted>>,
     /// The last group that need not be applied again at a start; with it the clocks are written as well.
     pub saved_up_to: Option<u64>,
+    /// Measurements before that are not kept.
+    pub kept_from: Timestamp,
     /// Rows of the state.
     pub writes: Vec<Write>,
+    /// With this commit everything is saved anew as of that group: rows as of earlier ones are of what has gone meanwhile.
+    pub anew_from: Option<u64>,
 }
 
 /// A group of measurements as it stands in the log.

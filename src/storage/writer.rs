@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
-
 use super::StoreStats;
-use super::database::Database;
+use super::database::{Database, is_damage};
 use super::folder::{self, Folder};
 use super::rows::Commit;
 use crate::clock::Clock;
 
 /// How long deleting may keep commits waiting. What is left has its turn with the next clocks.
 const TRIM_FOR: Duration = Duration::from_millis(200);
+
+/// How long closing may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the thread writes to.
 #[derive(Debug)]
@@ -25,10 +25,10 @@ pub(super) struct Target {
     pub(super) folder: Option<Folder>,
     /// None while it could not be opened.
     pub(super) database: Option<Database>,
-    /// What is in the file is in memory as well; before that it must not be written to.
-    pub(super) is_loaded: bool,
+    /// What is in the file must not be written to: it goes out of the way first, and if this says so, what could be read of
+    /// it is in memory alone then.
+    pub(super) to_go: Option<bool>,
     pub(super) max_bytes: u64,
-    pub(super) retention: Duration,
     pub(super) clock: Clock,
     pub(super) stats: Arc<StoreStats>,
 }
@@ -41,7 +41,6 @@ pub(super) type Done = Result<Duration, String>;
 pub(super) struct Writer {
     pub(super) commits: mpsc::SyncSender<Commit>,
     pub(super) done: tokio::sync::mpsc::Receiver<Done>,
-    thread: JoinHandle<()>,
 }
 
 impl Writer {
@@ -53,30 +52,31 @@ impl Writer {
         let (commits, jobs) = mpsc::sync_channel::<Commit>(1);
         let (reply, done) = tokio::sync::mpsc::channel(1);
         let thread = std::thread::Builder::new().name("storage".to_owned());
-        let thread = thread.spawn(move || {
+        thread.spawn(move || {
             // Making ready may take long; the first commit waits for it as for any other.
             if let Err(why) = target.ready() {
                 tracing::warn!(why, "cannot write to disk yet");
             }
             while let Ok(commit) = jobs.recv() {
                 if reply.blocking_send(target.write(&commit)).is_err() {
-                    return;
+                    break;
                 }
             }
+            // Only then is it told that nothing is left to do.
+            drop(target);
+            drop(reply);
         })?;
-        Ok(Self {
-            commits,
-            done,
-            thread,
-        })
+        Ok(Self { commits, done })
     }
 
-    /// Waits until everything is written and the database is closed.
-    pub(super) fn close(self) {
-        drop(self.commits);
-        drop(self.done);
-        // It has nothing to tell any more.
-        let _ = self.thread.join();
+    /// Waits until everything is written and the database is closed, but not for a disk that hangs.
+    pub(super) async fn close(self) {
+        let Self { commits, mut done } = self;
+        drop(commits);
+        let closed = async { while done.recv().await.is_some() {} };
+        if tokio::time::timeout(CLOSE_WITHIN, closed).await.is_err() {
+            tracing::error!("the disk hangs: ending without closing the database");
+        }
     }
 }
 
@@ -86,7 +86,9 @@ impl Target {
         let written = match self.ready() {
             Ok(database) => database.write(commit).map_err(|error| {
                 if is_damage(&error) {
-                    self.set_aside(&error.to_string());
+                    // If it cannot be moved now, it is tried again before the next commit.
+                    let moved = self.set_aside(&error.to_string(), true);
+                    self.to_go = moved.is_err().then_some(true);
                 }
                 error.to_string()
             }),
@@ -105,6 +107,9 @@ impl Target {
         if let Some(saved_up_to) = commit.saved_up_to {
             self.trim(commit, saved_up_to);
         }
+        if commit.anew_from.is_some() {
+            folder::all_is_saved(&self.path);
+        }
         Ok(took)
     }
 
@@ -114,8 +119,11 @@ impl Target {
             self.folder = Some(Folder::take(&self.path).map_err(|error| error.to_string())?);
         }
         // Only now is it known that it is nobody else's.
-        if !self.is_loaded && folder::database(&self.path).exists() {
-            self.set_aside("it could not be read at the start");
+        if let Some(is_needed) = self.to_go {
+            if folder::database(&self.path).exists() {
+                self.set_aside("it could not be read at the start", is_needed)?;
+            }
+            self.to_go = None;
         }
         if self.database.is_none() {
             let opened = folder::open(&self.path, self.max_bytes);
@@ -123,18 +131,21 @@ impl Target {
         }
         let database = self.database.as_mut().ok_or("the database is not open")?;
         database.prepare().map_err(|error| error.to_string())?;
-        self.is_loaded = true;
         Ok(database)
     }
 
-    pub(super) fn set_aside(&mut self, why: &str) {
+    pub(super) fn set_aside(&mut self, why: &str, is_needed: bool) -> Result<(), String> {
         self.database = None;
-        match folder::set_aside(&self.path, self.clock.now().wall) {
+        match folder::set_aside(&self.path, self.clock.now().wall, is_needed) {
             Ok(aside) => {
                 self.stats.set_aside.inc();
                 tracing::error!(why, to = %aside.display(), "set the database aside");
+                Ok(())
             }
-            Err(error) => tracing::error!(why, %error, "cannot set the database aside"),
+            Err(error) => {
+                tracing::error!(why, %error, "cannot set the database aside");
+                Err(error.to_string())
+            }
         }
     }
 
@@ -142,10 +153,9 @@ impl Target {
         let Some(database) = &mut self.database else {
             return;
         };
-        let kept_from = commit.now.wall.before(self.retention);
         let begin = self.clock.now().steady;
         let has_time = || self.clock.now().steady.saturating_sub(begin) < TRIM_FOR;
-        let trimmed = database.trim(kept_from, saved_up_to, has_time);
+        let trimmed = database.trim(commit.kept_from, saved_up_to, has_time);
         let used = database.used_bytes();
         match trimmed.and_then(|trimmed| Ok((trimmed, used?))) {
             Ok((trimmed, used)) => {
@@ -161,11 +171,4 @@ impl Target {
             Err(error) => tracing::warn!(%error, "cannot trim the database now"),
         }
     }
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
 }

@@ -34,14 +34,6 @@ pub enum LocalError {
     /// It cannot be worked on.
     #[error(transparent)]
     Open(#[from] AloneError),
-    /// A part of it was written by another version, or is damaged.
-    #[error("cannot load {what}: {why}; `opwatch store check` says more")]
-    Load {
-        /// Which part.
-        what: String,
-        /// What is wrong with it.
-        why: String,
-    },
     /// A batch or the state could not be written.
     #[error("cannot write to the database: {0}")]
     Write(#[from] rusqlite::Error),
@@ -58,27 +50,19 @@ impl Local {
     /// # Errors
     /// When another opwatch uses it, or when not all of it can be loaded.
     pub fn open(path: &Path, config: &Config) -> Result<Self, LocalError> {
-        let (alone, found, clock) = open_alone(path, config.max_disk, config.store.retention)?;
+        let mut unread = open_alone(path, config.max_disk)?;
+        let clock = unread.clock;
         let mut engine = Engine::new(config.engine_settings(), clock.now());
         engine.begin_saving();
-        let mut fault = None;
         // Alerts and notifications stay as they are: nothing is judged or told here.
-        restore::measured(&mut engine, found, clock.now(), |what, why| {
-            fault.get_or_insert(LocalError::Load {
-                what: what.to_owned(),
-                why: why.to_string(),
-            });
-        });
-        match fault {
-            Some(fault) => Err(fault),
-            None => Ok(Self {
-                engine,
-                clock,
-                alone,
-                unsaved: 0,
-                dropped: 0,
-            }),
-        }
+        restore::measured(&mut engine, &mut unread.found, clock.now());
+        Ok(Self {
+            engine,
+            clock,
+            alone: unread.alone()?,
+            unsaved: 0,
+            dropped: 0,
+        })
     }
 
     /// Takes a batch in; what was accepted of it is on disk then.
@@ -127,7 +111,9 @@ impl Local {
             judged: self.engine.judged(now),
             admitted: admitted.filter(|admitted| !admitted.leaves_no_trace()),
             saved_up_to: (!is_group).then(|| self.engine.saved_up_to()),
+            kept_from: self.engine.kept_from(now),
             writes,
+            anew_from: None,
         })?;
         Ok(())
     }

@@ -255,6 +255,9 @@ fn read_batch(message: BatchMessage, keys: &[SeriesKey], scores: &[String]) -> O
     let mut texts = message.texts.into_iter();
     let mut values = message.score.into_iter().zip(message.score_value);
     let mut shared = message.shared.into_iter();
+    if message.at.len() != message.key.len() || message.flags.len() != message.key.len() {
+        return None;
+    }
     let mut at = 0i64;
     let mut taken = Vec::with_capacity(message.key.len());
     let rows = message.key.into_iter().zip(message.at).zip(message.flags);

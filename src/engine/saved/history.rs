@@ -4,10 +4,10 @@ use prost::Message;
 
 use super::announced::end;
 use super::{Damaged, Pairs, decode, labels};
-use crate::engine::Engine;
 use crate::engine::alert::Change;
 use crate::engine::judge::{AlertChange, Effects};
 use crate::engine::time::{Now, Timestamp};
+use crate::engine::{Engine, HISTORY};
 
 const WHAT: &str = "change of an alert";
 
@@ -26,10 +26,13 @@ struct ChangeMessage {
     value: Option<f64>,
     #[prost(bool, tag = "6")]
     is_shadow: bool,
+    /// Its place among all changes there ever were.
+    #[prost(uint64, tag = "7")]
+    number: u64,
 }
 
 /// A change of an alert as bytes.
-fn change_to_bytes(change: &AlertChange) -> Vec<u8> {
+fn change_to_bytes(number: u64, change: &AlertChange) -> Vec<u8> {
     let (kind, reason) = match change.change {
         Change::Started => (1, ""),
         Change::Dropped => (2, ""),
@@ -43,14 +46,15 @@ fn change_to_bytes(change: &AlertChange) -> Vec<u8> {
         at: change.at.millis(),
         value: change.value,
         is_shadow: change.is_shadow,
+        number,
     }
     .encode_to_vec()
 }
 
 /// The reverse of [`change_to_bytes`].
-fn change_from_bytes(bytes: &[u8]) -> Result<AlertChange, Damaged> {
+fn change_from_bytes(bytes: &[u8]) -> Result<(u64, AlertChange), Damaged> {
     let message: ChangeMessage = decode(WHAT, bytes)?;
-    Ok(AlertChange {
+    let change = AlertChange {
         labels: labels(message.labels),
         change: match message.change {
             1 => Change::Started,
@@ -62,35 +66,49 @@ fn change_from_bytes(bytes: &[u8]) -> Result<AlertChange, Damaged> {
         at: Timestamp::from_millis(message.at),
         value: message.value,
         is_shadow: message.is_shadow,
-    })
+    };
+    Ok((message.number, change))
 }
 
 impl Engine {
-    /// The changes of alerts that have come since they were last returned here: number, in the order in which they came,
-    /// and bytes. Those that the history does not hold any more are not among them.
+    /// The changes of alerts that have come since they were last returned here: their places among as many as are
+    /// remembered, and bytes. Those that the history does not hold any more are not among them.
     pub fn take_unsaved_changes(&mut self) -> Vec<(u64, Vec<u8>)> {
         let first = self.changes - self.history.len() as u64;
         let numbered = (first..).zip(&self.history);
         let unsaved = numbered.filter(|(number, _)| *number >= self.saving.changes);
-        let unsaved = unsaved.map(|(number, change)| (number, change_to_bytes(change)));
+        let unsaved = unsaved
+            .map(|(number, change)| (number % HISTORY as u64, change_to_bytes(number, change)));
         let unsaved = unsaved.collect();
         self.saving.changes = self.changes;
         unsaved
     }
 
-    /// Puts a saved change back into the history, as the latest one. To be called before anything else changes.
+    /// Puts saved changes back into the history. To be called before anything else changes. What cannot be read is left out.
     ///
     /// # Errors
-    /// When the bytes cannot be read.
-    pub fn restore_change(&mut self, number: u64, body: &[u8]) -> Result<(), Damaged> {
-        let change = change_from_bytes(body)?;
-        self.changes = number;
-        self.saving.changes = number + 1;
-        let effects = Effects {
-            changes: vec![change],
-            ..Effects::default()
-        };
-        self.note(&effects, Now::default());
-        Ok(())
+    /// The first that could not be read.
+    pub fn restore_changes(&mut self, bodies: &[impl AsRef<[u8]>]) -> Result<(), Damaged> {
+        let mut fault = None;
+        let mut changes: Vec<(u64, AlertChange)> = (bodies.iter())
+            .filter_map(|body| match change_from_bytes(body.as_ref()) {
+                Ok(change) => Some(change),
+                Err(damaged) => {
+                    fault.get_or_insert(damaged);
+                    None
+                }
+            })
+            .collect();
+        changes.sort_by_key(|(number, _)| *number);
+        for (number, change) in changes {
+            let effects = Effects {
+                changes: vec![change],
+                ..Effects::default()
+            };
+            self.changes = number;
+            self.note(&effects, Now::default());
+            self.saving.changes = self.changes;
+        }
+        fault.map_or(Ok(()), Err)
     }
 }

@@ -88,13 +88,23 @@ impl Store {
         up_to: u64,
         most_bytes: usize,
     ) -> Vec<SavedSeries> {
-        let gone = std::mem::take(&mut self.gone).into_iter();
-        let mut saved: Vec<SavedSeries> = gone
-            .map(|key| SavedSeries {
-                key: key.as_text().to_owned(),
-                body: None,
-            })
-            .collect();
+        let mut saved = Vec::new();
+        for key in std::mem::take(&mut self.gone) {
+            let key_text = key.as_text().to_owned();
+            // One that has come again meanwhile: that it has gone must not stand for what came since.
+            let again = self
+                .index
+                .get(&key)
+                .and_then(|id| self.series.get_mut(id.0 as usize));
+            let body = again.and_then(Option::as_mut).map(|series| {
+                series.unsaved = None;
+                series_message(series, &self.score_names).encode_to_vec()
+            });
+            saved.push(SavedSeries {
+                key: key_text,
+                body,
+            });
+        }
         let mut waiting: Vec<(u64, usize)> = (self.series.iter().enumerate())
             .filter_map(|(place, series)| {
                 let unsaved = series.as_ref()?.unsaved?;
@@ -134,13 +144,35 @@ impl Store {
             .min()
     }
 
-    /// Has every series saved again.
-    pub fn forget_saved(&mut self) {
+    /// Has every series saved again, as if the group `first` had been the first that its saved form lacks.
+    pub fn forget_saved(&mut self, first: u64) {
         for series in self.series.iter_mut().flatten() {
             series.unsaved = Some(Unsaved {
-                sequence: 0,
+                sequence: first,
                 since: Duration::ZERO,
             });
+        }
+    }
+
+    /// Whether any series still waits since then.
+    pub fn has_forgotten(&self) -> bool {
+        let unsaved = self
+            .series
+            .iter()
+            .flatten()
+            .filter_map(|series| series.unsaved);
+        unsaved.into_iter().any(|unsaved| unsaved.since.is_zero())
+    }
+
+    /// Forgets which series have gone.
+    pub fn forget_gone(&mut self) {
+        self.gone.clear();
+    }
+
+    /// Removes a series that was restored and of which it turns out that it had gone.
+    pub fn drop_restored(&mut self, key: &SeriesKey) {
+        if let Some(id) = self.index.get(key).copied() {
+            self.remove(id);
         }
     }
 

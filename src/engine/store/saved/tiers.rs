@@ -75,7 +75,7 @@ pub(super) fn unpack_tier(mut bytes: &[u8], step: i64) -> Option<Tier> {
     if bytes.is_empty() {
         return Some(Tier::default());
     }
-    let oldest = unpack_loose(bytes)?;
+    let oldest = unpack_loose(bytes, step)?;
     let mut packed = VecDeque::new();
     for _ in 0..take(bytes)? {
         let first = take_signed(bytes)?;
@@ -85,15 +85,17 @@ pub(super) fn unpack_tier(mut bytes: &[u8], step: i64) -> Option<Tier> {
         let part = take_part(bytes, length)?;
         packed.push_back(Block::of_parts(first, last, len, part, step)?);
     }
-    let newest = unpack_loose(bytes)?;
+    let newest = unpack_loose(bytes, step)?;
     bytes.is_empty().then_some(())?;
     Tier::of_parts(oldest, packed, newest)
 }
 
-fn unpack_loose(bytes: &mut &[u8]) -> Option<Loose> {
+fn unpack_loose(bytes: &mut &[u8], step: i64) -> Option<Loose> {
     let mut buckets = Loose::new();
     for _ in 0..take(bytes)? {
         let number = take_signed(bytes)?;
+        // Its times can be told.
+        number.checked_add(1)?.checked_mul(step)?;
         let (kind, rest) = bytes.split_first()?;
         *bytes = rest;
         let summary = match *kind {

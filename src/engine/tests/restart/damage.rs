@@ -22,9 +22,9 @@ fn notifications_and_changes_read_back_as_they_were() {
     }
     let (_, mut engine) = uninterrupted();
     let mut again = Engine::new(settings(), time(0));
-    for (number, change) in engine.take_unsaved_changes() {
-        again.restore_change(number, &change).unwrap();
-    }
+    let saved = engine.take_unsaved_changes().into_iter();
+    let bodies: Vec<Vec<u8>> = saved.map(|(_, body)| body).collect();
+    again.restore_changes(&bodies).unwrap();
     assert!(again.history().eq(engine.history()));
     assert_eq!(again.take_unsaved_changes(), []);
 }
@@ -55,9 +55,8 @@ proptest! {
         let (mut before, kept) = kept_at(step);
         let mut engine = Engine::new(settings(), time(0));
         let _ = engine.restore_dispatch(&damage(&kept.dispatch), time(step));
-        for (number, change) in &kept.history {
-            let _ = engine.restore_change(*number, &damage(change));
-        }
+        let history: Vec<Vec<u8>> = kept.history.values().map(|body| damage(body)).collect();
+        let _ = engine.restore_changes(&history);
         for (key, body) in &kept.rules {
             let _ = engine.restore_rule(key, &damage(body), time(step));
         }

@@ -73,7 +73,7 @@ fn only_what_is_different_is_saved_again() {
     assert!(missing.body.is_some());
     tick(&mut engine, time(1));
     assert_eq!(engine.take_changed_rules(), []);
-    engine.forget_saved();
+    engine.forget_saved(0);
     assert_eq!(engine.take_changed_rules(), changed);
     // Equal rules are told apart, and those that are gone are deleted, once more where that could not be kept.
     measure(&mut engine, "a", 15.0, time(2));
@@ -91,7 +91,7 @@ fn only_what_is_different_is_saved_again() {
     // Which of the equal ones goes on is left open.
     assert!(engine.take_changed_rules().contains(&gone));
     assert_eq!(engine.take_changed_rules(), []);
-    engine.forget_saved();
+    engine.forget_saved(0);
     let all = engine.take_changed_rules();
     assert_eq!(all.len(), saved.len());
     assert!(all.contains(&gone));

@@ -196,7 +196,7 @@ pub(super) struct Kept {
     pub(super) rules: BTreeMap<String, Vec<u8>>,
     pub(super) dispatch: Vec<u8>,
     pub(super) clocks: Vec<u8>,
-    history: Vec<(u64, Vec<u8>)>,
+    history: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Kept {
@@ -225,9 +225,8 @@ impl Kept {
         }
         let now = time(step);
         engine.restore_dispatch(&self.dispatch, now).unwrap();
-        for (number, change) in &self.history {
-            engine.restore_change(*number, change).unwrap();
-        }
+        let history: Vec<&Vec<u8>> = self.history.values().collect();
+        engine.restore_changes(&history).unwrap();
         let mut all = Effects::default();
         for (key, body) in &self.rules {
             let effects = engine.restore_rule(key, body, now).unwrap();
