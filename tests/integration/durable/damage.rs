@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::client::counted;
 use super::{CONFIG, setting};
 use crate::sidecar::Sidecar;
 
@@ -95,4 +96,38 @@ fn a_second_opwatch_leaves_the_data_of_the_first_alone() {
     let again = Sidecar::start_in(first.kill(), CONFIG);
     let page = again.metrics();
     assert!(page.contains(r#"operation="first""#) && !page.contains(r#"operation="second""#));
+}
+
+/// R2: what can be read of a damaged database is not lost to a kill before it has been saved anew.
+#[test]
+fn what_was_read_of_a_damaged_database_outlives_another_kill() {
+    const PAGE: usize = 4_096;
+    let mut sidecar = Sidecar::start(CONFIG, &[]);
+    for n in 0..300 {
+        let id = format!("{n:0120}");
+        sidecar.measure(&format!(
+            r#"{{"operation":"op{}","duration_seconds":1,"id":"{id}"}}"#,
+            n % 60
+        ));
+    }
+    // Stopped, so that all of it is in one file, of which a good part is series.
+    sidecar.terminate();
+    let mut folder = sidecar.kill();
+    let path = folder.0.join("data/opwatch.db");
+    let whole = fs::read(&path).unwrap();
+    let mut partly = 0;
+    for page in (1..whole.len() / PAGE).step_by(whole.len() / PAGE / 12 + 1) {
+        fs::remove_dir_all(folder.0.join("data")).unwrap();
+        fs::create_dir(folder.0.join("data")).unwrap();
+        let mut bytes = whole.clone();
+        bytes[page * PAGE..(page + 1) * PAGE].fill(0);
+        fs::write(&path, bytes).unwrap();
+        let sidecar = Sidecar::start_in(folder, CONFIG);
+        let (read, _) = counted(&sidecar);
+        let again = Sidecar::start_in(sidecar.kill(), CONFIG);
+        assert_eq!(counted(&again).0, read, "page {page}: {}", again.log());
+        partly += usize::from(read > 0.0 && read < 300.0);
+        folder = again.kill();
+    }
+    assert!(partly > 0, "some pages cost some series");
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::peers::missing;
 use crate::sidecar::{BINARY, Folder, Sidecar, wait_for};
 
 const DEGRADED: &str = "opwatch_store_degraded";
-const UNCOMMITTED: &str = "opwatch_store_uncommitted_measurements_total";
+pub(super) const UNCOMMITTED: &str = "opwatch_store_uncommitted_measurements_total";
 
 /// Sends until the disk is known to fail, and some more, which has to be accepted and shown as ever.
-fn work_until_degraded(sidecar: &Sidecar, client: &mut Client) {
+pub(super) fn work_until_degraded(sidecar: &Sidecar, client: &mut Client) {
     wait_for("the disk to fail", || {
         assert!(client.send_next(&sidecar.ingest));
         (sidecar.metric(DEGRADED) == Some(1.0)).then_some(())
@@ -31,7 +31,7 @@ fn work_until_degraded(sidecar: &Sidecar, client: &mut Client) {
 }
 
 /// Waits until everything is on disk again.
-fn wait_for_recovery(sidecar: &Sidecar, client: &mut Client) {
+pub(super) fn wait_for_recovery(sidecar: &Sidecar, client: &mut Client) {
     wait_for("the disk to work again", || {
         thread::sleep(Duration::from_millis(100));
         assert!(client.send_next(&sidecar.ingest));
@@ -41,7 +41,7 @@ fn wait_for_recovery(sidecar: &Sidecar, client: &mut Client) {
 }
 
 /// Everything that was accepted counts after a kill, that of the time of the fault as well.
-fn check_after_kill(folder: Folder, mut client: Client, what: &str) {
+pub(super) fn check_after_kill(folder: Folder, mut client: Client, what: &str) {
     let sidecar = Sidecar::start_in(folder, CONFIG);
     assert_eq!(
         counted(&sidecar),
@@ -78,53 +78,6 @@ fn while_calls_fail_it_goes_on_in_memory_and_then_everything_is_on_disk() {
         assert!(sidecar.metric(UNCOMMITTED) > Some(0.0));
         check_after_kill(sidecar.kill(), client, &what_happens);
     }
-}
-
-/// Runs a program among the mounts of a process.
-fn in_mounts_of(pid: u32, command: &[&str]) -> Output {
-    let pid = pid.to_string();
-    let enter = ["-t", &pid, "-U", "-m", "--preserve-credentials", "--"];
-    let output = Command::new("nsenter")
-        .args(enter)
-        .args(command)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    output
-}
-
-/// R4: a disk of one MiB, until it is made larger.
-#[test]
-fn while_the_disk_is_full_it_goes_on_in_memory_and_then_everything_is_on_disk() {
-    let script = r#"mount -t tmpfs -o size=1m tmpfs "$PWD/data" && exec "$0" "$@""#;
-    let own_mounts = ["unshare", "-rm", "sh", "-c", script];
-    let probe = Command::new("unshare")
-        .args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
-        .output();
-    if !probe.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no file system of one's own can be mounted here");
-        return;
-    }
-    let folder = Folder::new();
-    let data = folder.0.join("data");
-    fs::create_dir(&data).unwrap();
-    let mut client = Client::new(0);
-    let sidecar = Sidecar::start_under(&own_mounts, folder, CONFIG);
-    work_until_degraded(&sidecar, &mut client);
-    assert!(sidecar.metric(UNCOMMITTED) > Some(0.0));
-    let mounted = data.to_str().unwrap();
-    in_mounts_of(sidecar.pid(), &["mount", "-o", "remount,size=64m", mounted]);
-    wait_for_recovery(&sidecar, &mut client);
-    // The mount ends with the process. Stopped, it is like one that has been killed.
-    let stopped = Command::new("sh")
-        .args(["-c", &format!("kill -STOP {}", sidecar.pid())])
-        .status();
-    assert!(stopped.unwrap().success());
-    let copy = Folder::new();
-    let to = copy.0.to_str().unwrap();
-    in_mounts_of(sidecar.pid(), &["cp", "-r", mounted, to]);
-    sidecar.kill();
-    check_after_kill(copy, client, "a full disk");
 }
 
 /// Sets the permissions of a directory and of what is in it.

@@ -21,6 +21,7 @@ mod kill;
 mod points;
 mod power;
 mod scraped;
+mod small_disk;
 mod strace;
 mod told;
 
