@@ -34,6 +34,7 @@ fn batch(operations: usize) -> Batch {
     }
 }
 
+/// R6: a queue is bounded, and what is refused is counted.
 #[tokio::test]
 async fn a_full_queue_refuses_and_counts_and_takes_nothing() {
     let (driver, handle) = driver(Settings::default(), 1);
@@ -56,6 +57,7 @@ async fn a_full_queue_refuses_and_counts_and_takes_nothing() {
     assert_eq!(handle.ingest(batch(1)).await, Err(Refused::Stopping));
 }
 
+/// R5, R6: what does not fit is refused for the time being.
 #[tokio::test]
 async fn beyond_the_memory_cap_senders_are_told_to_come_back() {
     let settings = Settings {
@@ -115,6 +117,7 @@ async fn what_was_refused_raises_an_alert_of_opwatch_about_itself() {
     panic!("no alert: {:?}", value().await);
 }
 
+/// R16: a stop takes in what waits.
 #[tokio::test]
 async fn what_is_queued_at_shutdown_is_still_taken_in_and_answered() {
     let (driver, handle) = driver(Settings::default(), 8);

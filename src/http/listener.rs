@@ -578,6 +578,7 @@ mod tests {
         running.stop().await;
     }
 
+    /// R15: a client that sends its head a byte at a time is closed.
     #[tokio::test]
     async fn a_client_that_is_slow_with_its_head_is_closed() {
         let limits = Limits {
@@ -825,6 +826,7 @@ mod tests {
         running.stop().await;
     }
 
+    /// R16: requests in flight are answered.
     #[tokio::test]
     async fn a_shutdown_ends_requests_in_flight_and_takes_no_more() {
         let running = Running::start(Limits::default());

@@ -94,6 +94,7 @@ fn bodies_on_their_way_are_bounded_together_and_small_ones_still_pass() {
     );
 }
 
+/// R15: connections that ask for nothing do not keep others out.
 #[test]
 fn half_open_connections_give_way_to_a_scrape() {
     let sidecar = Sidecar::start("limits: {connections: 20}\n", &[]);
@@ -153,6 +154,7 @@ impl SlowReader {
     }
 }
 
+/// R15: nor does a reader that takes its time cost memory.
 #[test]
 fn a_slow_reader_of_a_large_page_costs_little_memory() {
     const SERIES: usize = 2_000;

@@ -23,6 +23,7 @@ fn rejection(sidecar: &Sidecar, bad: &str) -> (String, String) {
     (text("field"), text("reason"))
 }
 
+/// R14: what is no number, no time or out of range is refused by itself.
 #[test]
 fn bad_records_are_named_and_their_good_neighbours_kept() {
     let sidecar = Sidecar::start("external_labels: {cluster: eu-1}\n", &[]);
@@ -240,6 +241,7 @@ fn a_rule_file_with_ten_faults_gets_all_ten_reported_in_one_pass() {
     assert_eq!(expected.lines().count(), 10);
 }
 
+/// R8: a reload with a fault changes nothing.
 #[test]
 fn a_reload_with_a_fault_keeps_the_old_configuration_and_says_why() {
     let rules = "groups: [{name: g, rules: [{alert: Slow, threshold: {metric: duration, stat: max, window: 5 runs, above: 1s}}]}]\n";

@@ -63,6 +63,12 @@ impl Drop for Folder {
     }
 }
 
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// A running peer; it ends with this value.
 pub struct Peer {
     child: Child,
@@ -111,15 +117,25 @@ impl Peer {
 
     /// An Alertmanager with this configuration.
     pub fn alertmanager(config: &str) -> Option<Self> {
-        Self::server("prometheus-alertmanager", "/-/ready", |folder, port| {
-            vec![
-                configured(folder, config),
-                format!("--storage.path={}", folder.join("data").display()),
-                format!("--web.listen-address=127.0.0.1:{port}"),
-                // Without a cluster, for which it would look for a private address.
-                "--cluster.listen-address=".to_owned(),
-            ]
-        })
+        Self::alertmanager_at(None, config)
+    }
+
+    /// The same at a port that others know already.
+    pub fn alertmanager_at(port: Option<u16>, config: &str) -> Option<Self> {
+        Self::server_at(
+            port,
+            "prometheus-alertmanager",
+            "/-/ready",
+            |folder, port| {
+                vec![
+                    configured(folder, config),
+                    format!("--storage.path={}", folder.join("data").display()),
+                    format!("--web.listen-address=127.0.0.1:{port}"),
+                    // Without a cluster, for which it would look for a private address.
+                    "--cluster.listen-address=".to_owned(),
+                ]
+            },
+        )
     }
 
     /// A Prometheus with this configuration and further flags.
@@ -151,12 +167,19 @@ impl Peer {
         ready: &str,
         flags: impl Fn(&Path, u16) -> Vec<String>,
     ) -> Option<Self> {
+        Self::server_at(None, program, ready, flags)
+    }
+
+    fn server_at(
+        port: Option<u16>,
+        program: &str,
+        ready: &str,
+        flags: impl Fn(&Path, u16) -> Vec<String>,
+    ) -> Option<Self> {
         // Between finding a free port and using it someone else may take it.
         for _ in 0..5 {
             let folder = Folder::new();
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = listener.local_addr().unwrap().port();
-            drop(listener);
+            let port = port.unwrap_or_else(free_port);
             let mut command = Command::new(program);
             command
                 .args(flags(&folder.0, port))

@@ -160,6 +160,7 @@ fn an_idle_series_makes_room_once_it_has_left_the_exposition() {
     assert_eq!(store.losses.evicted_series, 1);
 }
 
+/// R5: memory is bounded whatever comes.
 #[test]
 fn case_41_memory_is_bounded_and_statistics_agree() {
     let settings = StoreSettings {

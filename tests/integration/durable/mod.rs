@@ -12,7 +12,7 @@
 //! | `OPWATCH_TOLD_ROUNDS` | lives of alerts with kills at random |
 
 mod alerts;
-mod client;
+pub mod client;
 mod damage;
 mod disk;
 mod faults;
