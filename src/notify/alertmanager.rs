@@ -77,12 +77,20 @@ pub struct AlertmanagerStats {
 /// The task of one Alertmanager.
 #[derive(Debug)]
 pub(super) struct Alertmanager {
+    way: Way,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+/// How an Alertmanager is told.
+#[derive(Debug)]
+pub(super) struct Way {
+    /// Its address, as metrics and logs name it.
+    url: String,
     endpoint: Endpoint,
     timeout: Duration,
     drop_labels: Vec<String>,
     client: Client,
-    state: Mutex<State>,
-    wake: Notify,
 }
 
 #[derive(Debug)]
@@ -98,27 +106,36 @@ enum Outcome {
     Failed(String),
 }
 
-impl Alertmanager {
+impl Way {
     pub(super) fn new(config: &AlertmanagerConfig, place: &Place) -> Result<Self, SettingFault> {
         let fault = |key, message: String| SettingFault::new(place.key(key), &message);
         let endpoint = config.url.join("/api/v2/alerts");
         let client = Client::new(&config.tls_config);
-        let stats = AlertmanagerStats {
-            url: config.url.to_string(),
-            capacity: CAPACITY,
-            ..AlertmanagerStats::default()
-        };
         Ok(Self {
+            url: config.url.to_string(),
             endpoint: endpoint.map_err(|error| fault("url", error.to_string()))?,
             timeout: config.timeout.0,
             drop_labels: config.drop_labels.clone(),
             client: client.map_err(|error| fault("tls_config", error.to_string()))?,
+        })
+    }
+}
+
+impl Alertmanager {
+    pub(super) fn new(way: Way) -> Self {
+        let stats = AlertmanagerStats {
+            url: way.url.clone(),
+            capacity: CAPACITY,
+            ..AlertmanagerStats::default()
+        };
+        Self {
+            way,
             state: Mutex::new(State {
                 words: Words::new(CAPACITY),
                 stats,
             }),
             wake: Notify::new(),
-        })
+        }
     }
 
     /// What became of the alerts so far.
@@ -189,7 +206,7 @@ impl Alertmanager {
                 return true;
             }
             let begin = clock.now().steady;
-            let outcome = self.post(&batch).await;
+            let outcome = self.way.post(&batch).await;
             let took = clock.now().steady.saturating_sub(begin);
             let alerts = u64::try_from(batch.len()).unwrap_or_default();
             let mut state = self.lock();
@@ -225,6 +242,13 @@ impl Alertmanager {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; if something did, counts may be off.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Way {
     async fn post(&self, batch: &[Word]) -> Outcome {
         let alerts: Vec<Alert<'_>> = batch.iter().map(|word| self.alert(word)).collect();
         let body = match serde_json::to_vec(&alerts) {
@@ -263,11 +287,6 @@ impl Alertmanager {
                 .collect(),
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock; if something did, counts may be off.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Whether Alertmanager takes it as a URL: one that it does not take makes it refuse the whole request (422).
@@ -296,24 +315,24 @@ mod tests {
     use super::*;
     use crate::notify::fixture;
 
-    fn alertmanager(drop_labels: &str) -> Alertmanager {
+    fn way(drop_labels: &str) -> Way {
         let yaml = format!("{{url: 'http://127.0.0.1:9093/am/', drop_labels: {drop_labels}}}");
         let config = serde_yaml::from_str(&yaml).unwrap();
-        Alertmanager::new(&config, &Place::root()).unwrap()
+        Way::new(&config, &Place::root()).unwrap()
     }
 
     #[test]
     fn alerts_have_the_form_that_prometheus_sends() {
-        let alertmanager = alertmanager("[severity]");
+        let way = way("[severity]");
         assert_eq!(
-            alertmanager.endpoint.to_string(),
+            way.endpoint.to_string(),
             "http://127.0.0.1:9093/am/api/v2/alerts"
         );
         let word = Word {
             alert: fixture::firing("detect"),
             ends_at: Timestamp::parse("2026-01-31T12:04:00Z").unwrap(),
         };
-        let sent = serde_json::to_value([alertmanager.alert(&word)]).unwrap();
+        let sent = serde_json::to_value([way.alert(&word)]).unwrap();
         assert_eq!(
             sent,
             json!([{
@@ -334,8 +353,8 @@ mod tests {
             ends_at: Timestamp::from_millis(alert.starts_at.millis() - 1),
             alert: Arc::new(alert),
         };
-        let alertmanager = alertmanager("[]");
-        let sent = serde_json::to_value(alertmanager.alert(&word)).unwrap();
+        let way = way("[]");
+        let sent = serde_json::to_value(way.alert(&word)).unwrap();
         assert_eq!(sent.get("generatorURL"), None);
         assert_eq!(sent["endsAt"], sent["startsAt"]);
         for (url, good) in [

@@ -15,6 +15,7 @@ mod fixture;
 mod keeper;
 pub mod message;
 mod outbox;
+mod prepared;
 mod running;
 mod smtp;
 pub mod tls;

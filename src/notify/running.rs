@@ -9,13 +9,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::alertmanager::{Alertmanager, AlertmanagerStats};
-use super::email::Email;
 use super::keeper::{Fortune, Keeper};
 use super::outbox::{Deliveries, Ending, Outbox};
-use super::webhook::Webhook;
-use super::{Notifier, NotifySettings, SettingFault};
+use super::{NotifySettings, SettingFault};
 use crate::clock::Clock;
-use crate::document::Place;
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::time::Timestamp;
 
@@ -60,77 +57,6 @@ pub struct IntegrationStats {
     pub queue_capacity: usize,
 }
 
-/// Everything that could be made of the settings, and what is wrong with the rest.
-fn build(
-    settings: &NotifySettings,
-    clock: Clock,
-    keeper: Option<&Arc<Keeper>>,
-) -> (Vec<Outbox>, Vec<Alertmanager>, Vec<SettingFault>) {
-    let mut faults = Vec::new();
-    let mut outboxes = Vec::new();
-    let url = settings.external_url.as_str();
-    for (number, receiver) in settings.receivers.iter().enumerate() {
-        let place = Place::root().key("receivers").index(number);
-        let mail = receiver
-            .email_configs
-            .iter()
-            .enumerate()
-            .map(|(number, config)| {
-                let place = place.key("email_configs").index(number);
-                let email = Email::new(&settings.smtp, config, url, &place);
-                email.map(|email| Notifier::Email(Box::new(email)))
-            });
-        let webhooks = receiver
-            .webhook_configs
-            .iter()
-            .enumerate()
-            .map(|(number, config)| {
-                let place = place.key("webhook_configs").index(number);
-                let webhook = Webhook::new(config, url, clock, &place);
-                webhook.map(|webhook| Notifier::Webhook(Box::new(webhook)))
-            });
-        for (integration, made) in mail.chain(webhooks).enumerate() {
-            match made {
-                Ok(notifier) => {
-                    outboxes.push(Outbox::new(
-                        &receiver.name,
-                        integration,
-                        notifier,
-                        keeper.cloned(),
-                    ));
-                }
-                Err(wrong) => faults.extend(wrong),
-            }
-        }
-    }
-    let mut alertmanagers = Vec::new();
-    for (number, config) in settings.alertmanagers.iter().enumerate() {
-        let place = Place::root().key("alertmanagers").index(number);
-        match Alertmanager::new(config, &place) {
-            Ok(alertmanager) => alertmanagers.push(alertmanager),
-            Err(wrong) => faults.push(wrong),
-        }
-    }
-    // A fault of what receivers share is the same fault for each of them.
-    let mut seen = Vec::new();
-    faults.retain(|fault| {
-        let new = !seen.contains(fault);
-        if new {
-            seen.push(fault.clone());
-        }
-        new
-    });
-    (outboxes, alertmanagers, faults)
-}
-
-impl NotifySettings {
-    /// Everything that is wrong with the settings beyond their form, unreadable files included. Starts nothing.
-    pub fn check(&self) -> Vec<SettingFault> {
-        let (_, _, faults) = build(self, Clock::start(), None);
-        faults
-    }
-}
-
 impl Notifiers {
     /// Starts a task for each integration and Alertmanager. They end when `shutdown` is cancelled, without waiting for
     /// anything. `keeper` is told what becomes of notifications. To be called within a Tokio runtime.
@@ -143,14 +69,14 @@ impl Notifiers {
         keeper: Option<Arc<Keeper>>,
         shutdown: &CancellationToken,
     ) -> Result<Self, Vec<SettingFault>> {
-        let (outboxes, alertmanagers, faults) = build(settings, clock, keeper.as_ref());
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        let prepared = settings.prepare(clock)?;
+        let integrations = prepared.integrations.into_iter();
+        let outboxes = integrations.map(|made| Outbox::new(made, keeper.clone()));
+        let alertmanagers = prepared.alertmanagers.into_iter().map(Alertmanager::new);
         let stop = shutdown.child_token();
         let notifiers = Self {
-            outboxes: outboxes.into_iter().map(Arc::new).collect(),
-            alertmanagers: alertmanagers.into_iter().map(Arc::new).collect(),
+            outboxes: outboxes.map(Arc::new).collect(),
+            alertmanagers: alertmanagers.map(Arc::new).collect(),
             clock,
             keeper,
             homeless: AtomicU64::new(0),

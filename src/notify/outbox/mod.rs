@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use self::queue::{Fate, Queue, Step};
 use super::keeper::{Fortune, Keeper};
+use super::prepared::Made;
 use super::{Notifier, backoff};
 use crate::clock::Clock;
 use crate::engine::dispatch::{Announced, Notification};
@@ -61,16 +62,11 @@ pub(super) struct Ending {
 }
 
 impl Outbox {
-    pub(super) fn new(
-        receiver: &str,
-        integration: usize,
-        notifier: Notifier,
-        keeper: Option<Arc<Keeper>>,
-    ) -> Self {
+    pub(super) fn new(made: Made, keeper: Option<Arc<Keeper>>) -> Self {
         Self {
-            receiver: receiver.to_owned(),
-            integration,
-            notifier,
+            receiver: made.receiver,
+            integration: made.integration,
+            notifier: made.notifier,
             keeper,
             state: Mutex::new(State {
                 queue: Queue::new(CAPACITY),
