@@ -74,10 +74,10 @@ pub struct AlertmanagerStats {
     pub requests: u64,
 }
 
-/// The task of one Alertmanager.
+/// The task of one Alertmanager. It lives as long as the program, as an outbox does: an old word that another task still
+/// tried to send could overtake a newer one.
 #[derive(Debug)]
 pub(super) struct Alertmanager {
-    way: Way,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -95,6 +95,9 @@ pub(super) struct Way {
 
 #[derive(Debug)]
 struct State {
+    way: Arc<Way>,
+    /// The configuration does not have it any more.
+    closed: bool,
     words: Words,
     stats: AlertmanagerStats,
 }
@@ -129,12 +132,44 @@ impl Alertmanager {
             ..AlertmanagerStats::default()
         };
         Self {
-            way,
             state: Mutex::new(State {
+                way: Arc::new(way),
+                closed: false,
                 words: Words::new(CAPACITY),
                 stats,
             }),
             wake: Notify::new(),
+        }
+    }
+
+    /// Whether this is a way to it.
+    pub(super) fn is_reached_by(&self, way: &Way) -> bool {
+        self.lock().stats.url == way.url
+    }
+
+    /// Goes on in this way; a request that is under way ends as it began.
+    pub(super) fn go_on_with(&self, way: Way) {
+        let mut state = self.lock();
+        state.way = Arc::new(way);
+        state.closed = false;
+        state.stats.capacity = CAPACITY;
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Drops what waits, because it is not to be told any more. Alerts that it has as firing expire there.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.stats.capacity = 0;
+        let lost = state.words.take(usize::MAX).len();
+        state.stats.dropped += u64::try_from(lost).unwrap_or_default();
+        if lost > 0 {
+            warn!(
+                url = state.stats.url,
+                alerts = lost,
+                "alerts dropped: the configuration does not have the Alertmanager any more"
+            );
         }
     }
 
@@ -153,6 +188,9 @@ impl Alertmanager {
             return;
         }
         let mut state = self.lock();
+        if state.closed {
+            return;
+        }
         for (alert, ends_at) in alerts {
             let word = Word {
                 alert: alert.clone(),
@@ -196,17 +234,17 @@ impl Alertmanager {
     /// Sends everything that waits; false if something has to be tried again.
     async fn send_waiting(&self, clock: Clock) -> bool {
         loop {
-            let batch = {
+            let (way, batch) = {
                 let mut state = self.lock();
-                let State { words, stats } = &mut *state;
+                let State { words, stats, .. } = &mut *state;
                 stats.dropped += words.forget_outdated(clock.now().wall);
-                words.take(BATCH)
+                (state.way.clone(), state.words.take(BATCH))
             };
             if batch.is_empty() {
                 return true;
             }
             let begin = clock.now().steady;
-            let outcome = self.way.post(&batch).await;
+            let outcome = way.post(&batch).await;
             let took = clock.now().steady.saturating_sub(begin);
             let alerts = u64::try_from(batch.len()).unwrap_or_default();
             let mut state = self.lock();
@@ -230,7 +268,11 @@ impl Alertmanager {
                 }
                 Outcome::Failed(error) => {
                     state.stats.errors += 1;
-                    let lost = state.words.put_back(batch);
+                    let lost = if state.closed {
+                        alerts
+                    } else {
+                        state.words.put_back(batch)
+                    };
                     state.stats.dropped += lost;
                     warn!(
                         url = state.stats.url,

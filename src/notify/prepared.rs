@@ -7,9 +7,9 @@ use super::{Notifier, NotifySettings, SettingFault};
 use crate::clock::Clock;
 use crate::document::Place;
 
-/// What [`super::Notifiers`] are to be. Nothing is running of it.
+/// What [`super::Notifiers`] are to be from now on. Nothing is running of it.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub struct Prepared {
     pub(super) integrations: Vec<Made>,
     pub(super) alertmanagers: Vec<Way>,
 }
@@ -32,7 +32,7 @@ impl NotifySettings {
     ///
     /// # Errors
     /// Every fault, as [`NotifySettings::check`].
-    pub(super) fn prepare(&self, clock: Clock) -> Result<Prepared, Vec<SettingFault>> {
+    pub fn prepare(&self, clock: Clock) -> Result<Prepared, Vec<SettingFault>> {
         let mut faults = Vec::new();
         let mut integrations = Vec::new();
         let url = self.external_url.as_str();
