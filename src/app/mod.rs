@@ -174,7 +174,7 @@ impl App {
             exposition: config.exposition,
             listeners: [("public", public.stats()), ("ingest", ingest.stats())],
             target: target.clone(),
-            notifiers: Mutex::new(notifiers),
+            notifiers: notifiers.clone(),
             reload: Mutex::new(LastReload {
                 successful: true,
                 succeeded_at: clock.now().wall,
@@ -223,7 +223,6 @@ impl App {
             target,
             vitals: vitals.clone(),
             notify_settings,
-            stop_notifiers: stop_notifiers.clone(),
         };
         reloader.serve(reloads, &quit).await?;
         tracing::info!("shutting down");
@@ -231,8 +230,7 @@ impl App {
         tasks.wait().await;
         stop_driver.cancel();
         let driven = driving.await;
-        let last = locked(&vitals.notifiers).clone();
-        last.drain(GRACE).await;
+        notifiers.drain(GRACE).await;
         stop_notifiers.cancel();
         tracing::info!("stopped");
         driven.map_err(StartError::from)

@@ -1,20 +1,19 @@
 //! Reading the configuration again: on a signal or a request, and all of it or nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::vitals::{Vitals, locked};
-use super::{GRACE, LoadConfig, StartError, list, taken_labels};
+use super::{LoadConfig, StartError, list, taken_labels};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::EngineHandle;
 use crate::http::api::Reload;
 use crate::ingest::target::SharedTarget;
-use crate::notify::{Notifiers, NotifySettings};
+use crate::notify::NotifySettings;
 
 /// Reads the configuration again when it is asked to.
 pub(super) struct Reloader {
@@ -26,7 +25,6 @@ pub(super) struct Reloader {
     pub(super) target: Arc<SharedTarget>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) notify_settings: NotifySettings,
-    pub(super) stop_notifiers: CancellationToken,
 }
 
 impl Reloader {
@@ -87,47 +85,22 @@ impl Reloader {
             tracing::warn!("changes of `listen` and `limits` take effect at the next start");
         }
         let settings = config.notify.clone();
-        let before = locked(&self.vitals.notifiers).clone();
-        // As long as nothing about telling changes, what waits goes on waiting where it is.
-        let notifiers = if settings == self.notify_settings {
-            before.clone()
+        // As long as nothing about telling changes, nobody is tried again before the time.
+        let prepared = if settings == self.notify_settings {
+            None
         } else {
-            let started = Notifiers::start(
-                &settings,
-                self.clock,
-                before.keeper().cloned(),
-                &self.stop_notifiers,
-            );
-            Arc::new(started.map_err(|faults| list(&faults))?)
+            let prepared = settings.prepare(self.clock);
+            Some(prepared.map_err(|faults| list(&faults))?)
         };
         self.engine
-            .reconfigure(config.engine_settings(), notifiers.clone())
+            .reconfigure(config.engine_settings(), prepared)
             .await
             .map_err(|error| error.to_string())?;
         self.taken.send_replace(taken_labels(&config));
         self.target.lock().reconfigure(config.target.clone());
         self.target.changed.notify_one();
-        if !Arc::ptr_eq(&before, &notifiers) {
-            *locked(&self.vitals.notifiers) = notifiers;
-            self.notify_settings = settings;
-            tokio::spawn(retire(before));
-        }
+        self.notify_settings = settings;
         self.config = config;
         Ok(())
     }
-}
-
-/// Lets notifiers that have been replaced go on until they have delivered what waits, or its time is up.
-async fn retire(notifiers: Arc<Notifiers>) {
-    const LOOK_EVERY: Duration = Duration::from_secs(1);
-    const GIVE_UP_AFTER: u32 = 3_600;
-    for _ in 0..GIVE_UP_AFTER {
-        let stats = notifiers.stats();
-        let waiting = stats.integrations.iter().map(|i| i.queue_length);
-        if waiting.sum::<usize>() == 0 {
-            break;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    notifiers.drain(GRACE).await;
 }

@@ -39,7 +39,7 @@ pub struct Vitals {
     /// What is watched.
     pub target: Arc<SharedTarget>,
     /// Those who are told.
-    pub notifiers: Mutex<Arc<Notifiers>>,
+    pub notifiers: Arc<Notifiers>,
     /// How reading the configuration went.
     pub reload: Mutex<LastReload>,
     /// The way to the engine.
@@ -97,7 +97,7 @@ impl Vitals {
     }
 
     fn notifiers(&self) -> Vec<NotifierUsage> {
-        let stats = locked(&self.notifiers).stats();
+        let stats = self.notifiers.stats();
         let integrations = stats.integrations.into_iter().map(|one| NotifierUsage {
             receiver: one.receiver,
             integration: one.kind.to_owned(),

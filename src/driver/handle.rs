@@ -9,7 +9,7 @@ use crate::engine::admission::{Answer, Batch};
 use crate::engine::time::Now;
 use crate::engine::{Engine, Settings};
 use crate::ingest::budget::Share;
-use crate::notify::Notifiers;
+use crate::notify::Prepared;
 
 /// Readers that may wait at once.
 const READ_LANE: usize = 256;
@@ -64,7 +64,7 @@ pub(super) type Read = Box<dyn FnOnce(&Engine, Now) + Send>;
 
 /// What changes how the engine works.
 pub(super) enum Control {
-    Reconfigure(Box<Settings>, Arc<Notifiers>, oneshot::Sender<()>),
+    Reconfigure(Box<Settings>, Option<Prepared>, oneshot::Sender<()>),
     CpuLimit(f64, oneshot::Sender<()>),
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
@@ -162,14 +162,14 @@ impl EngineHandle {
         answer.await.map_err(|_| Refused::Stopping)
     }
 
-    /// Gives the engine a new configuration and those who are told from now on.
+    /// Gives the engine a new configuration and, where that has changed, those who are told from now on.
     ///
     /// # Errors
     /// When the engine has stopped.
     pub async fn reconfigure(
         &self,
         settings: Settings,
-        notifiers: Arc<Notifiers>,
+        notifiers: Option<Prepared>,
     ) -> Result<(), Refused> {
         self.control(|done| Control::Reconfigure(Box::new(settings), notifiers, done))
             .await

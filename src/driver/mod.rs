@@ -245,7 +245,9 @@ impl Driver {
         let done = match control {
             Control::Reconfigure(settings, notifiers, done) => {
                 let effects = self.engine.reconfigure(*settings, now);
-                self.notifiers = notifiers;
+                if let Some(prepared) = notifiers {
+                    self.notifiers.reconfigure(prepared);
+                }
                 self.pass_on(&effects);
                 done
             }

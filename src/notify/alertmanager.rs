@@ -74,19 +74,30 @@ pub struct AlertmanagerStats {
     pub requests: u64,
 }
 
-/// The task of one Alertmanager.
+/// The task of one Alertmanager. It lives as long as the program, as an outbox does: an old word that another task still
+/// tried to send could overtake a newer one.
 #[derive(Debug)]
 pub(super) struct Alertmanager {
-    endpoint: Endpoint,
-    timeout: Duration,
-    drop_labels: Vec<String>,
-    client: Client,
     state: Mutex<State>,
     wake: Notify,
 }
 
+/// How an Alertmanager is told.
+#[derive(Debug)]
+pub(super) struct Way {
+    /// Its address, as metrics and logs name it.
+    url: String,
+    endpoint: Endpoint,
+    timeout: Duration,
+    drop_labels: Vec<String>,
+    client: Client,
+}
+
 #[derive(Debug)]
 struct State {
+    way: Arc<Way>,
+    /// The configuration does not have it any more.
+    closed: bool,
     words: Words,
     stats: AlertmanagerStats,
 }
@@ -98,27 +109,68 @@ enum Outcome {
     Failed(String),
 }
 
-impl Alertmanager {
+impl Way {
     pub(super) fn new(config: &AlertmanagerConfig, place: &Place) -> Result<Self, SettingFault> {
         let fault = |key, message: String| SettingFault::new(place.key(key), &message);
         let endpoint = config.url.join("/api/v2/alerts");
         let client = Client::new(&config.tls_config);
-        let stats = AlertmanagerStats {
-            url: config.url.to_string(),
-            capacity: CAPACITY,
-            ..AlertmanagerStats::default()
-        };
         Ok(Self {
+            url: config.url.to_string(),
             endpoint: endpoint.map_err(|error| fault("url", error.to_string()))?,
             timeout: config.timeout.0,
             drop_labels: config.drop_labels.clone(),
             client: client.map_err(|error| fault("tls_config", error.to_string()))?,
+        })
+    }
+}
+
+impl Alertmanager {
+    pub(super) fn new(way: Way) -> Self {
+        let stats = AlertmanagerStats {
+            url: way.url.clone(),
+            capacity: CAPACITY,
+            ..AlertmanagerStats::default()
+        };
+        Self {
             state: Mutex::new(State {
+                way: Arc::new(way),
+                closed: false,
                 words: Words::new(CAPACITY),
                 stats,
             }),
             wake: Notify::new(),
-        })
+        }
+    }
+
+    /// Whether this is a way to it.
+    pub(super) fn is_reached_by(&self, way: &Way) -> bool {
+        self.lock().stats.url == way.url
+    }
+
+    /// Goes on in this way; a request that is under way ends as it began.
+    pub(super) fn go_on_with(&self, way: Way) {
+        let mut state = self.lock();
+        state.way = Arc::new(way);
+        state.closed = false;
+        state.stats.capacity = CAPACITY;
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Drops what waits, because it is not to be told any more. Alerts that it has as firing expire there.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.stats.capacity = 0;
+        let lost = state.words.take(usize::MAX).len();
+        state.stats.dropped += u64::try_from(lost).unwrap_or_default();
+        if lost > 0 {
+            warn!(
+                url = state.stats.url,
+                alerts = lost,
+                "alerts dropped: the configuration does not have the Alertmanager any more"
+            );
+        }
     }
 
     /// What became of the alerts so far.
@@ -136,6 +188,9 @@ impl Alertmanager {
             return;
         }
         let mut state = self.lock();
+        if state.closed {
+            return;
+        }
         for (alert, ends_at) in alerts {
             let word = Word {
                 alert: alert.clone(),
@@ -179,17 +234,17 @@ impl Alertmanager {
     /// Sends everything that waits; false if something has to be tried again.
     async fn send_waiting(&self, clock: Clock) -> bool {
         loop {
-            let batch = {
+            let (way, batch) = {
                 let mut state = self.lock();
-                let State { words, stats } = &mut *state;
+                let State { words, stats, .. } = &mut *state;
                 stats.dropped += words.forget_outdated(clock.now().wall);
-                words.take(BATCH)
+                (state.way.clone(), state.words.take(BATCH))
             };
             if batch.is_empty() {
                 return true;
             }
             let begin = clock.now().steady;
-            let outcome = self.post(&batch).await;
+            let outcome = way.post(&batch).await;
             let took = clock.now().steady.saturating_sub(begin);
             let alerts = u64::try_from(batch.len()).unwrap_or_default();
             let mut state = self.lock();
@@ -213,7 +268,11 @@ impl Alertmanager {
                 }
                 Outcome::Failed(error) => {
                     state.stats.errors += 1;
-                    let lost = state.words.put_back(batch);
+                    let lost = if state.closed {
+                        alerts
+                    } else {
+                        state.words.put_back(batch)
+                    };
                     state.stats.dropped += lost;
                     warn!(
                         url = state.stats.url,
@@ -225,6 +284,13 @@ impl Alertmanager {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; if something did, counts may be off.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Way {
     async fn post(&self, batch: &[Word]) -> Outcome {
         let alerts: Vec<Alert<'_>> = batch.iter().map(|word| self.alert(word)).collect();
         let body = match serde_json::to_vec(&alerts) {
@@ -263,11 +329,6 @@ impl Alertmanager {
                 .collect(),
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock; if something did, counts may be off.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Whether Alertmanager takes it as a URL: one that it does not take makes it refuse the whole request (422).
@@ -296,24 +357,24 @@ mod tests {
     use super::*;
     use crate::notify::fixture;
 
-    fn alertmanager(drop_labels: &str) -> Alertmanager {
+    fn way(drop_labels: &str) -> Way {
         let yaml = format!("{{url: 'http://127.0.0.1:9093/am/', drop_labels: {drop_labels}}}");
         let config = serde_yaml::from_str(&yaml).unwrap();
-        Alertmanager::new(&config, &Place::root()).unwrap()
+        Way::new(&config, &Place::root()).unwrap()
     }
 
     #[test]
     fn alerts_have_the_form_that_prometheus_sends() {
-        let alertmanager = alertmanager("[severity]");
+        let way = way("[severity]");
         assert_eq!(
-            alertmanager.endpoint.to_string(),
+            way.endpoint.to_string(),
             "http://127.0.0.1:9093/am/api/v2/alerts"
         );
         let word = Word {
             alert: fixture::firing("detect"),
             ends_at: Timestamp::parse("2026-01-31T12:04:00Z").unwrap(),
         };
-        let sent = serde_json::to_value([alertmanager.alert(&word)]).unwrap();
+        let sent = serde_json::to_value([way.alert(&word)]).unwrap();
         assert_eq!(
             sent,
             json!([{
@@ -334,8 +395,8 @@ mod tests {
             ends_at: Timestamp::from_millis(alert.starts_at.millis() - 1),
             alert: Arc::new(alert),
         };
-        let alertmanager = alertmanager("[]");
-        let sent = serde_json::to_value(alertmanager.alert(&word)).unwrap();
+        let way = way("[]");
+        let sent = serde_json::to_value(way.alert(&word)).unwrap();
         assert_eq!(sent.get("generatorURL"), None);
         assert_eq!(sent["endsAt"], sent["startsAt"]);
         for (url, good) in [

@@ -15,7 +15,7 @@ pub enum Fortune {
     Changed(Arc<Notification>),
 }
 
-/// Collects it from every outbox, also from those that a new configuration has replaced.
+/// Collects it from every outbox.
 #[derive(Debug, Default)]
 pub struct Keeper {
     news: Mutex<Vec<Fortune>>,

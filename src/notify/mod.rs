@@ -2,7 +2,8 @@
 //!
 //! [`Notifiers`] is the running set. The engine's notifications go in with [`Notifiers::send`], its word for Alertmanagers
 //! with [`Notifiers::alertmanagers`], and what alerts do meanwhile with [`Notifiers::announced`]; none of them waits. Each
-//! integration and each Alertmanager is a task of its own, so that one that is slow or down delays no other.
+//! integration and each Alertmanager is a task of its own, so that one that is slow or down delays no other. Other settings
+//! come in with [`Notifiers::reconfigure`]: the tasks go on with them.
 
 pub mod alertmanager;
 mod backoff;
@@ -15,6 +16,7 @@ mod fixture;
 mod keeper;
 pub mod message;
 mod outbox;
+mod prepared;
 mod running;
 mod smtp;
 pub mod tls;
@@ -30,8 +32,9 @@ use self::webhook::{Webhook, WebhookConfig};
 use crate::document::Place;
 use crate::engine::dispatch::{Integration, Notification, Receiver};
 pub use keeper::{Fortune, Keeper};
-pub use outbox::Deliveries;
-pub use running::{IntegrationStats, Notifiers, NotifyStats};
+pub use outbox::{Deliveries, IntegrationStats};
+pub use prepared::Prepared;
+pub use running::{Notifiers, NotifyStats};
 
 /// Someone to be told, and by which means.
 ///

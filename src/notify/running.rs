@@ -1,7 +1,7 @@
 //! The running set of integrations and Alertmanagers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -9,126 +9,51 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::alertmanager::{Alertmanager, AlertmanagerStats};
-use super::email::Email;
 use super::keeper::{Fortune, Keeper};
-use super::outbox::{Deliveries, Ending, Outbox};
-use super::webhook::Webhook;
-use super::{Notifier, NotifySettings, SettingFault};
+use super::outbox::{Ending, IntegrationStats, Outbox};
+use super::prepared::Prepared;
+use super::{NotifySettings, SettingFault};
 use crate::clock::Clock;
-use crate::document::Place;
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::time::Timestamp;
 
 /// Everyone who is told. Dropping it ends all its tasks at once; [`Notifiers::drain`] lets them finish.
 #[derive(Debug)]
 pub struct Notifiers {
-    outboxes: Vec<Arc<Outbox>>,
-    alertmanagers: Vec<Arc<Alertmanager>>,
+    set: Mutex<Set>,
     clock: Clock,
     keeper: Option<Arc<Keeper>>,
     /// Notifications for integrations that there are not.
     homeless: AtomicU64,
     tasks: TaskTracker,
-    drain: CancellationToken,
-    stop: CancellationToken,
+    ending: Ending,
     _stop_when_dropped: DropGuard,
+}
+
+/// All that there are or were since the start, those of the configuration first and in its order.
+///
+/// Those that it does not have any more are kept for their counts, and for the day they come back. There are never more of
+/// them than the names that have been in use, which people choose.
+#[derive(Debug, Default)]
+struct Set {
+    outboxes: Vec<Arc<Outbox>>,
+    alertmanagers: Vec<Arc<Alertmanager>>,
 }
 
 /// What became of everything that was to be told.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NotifyStats {
-    /// Of each integration, in the order of the configuration.
+    /// Of each integration, in the order of the configuration, then of those that it does not have any more. One that has
+    /// become of another kind is listed once for each.
     pub integrations: Vec<IntegrationStats>,
-    /// Of each Alertmanager, in the order of the configuration.
+    /// Of each Alertmanager, in the same order.
     pub alertmanagers: Vec<AlertmanagerStats>,
 }
 
-/// What became of the notifications for one integration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IntegrationStats {
-    /// Name of its receiver.
-    pub receiver: String,
-    /// Its number within the receiver.
-    pub integration: usize,
-    /// By which means it delivers: `email` or `webhook`.
-    pub kind: &'static str,
-    /// What was delivered and what was not.
-    pub deliveries: Deliveries,
-    /// Notifications that wait.
-    pub queue_length: usize,
-    /// Most notifications that can wait.
-    pub queue_capacity: usize,
-}
-
-/// Everything that could be made of the settings, and what is wrong with the rest.
-fn build(
-    settings: &NotifySettings,
-    clock: Clock,
-    keeper: Option<&Arc<Keeper>>,
-) -> (Vec<Outbox>, Vec<Alertmanager>, Vec<SettingFault>) {
-    let mut faults = Vec::new();
-    let mut outboxes = Vec::new();
-    let url = settings.external_url.as_str();
-    for (number, receiver) in settings.receivers.iter().enumerate() {
-        let place = Place::root().key("receivers").index(number);
-        let mail = receiver
-            .email_configs
-            .iter()
-            .enumerate()
-            .map(|(number, config)| {
-                let place = place.key("email_configs").index(number);
-                let email = Email::new(&settings.smtp, config, url, &place);
-                email.map(|email| Notifier::Email(Box::new(email)))
-            });
-        let webhooks = receiver
-            .webhook_configs
-            .iter()
-            .enumerate()
-            .map(|(number, config)| {
-                let place = place.key("webhook_configs").index(number);
-                let webhook = Webhook::new(config, url, clock, &place);
-                webhook.map(|webhook| Notifier::Webhook(Box::new(webhook)))
-            });
-        for (integration, made) in mail.chain(webhooks).enumerate() {
-            match made {
-                Ok(notifier) => {
-                    outboxes.push(Outbox::new(
-                        &receiver.name,
-                        integration,
-                        notifier,
-                        keeper.cloned(),
-                    ));
-                }
-                Err(wrong) => faults.extend(wrong),
-            }
-        }
-    }
-    let mut alertmanagers = Vec::new();
-    for (number, config) in settings.alertmanagers.iter().enumerate() {
-        let place = Place::root().key("alertmanagers").index(number);
-        match Alertmanager::new(config, &place) {
-            Ok(alertmanager) => alertmanagers.push(alertmanager),
-            Err(wrong) => faults.push(wrong),
-        }
-    }
-    // A fault of what receivers share is the same fault for each of them.
-    let mut seen = Vec::new();
-    faults.retain(|fault| {
-        let new = !seen.contains(fault);
-        if new {
-            seen.push(fault.clone());
-        }
-        new
-    });
-    (outboxes, alertmanagers, faults)
-}
-
-impl NotifySettings {
-    /// Everything that is wrong with the settings beyond their form, unreadable files included. Starts nothing.
-    pub fn check(&self) -> Vec<SettingFault> {
-        let (_, _, faults) = build(self, Clock::start(), None);
-        faults
-    }
+/// Takes out the first that is it.
+fn take<T>(all: &mut Vec<Arc<T>>, is_it: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+    let place = all.iter().position(|one| is_it(one))?;
+    Some(all.remove(place))
 }
 
 impl Notifiers {
@@ -143,39 +68,67 @@ impl Notifiers {
         keeper: Option<Arc<Keeper>>,
         shutdown: &CancellationToken,
     ) -> Result<Self, Vec<SettingFault>> {
-        let (outboxes, alertmanagers, faults) = build(settings, clock, keeper.as_ref());
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        let prepared = settings.prepare(clock)?;
         let stop = shutdown.child_token();
         let notifiers = Self {
-            outboxes: outboxes.into_iter().map(Arc::new).collect(),
-            alertmanagers: alertmanagers.into_iter().map(Arc::new).collect(),
+            set: Mutex::default(),
             clock,
             keeper,
             homeless: AtomicU64::new(0),
             tasks: TaskTracker::new(),
-            drain: CancellationToken::new(),
-            stop: stop.clone(),
+            ending: Ending {
+                drain: CancellationToken::new(),
+                stop: stop.clone(),
+            },
             _stop_when_dropped: stop.drop_guard(),
         };
-        let ending = Ending {
-            drain: notifiers.drain.clone(),
-            stop: notifiers.stop.clone(),
-        };
-        for outbox in &notifiers.outboxes {
-            let (outbox, ending) = (outbox.clone(), ending.clone());
-            notifiers
-                .tasks
+        notifiers.reconfigure(prepared);
+        Ok(notifiers)
+    }
+
+    /// Goes on with other settings. An integration is still the same where its receiver has the same name and it has the
+    /// same number there, as the engine and the store see it, and an Alertmanager where its address is the same: what waits
+    /// there is delivered by the new means. What waits for others is given up. To be called within a Tokio runtime.
+    pub fn reconfigure(&self, prepared: Prepared) {
+        let (clock, ending) = (self.clock, &self.ending);
+        let mut set = self.set();
+        let mut before = std::mem::take(&mut *set);
+        for made in prepared.integrations {
+            let is_it = |outbox: &Outbox| outbox.is_for(&made.receiver, made.integration);
+            if let Some(outbox) = take(&mut before.outboxes, is_it) {
+                outbox.go_on_with(made.notifier, clock);
+                set.outboxes.push(outbox);
+                continue;
+            }
+            let outbox = Arc::new(Outbox::new(made, self.keeper.clone()));
+            set.outboxes.push(outbox.clone());
+            let ending = ending.clone();
+            self.tasks
                 .spawn(async move { outbox.run(clock, ending).await });
         }
-        for alertmanager in &notifiers.alertmanagers {
-            let (alertmanager, ending) = (alertmanager.clone(), ending.clone());
-            notifiers
-                .tasks
+        for way in prepared.alertmanagers {
+            let is_it = |alertmanager: &Alertmanager| alertmanager.is_reached_by(&way);
+            if let Some(alertmanager) = take(&mut before.alertmanagers, is_it) {
+                alertmanager.go_on_with(way);
+                set.alertmanagers.push(alertmanager);
+                continue;
+            }
+            let alertmanager = Arc::new(Alertmanager::new(way));
+            set.alertmanagers.push(alertmanager.clone());
+            let ending = ending.clone();
+            self.tasks
                 .spawn(async move { alertmanager.run(clock, ending).await });
         }
-        Ok(notifiers)
+        before.outboxes.iter().for_each(|outbox| outbox.close());
+        let gone = before.alertmanagers.iter();
+        gone.for_each(|alertmanager| alertmanager.close());
+        set.outboxes.append(&mut before.outboxes);
+        set.alertmanagers.append(&mut before.alertmanagers);
+    }
+
+    fn set(&self) -> MutexGuard<'_, Set> {
+        // Nothing panics while it holds the lock.
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes notifications to deliver.
@@ -196,12 +149,10 @@ impl Notifiers {
         }
     }
 
-    fn outbox_of(&self, notification: &Notification) -> Option<&Outbox> {
-        let mut outboxes = self.outboxes.iter();
-        let outbox = outboxes.find(|outbox| {
-            outbox.receiver == notification.receiver
-                && outbox.integration == notification.integration
-        });
+    fn outbox_of(&self, notification: &Notification) -> Option<Arc<Outbox>> {
+        let (receiver, integration) = (&notification.receiver, notification.integration);
+        let is_it = |outbox: &&Arc<Outbox>| outbox.is_for(receiver, integration);
+        let outbox = self.set().outboxes.iter().find(is_it).cloned();
         if outbox.is_none() {
             error!(
                 receiver = notification.receiver,
@@ -214,7 +165,7 @@ impl Notifiers {
                 keeper.note(vec![Fortune::Settled(notification.id.clone())]);
             }
         }
-        outbox.map(|outbox| &**outbox)
+        outbox
     }
 
     /// Who is told what becomes of notifications.
@@ -224,15 +175,17 @@ impl Notifiers {
 
     /// Everything that is not delivered, as it is to be kept.
     pub fn undelivered(&self) -> Vec<Fortune> {
-        let outboxes = self.outboxes.iter();
-        outboxes.flat_map(|outbox| outbox.undelivered()).collect()
+        let set = self.set();
+        let undelivered = set.outboxes.iter().map(|outbox| outbox.undelivered());
+        undelivered.flatten().collect()
     }
 
     /// Takes the latest word on alerts, so that what ended before an integration could be told is told as both in one message,
     /// also to those that do not hear of ends otherwise.
     pub fn announced(&self, alerts: &[Arc<Announced>]) {
+        let set = self.set();
         for alert in alerts.iter().filter(|alert| !alert.is_firing()) {
-            for outbox in &self.outboxes {
+            for outbox in &set.outboxes {
                 outbox.ended(alert);
             }
         }
@@ -240,7 +193,7 @@ impl Notifiers {
 
     /// Takes the latest word on alerts for all Alertmanagers, each with the `endsAt` to send.
     pub fn alertmanagers(&self, alerts: &[(Arc<Announced>, Timestamp)]) {
-        for alertmanager in &self.alertmanagers {
+        for alertmanager in &self.set().alertmanagers {
             alertmanager.push(alerts);
         }
     }
@@ -259,20 +212,11 @@ impl Notifiers {
 
     /// What became of everything so far.
     pub fn stats(&self) -> NotifyStats {
-        let of_outbox = |outbox: &Arc<Outbox>| {
-            let (deliveries, queue_length, queue_capacity) = outbox.stats();
-            IntegrationStats {
-                receiver: outbox.receiver.clone(),
-                integration: outbox.integration,
-                kind: outbox.kind(),
-                deliveries,
-                queue_length,
-                queue_capacity,
-            }
-        };
-        let alertmanagers = self.alertmanagers.iter();
+        let set = self.set();
+        let integrations = set.outboxes.iter().flat_map(|outbox| outbox.stats());
+        let alertmanagers = set.alertmanagers.iter();
         NotifyStats {
-            integrations: self.outboxes.iter().map(of_outbox).collect(),
+            integrations: integrations.collect(),
             alertmanagers: alertmanagers
                 .map(|alertmanager| alertmanager.stats())
                 .collect(),
@@ -282,14 +226,14 @@ impl Notifiers {
     /// Tries everything that waits once more, then ends all tasks, at the latest after `deadline`. What is sent later is
     /// not delivered.
     pub async fn drain(&self, deadline: Duration) {
-        self.drain.cancel();
+        self.ending.drain.cancel();
         self.tasks.close();
         if tokio::time::timeout(deadline, self.tasks.wait())
             .await
             .is_err()
         {
             warn!("not everything could be delivered before the end");
-            self.stop.cancel();
+            self.ending.stop.cancel();
             self.tasks.wait().await;
         }
     }

@@ -37,6 +37,8 @@ pub struct Request {
     pub head: Vec<String>,
     /// Body as JSON.
     pub json: Value,
+    /// Whether it is to be answered with 200.
+    pub is_taken: bool,
 }
 
 impl Request {
@@ -72,6 +74,11 @@ impl Faulty {
     /// Host and port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Answers well from now on.
+    pub fn recover(&self) {
+        self.state.lock().unwrap().0.clear();
     }
 
     /// What came so far.
@@ -113,11 +120,18 @@ fn serve(stream: TcpStream, state: &Mutex<(VecDeque<Fate>, Vec<Request>)>) {
     let json = serde_json::from_slice(&body).unwrap_or_default();
     let fate = {
         let mut state = state.lock().unwrap();
-        state.1.push(Request { head, json });
-        state
-            .0
-            .pop_front()
-            .unwrap_or_else(|| Fate::answer("200 OK"))
+        let fate = state.0.pop_front();
+        let fate = fate.unwrap_or_else(|| Fate::answer("200 OK"));
+        let is_taken = match &fate {
+            Fate::Answer(head) | Fate::AnswerAfter(_, head) => head.starts_with("200"),
+            Fate::Silence | Fate::Close => false,
+        };
+        state.1.push(Request {
+            head,
+            json,
+            is_taken,
+        });
+        fate
     };
     let head = match fate {
         Fate::Answer(head) => head,

@@ -26,6 +26,7 @@ mod operations;
 mod oracle;
 mod peers;
 mod readme;
+mod reload;
 mod resilience;
 mod rules;
 mod shipped;

@@ -12,7 +12,7 @@ use opwatch::engine::series::Labels;
 use opwatch::engine::time::Timestamp;
 use opwatch::notify::alertmanager::AlertmanagerConfig;
 use opwatch::notify::email::SmtpConfig;
-use opwatch::notify::{Notifiers, NotifySettings, NotifyStats, ReceiverConfig};
+use opwatch::notify::{Fortune, Keeper, Notifiers, NotifySettings, NotifyStats, ReceiverConfig};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -268,6 +268,77 @@ async fn an_alert_that_ended_while_the_receiver_was_down_is_told_once_as_both() 
     }
 }
 
+/// R9: what waits goes on under other settings, what has no receiver any more is given up, and both are told to whoever
+/// keeps them.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_settings_take_over_what_waits_and_settle_what_has_no_receiver_any_more() {
+    let barrier = Arc::new(Barrier::new(2));
+    let down = Fate::answer("503 Service Unavailable");
+    let (before, after) = (Faulty::start(vec![down; 100]), Faulty::start(Vec::new()));
+    let gone = Faulty::start(vec![unavailable(&barrier)]);
+    let team = |server: &Faulty| {
+        let url = format!("http://{}/", server.address());
+        format!("{{name: team, webhook_configs: [{{url: '{url}'}}]}}")
+    };
+    let both = |server: &Faulty| {
+        let url = format!("http://{}/", gone.address());
+        let gone = format!("{{name: gone, webhook_configs: [{{url: '{url}'}}]}}");
+        settings(&format!("receivers: [{gone}, {}]", team(server)))
+    };
+    let only = settings(&format!("receivers: [{}]", team(&before)));
+    let (clock, keeper) = (Clock::start(), Arc::new(Keeper::default()));
+    let stop = CancellationToken::new();
+    let notifiers = Notifiers::start(&both(&before), clock, Some(keeper.clone()), &stop).unwrap();
+    let of = |stats: &NotifyStats, receiver: &str| {
+        let mut all = stats.integrations.iter();
+        all.find(|one| one.receiver == receiver).unwrap().clone()
+    };
+    let other = |id: &str| Notification {
+        group_key: format!("{{}}:{{{id}}}"),
+        ..notification(id, "gone", vec![alert("detect")])
+    };
+    notifiers.send(vec![other("1")]);
+    gone.wait_requests(1);
+    notifiers.send(vec![
+        other("2"),
+        notification("3", "team", vec![alert("detect")]),
+    ]);
+    before.wait_requests(1);
+    notifiers.reconfigure(only.prepare(clock).unwrap());
+    assert_eq!(keeper.take(), [Fortune::Settled("2".to_owned())]);
+    assert_eq!(notifiers.dropped(), 1);
+    let kept = |fortune: Fortune| match fortune {
+        Fortune::Changed(one) => one.id.clone(),
+        Fortune::Settled(id) => format!("{id} settled"),
+    };
+    let waits: Vec<String> = notifiers.undelivered().into_iter().map(kept).collect();
+    assert_eq!(waits, ["3", "1"], "also what is under way");
+    // A late one, which the engine had decided on before.
+    notifiers.send(vec![other("4")]);
+    barrier.wait();
+    let stats = wait_stats(&notifiers, |stats| of(stats, "gone").queue_length == 0);
+    let counts = of(&stats, "gone").deliveries;
+    let counts = (counts.failed_attempts, counts.dead_letters);
+    assert_eq!((counts, notifiers.dropped()), ((1, 3), 3));
+    // It comes back, and the other one has moved.
+    notifiers.reconfigure(both(&after).prepare(clock).unwrap());
+    notifiers.send(vec![other("5")]);
+    let stats = wait_stats(&notifiers, |stats| {
+        let mut all = stats.integrations.iter();
+        all.all(|one| one.deliveries.delivered == 1)
+    });
+    assert_eq!(ids(&after.requests()), ["3"]);
+    assert_eq!(ids(&gone.requests()), ["1", "5"]);
+    let counts = of(&stats, "gone").deliveries;
+    let counts = (counts.attempts, counts.failed_attempts, counts.dead_letters);
+    assert_eq!((counts, notifiers.dropped()), ((2, 1, 3), 3));
+    assert!(of(&stats, "team").deliveries.failed_attempts > 0);
+    let settled = ["4", "1", "3", "5"].map(|id| Fortune::Settled(id.to_owned()));
+    let news = keeper.take();
+    assert!(settled.iter().all(|one| news.contains(one)), "{news:?}");
+    assert_eq!((news.len(), notifiers.undelivered()), (4, Vec::new()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_alertmanager_gets_the_latest_word_and_one_that_is_down_delays_no_other() {
     let barrier = Arc::new(Barrier::new(2));
@@ -350,6 +421,34 @@ async fn each_alertmanager_gets_the_latest_word_and_one_that_is_down_delays_no_o
         (stats.alertmanagers[3].sent, stats.alertmanagers[3].waiting),
         (0, 2)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_an_alertmanager_that_is_gone_is_dropped_and_counted() {
+    let barrier = Arc::new(Barrier::new(2));
+    let server = Faulty::start(vec![unavailable(&barrier)]);
+    let with = format!("alertmanagers: [{{url: 'http://{}'}}]", server.address());
+    let notifiers = start(&with);
+    notifiers.alertmanagers(&[valid(&alert("a"))]);
+    server.wait_requests(1);
+    notifiers.alertmanagers(&[valid(&alert("b"))]);
+    let none = settings("{}").prepare(Clock::start()).unwrap();
+    notifiers.reconfigure(none);
+    assert_eq!(notifiers.dropped(), 1);
+    notifiers.alertmanagers(&[valid(&alert("c"))]);
+    // What is under way has its attempt.
+    barrier.wait();
+    let stats = wait_stats(&notifiers, |stats| stats.alertmanagers[0].dropped == 2);
+    let of = &stats.alertmanagers[0];
+    assert_eq!((of.errors, of.waiting, of.capacity), (1, 0, 0));
+    let again = settings(&with).prepare(Clock::start()).unwrap();
+    notifiers.reconfigure(again);
+    notifiers.alertmanagers(&[valid(&alert("d"))]);
+    let requests = server.wait_requests(2);
+    assert_eq!(requests[1].json[0]["labels"]["operation"], "d");
+    let stats = wait_stats(&notifiers, |stats| stats.alertmanagers[0].sent == 1);
+    let of = &stats.alertmanagers[0];
+    assert_eq!((of.requests, of.errors, of.dropped), (2, 1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 mod queue;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,12 +12,32 @@ use tracing::{info, warn};
 
 use self::queue::{Fate, Queue, Step};
 use super::keeper::{Fortune, Keeper};
+use super::prepared::Made;
 use super::{Notifier, backoff};
 use crate::clock::Clock;
 use crate::engine::dispatch::{Announced, Notification};
 
 /// Most undelivered notifications of one integration; of a group there is one at most.
 const CAPACITY: usize = 1_000;
+/// Why what is for an integration that has gone is given up.
+const NOT_CONFIGURED: &str = "the configuration has no such integration any more";
+
+/// What became of the notifications for one integration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntegrationStats {
+    /// Name of its receiver.
+    pub receiver: String,
+    /// Its number within the receiver.
+    pub integration: usize,
+    /// By which means it delivers: `email` or `webhook`.
+    pub kind: &'static str,
+    /// What was delivered and what was not.
+    pub deliveries: Deliveries,
+    /// Notifications that wait.
+    pub queue_length: usize,
+    /// Most notifications that can wait; 0 where the configuration has no such integration any more.
+    pub queue_capacity: usize,
+}
 
 /// Counts of one integration since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,7 +46,8 @@ pub struct Deliveries {
     pub delivered: u64,
     /// Attempts that failed.
     pub failed_attempts: u64,
-    /// Notifications given up: refused for good, after an hour, for want of room, or at the end of the program.
+    /// Notifications given up: refused for good, after an hour, for want of room, because the integration is no longer
+    /// configured, or at the end of the program.
     pub dead_letters: u64,
     /// Seconds from the beginning to the end of all attempts, together.
     pub attempt_seconds: f64,
@@ -33,12 +55,12 @@ pub struct Deliveries {
     pub attempts: u64,
 }
 
-/// The outbox of one integration.
+/// The outbox of one integration. It lives as long as the program, whatever becomes of its settings: so what waits and what
+/// is under way stay in one order, and counts never go back.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    pub(super) receiver: String,
-    pub(super) integration: usize,
-    notifier: Notifier,
+    receiver: String,
+    integration: usize,
     /// Who keeps what waits over a restart.
     keeper: Option<Arc<Keeper>>,
     state: Mutex<State>,
@@ -47,8 +69,17 @@ pub(super) struct Outbox {
 
 #[derive(Debug)]
 struct State {
+    /// By which means it delivers, or did last.
+    notifier: Arc<Notifier>,
     queue: Queue,
-    counts: Deliveries,
+    /// By kind, because another configuration may give its number to another kind.
+    counts: BTreeMap<&'static str, Deliveries>,
+}
+
+impl State {
+    fn count(&mut self, kind: &'static str) -> &mut Deliveries {
+        self.counts.entry(kind).or_default()
+    }
 }
 
 /// How a task is told to end.
@@ -61,34 +92,65 @@ pub(super) struct Ending {
 }
 
 impl Outbox {
-    pub(super) fn new(
-        receiver: &str,
-        integration: usize,
-        notifier: Notifier,
-        keeper: Option<Arc<Keeper>>,
-    ) -> Self {
+    pub(super) fn new(made: Made, keeper: Option<Arc<Keeper>>) -> Self {
+        let notifier = made.notifier;
         Self {
-            receiver: receiver.to_owned(),
-            integration,
-            notifier,
+            receiver: made.receiver,
+            integration: made.integration,
             keeper,
             state: Mutex::new(State {
+                counts: [(notifier.kind(), Deliveries::default())].into(),
+                notifier: Arc::new(notifier),
                 queue: Queue::new(CAPACITY),
-                counts: Deliveries::default(),
             }),
             wake: Notify::new(),
         }
     }
 
-    /// By which means it delivers.
-    pub(super) fn kind(&self) -> &'static str {
-        self.notifier.kind()
+    /// Whether it is the one of this integration.
+    pub(super) fn is_for(&self, receiver: &str, integration: usize) -> bool {
+        self.receiver == receiver && self.integration == integration
     }
 
-    /// Its counts, and how many notifications wait of how many that can.
-    pub(super) fn stats(&self) -> (Deliveries, usize, usize) {
+    /// What became of its notifications, for each kind that it has had.
+    pub(super) fn stats(&self) -> Vec<IntegrationStats> {
         let state = self.lock();
-        (state.counts, state.queue.len(), CAPACITY)
+        let of = |(kind, deliveries): (&&'static str, &Deliveries)| {
+            let is_now = *kind == state.notifier.kind();
+            let can_wait = is_now && !state.queue.is_closed();
+            IntegrationStats {
+                receiver: self.receiver.clone(),
+                integration: self.integration,
+                kind,
+                deliveries: *deliveries,
+                queue_length: if is_now { state.queue.len() } else { 0 },
+                queue_capacity: if can_wait { CAPACITY } else { 0 },
+            }
+        };
+        state.counts.iter().map(of).collect()
+    }
+
+    /// Goes on by these means. What is under way ends its attempt by those before, and nothing overtakes it.
+    pub(super) fn go_on_with(&self, notifier: Notifier, clock: Clock) {
+        let mut state = self.lock();
+        // Shown from the beginning, with zeros.
+        state.count(notifier.kind());
+        state.notifier = Arc::new(notifier);
+        state.queue.go_on(clock.now());
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Gives up what waits, because there is no such integration any more.
+    ///
+    /// It is not delivered by the means it had: who takes a receiver out of the configuration wants nothing to go there,
+    /// and a start with that configuration would give up the same. Whoever gets the alerts instead is told of them anew.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        for notification in state.queue.close() {
+            self.give_up(&mut state, &notification, NOT_CONFIGURED);
+        }
+        self.tell_keeper(&mut state);
     }
 
     /// Takes a notification to deliver.
@@ -104,8 +166,12 @@ impl Outbox {
     fn take_in(&self, push: impl FnOnce(&mut Queue) -> Option<Arc<Notification>>) {
         let mut state = self.lock();
         if let Some(dropped) = push(&mut state.queue) {
-            state.counts.dead_letters += 1;
-            self.bury(&dropped, "there is no room for it");
+            let why = if state.queue.is_closed() {
+                NOT_CONFIGURED
+            } else {
+                "there is no room for it"
+            };
+            self.give_up(&mut state, &dropped, why);
         }
         self.tell_keeper(&mut state);
         drop(state);
@@ -135,25 +201,26 @@ impl Outbox {
     pub(super) async fn run(&self, clock: Clock, ending: Ending) {
         let work = self.deliver_all(clock, &ending.drain);
         let ended = ending.stop.run_until_cancelled(work).await;
-        let left = self.lock().queue.clear();
+        let mut state = self.lock();
+        let left = state.queue.clear();
+        let kind = state.notifier.kind();
         if self.keeper.is_some() {
             for notification in left {
                 info!(
                     receiver = self.receiver,
-                    kind = self.kind(),
+                    kind,
                     id = notification.id,
                     "notification not delivered before the end: it is kept for the next start"
                 );
             }
             return;
         }
-        self.lock().counts.dead_letters += u64::try_from(left.len()).unwrap_or_default();
         for notification in left {
             let why = match ended {
                 Some(()) => "the last attempt at the end of the program failed",
                 None => "the program ended before",
             };
-            self.bury(&notification, why);
+            self.give_up(&mut state, &notification, why);
         }
     }
 
@@ -164,10 +231,13 @@ impl Outbox {
                 draining = true;
                 self.lock().queue.drain(clock.now());
             }
-            let step = self.lock().queue.next(clock.now());
+            let (step, notifier) = {
+                let mut state = self.lock();
+                (state.queue.next(clock.now()), state.notifier.clone())
+            };
             let until = match step {
                 Step::Send(notification) => {
-                    self.attempt(&notification, clock).await;
+                    self.attempt(&notification, &notifier, clock).await;
                     continue;
                 }
                 Step::WaitUntil(until) => until.saturating_sub(clock.now().steady),
@@ -182,21 +252,26 @@ impl Outbox {
         }
     }
 
-    async fn attempt(&self, notification: &Notification, clock: Clock) {
+    async fn attempt(&self, notification: &Notification, notifier: &Notifier, clock: Clock) {
+        let kind = notifier.kind();
         let begin = clock.now();
-        let result = self.notifier.deliver(notification).await;
+        let result = notifier.deliver(notification).await;
         let now = clock.now();
         let mut state = self.lock();
-        state.counts.attempts += 1;
-        state.counts.attempt_seconds += now.steady.saturating_sub(begin.steady).as_secs_f64();
+        let counts = state.count(kind);
+        counts.attempts += 1;
+        counts.attempt_seconds += now.steady.saturating_sub(begin.steady).as_secs_f64();
+        match &result {
+            Ok(()) => counts.delivered += 1,
+            Err(_) => counts.failed_attempts += 1,
+        }
         let error = match result {
             Ok(()) => {
                 state.queue.delivered();
-                state.counts.delivered += 1;
                 self.tell_keeper(&mut state);
                 info!(
                     receiver = self.receiver,
-                    kind = self.kind(),
+                    kind,
                     id = notification.id,
                     reason = notification.reason.as_str(),
                     "notification delivered"
@@ -205,24 +280,24 @@ impl Outbox {
             }
             Err(error) => error,
         };
-        state.counts.failed_attempts += 1;
         let failed = state.queue.failed(&error, now, backoff::random());
         self.tell_keeper(&mut state);
         match failed {
             Some((notification, Fate::GivenUp)) => {
-                state.counts.dead_letters += 1;
-                self.bury(&notification, &error.to_string());
+                self.give_up(&mut state, &notification, &error.to_string());
             }
             Some((notification, Fate::Again(wait))) => warn!(
-                receiver = self.receiver, kind = self.kind(), id = notification.id, %error,
+                receiver = self.receiver, kind, id = notification.id, %error,
                 retry_in_seconds = wait.as_secs_f64(), "notification not delivered yet"
             ),
             None => {}
         }
     }
 
-    /// The line of a notification that nobody gets: all there is to know of it later.
-    fn bury(&self, notification: &Notification, why: &str) {
+    /// Counts a notification that nobody gets and writes a line of it: all there is to know of it later.
+    fn give_up(&self, state: &mut State, notification: &Notification, why: &str) {
+        let kind = state.notifier.kind();
+        state.count(kind).dead_letters += 1;
         let alerts: Vec<String> = notification
             .alerts
             .iter()
@@ -230,7 +305,7 @@ impl Outbox {
             .collect();
         warn!(
             receiver = self.receiver,
-            kind = self.kind(),
+            kind,
             id = notification.id,
             group = notification.group_key,
             status = notification.status(),

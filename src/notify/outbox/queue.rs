@@ -24,6 +24,8 @@ pub(super) struct Queue {
     /// Ends that are told together with their beginning, by group and alert, so that they are not told again.
     told_ends: HashMap<(String, u64), Timestamp>,
     draining: bool,
+    /// Nobody is to be told any more: nothing is taken in, and nothing tried again.
+    closed: bool,
     /// What has become of notifications since it was last asked for.
     fortunes: Vec<Fortune>,
 }
@@ -80,8 +82,14 @@ impl Queue {
             sending: None,
             told_ends: HashMap::new(),
             draining: false,
+            closed: false,
             fortunes: Vec::new(),
         }
+    }
+
+    /// Whether nobody is to be told any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Notifications that are not delivered.
@@ -89,8 +97,8 @@ impl Queue {
         self.waiting.len() + usize::from(self.sending.is_some())
     }
 
-    /// Takes a notification, together with what its group still has waiting. Returns what had to go for it, if the queue
-    /// is full.
+    /// Takes a notification, together with what its group still has waiting. Returns what had to go for it if the queue
+    /// is full, and itself if it is closed.
     pub(super) fn push(
         &mut self,
         mut notification: Notification,
@@ -107,6 +115,10 @@ impl Queue {
         if notification.alerts.is_empty() {
             self.fortunes.push(Fortune::Settled(id));
             return None;
+        }
+        if self.closed {
+            self.fortunes.push(Fortune::Settled(id));
+            return Some(Arc::new(notification));
         }
         let same_group =
             |entry: &&mut Entry| entry.notification.group_key == notification.group_key;
@@ -257,7 +269,7 @@ impl Queue {
         let notification = entry.notification.clone();
         entry.attempts = entry.attempts.saturating_add(1);
         let give_up_at = entry.first_attempt.unwrap_or(now.steady) + GIVE_UP;
-        if !error.is_transient() || now.steady >= give_up_at {
+        if !error.is_transient() || now.steady >= give_up_at || self.closed {
             self.forget_ends(&notification);
             self.settle(entry.ids);
             return Some((notification, Fate::GivenUp));
@@ -282,6 +294,26 @@ impl Queue {
             self.waiting.push_front(entry);
         }
         Some((notification, Fate::Again(due.saturating_sub(now.steady))))
+    }
+
+    /// Goes on with other settings, which may be all that was needed: what waits is due at once.
+    pub(super) fn go_on(&mut self, now: Now) {
+        self.closed = false;
+        for entry in &mut self.waiting {
+            entry.due = entry.due.map(|due| due.min(now.steady));
+        }
+    }
+
+    /// Gives up what waits and hands it out; what is under way has its attempt, but no other.
+    pub(super) fn close(&mut self) -> Vec<Arc<Notification>> {
+        self.closed = true;
+        let mut dead = Vec::new();
+        for entry in std::mem::take(&mut self.waiting) {
+            self.forget_ends(&entry.notification);
+            self.settle(entry.ids);
+            dead.push(entry.notification);
+        }
+        dead
     }
 
     /// Makes everything due at once and for the last time.

@@ -388,3 +388,94 @@ fn what_may_have_been_told_before_a_restart_changes_its_id_when_it_changes() {
         assert_eq!(sent.id != "1", again);
     }
 }
+
+/// Fails what is due, which has to be there, and says how many seconds it waits then.
+fn fail(queue: &mut Queue, seconds: u64) -> Option<u64> {
+    said(queue, seconds).unwrap();
+    match queue.failed(&down(), at(seconds), 1.0).unwrap().1 {
+        Fate::Again(wait) => Some(wait.as_secs()),
+        Fate::GivenUp => None,
+    }
+}
+
+#[test]
+fn other_settings_are_tried_at_once_and_begin_nothing_anew() {
+    let mut queue = Queue::new(10);
+    let first = notification("1", "g", NotifyReason::First, &[fixture::firing("a")]);
+    queue.push(first, at(0));
+    assert_eq!(fail(&mut queue, 0), Some(1));
+    assert_eq!(fail(&mut queue, 1), Some(2));
+    queue.go_on(at(2));
+    assert_eq!(said(&mut queue, 2).as_deref(), Some("1 +a first"));
+    // What is under way joins what has come of its group meanwhile.
+    queue.go_on(at(2));
+    let ended = [fixture::resolved("a")];
+    let last = notification("2", "g", NotifyReason::AllResolved, &ended);
+    queue.push(last, at(2));
+    let (_, fate) = queue.failed(&down(), at(2), 1.0).unwrap();
+    assert_eq!(fate, Fate::Again(Duration::from_secs(4)));
+    queue.go_on(at(3));
+    assert_eq!(said(&mut queue, 3).as_deref(), Some("2 -a first"));
+    queue.failed(&down(), at(3), 1.0);
+    assert_eq!(queue.take_fortunes(), [], "neither is settled");
+    queue.go_on(at(4));
+    said(&mut queue, 4).unwrap();
+    queue.delivered();
+    let settled = ["2", "1"].map(|id| Fortune::Settled(id.to_owned()));
+    assert_eq!(queue.take_fortunes(), settled);
+}
+
+#[test]
+fn the_hour_goes_on_with_other_settings() {
+    let mut queue = Queue::new(10);
+    let first = notification("1", "g", NotifyReason::First, &[fixture::firing("a")]);
+    queue.push(first, at(0));
+    assert_eq!(fail(&mut queue, 0), Some(1));
+    queue.go_on(at(3_599));
+    assert_eq!(fail(&mut queue, 3_599), Some(1), "the end of the hour");
+    queue.go_on(at(3_600));
+    assert_eq!(fail(&mut queue, 3_600), None);
+}
+
+#[test]
+fn where_nobody_is_to_be_told_any_more_everything_is_given_up() {
+    let settled = |id: &str| Fortune::Settled(id.to_owned());
+    let one = |id: &str, group: &str| {
+        notification(id, group, NotifyReason::First, &[fixture::firing("a")])
+    };
+    let mut queue = Queue::new(10);
+    queue.push(one("1", "g"), at(0));
+    assert!(said(&mut queue, 0).is_some());
+    queue.push(one("2", "h"), at(0));
+    queue.push(one("3", "h"), at(0));
+    let dead: Vec<String> = queue.close().iter().map(|one| one.id.clone()).collect();
+    assert_eq!(dead, ["3"]);
+    assert_eq!(queue.take_fortunes(), [settled("2"), settled("3")]);
+    // What is under way is kept until it is known what becomes of it.
+    assert!(matches!(&queue.undelivered()[..], [Fortune::Changed(one)] if one.id == "1"));
+    let late = queue.push(one("4", "g"), at(0)).unwrap();
+    assert_eq!(late.id, "4");
+    let (_, fate) = queue.failed(&down(), at(1), 1.0).unwrap();
+    assert_eq!(fate, Fate::GivenUp);
+    assert_eq!(queue.take_fortunes(), [settled("4"), settled("1")]);
+    assert_eq!((queue.len(), queue.next(at(1))), (0, Step::Idle));
+    // It comes back.
+    queue.go_on(at(2));
+    assert_eq!(queue.push(one("5", "g"), at(2)), None);
+    assert_eq!(fail(&mut queue, 2), Some(1));
+}
+
+#[test]
+fn an_end_that_goes_with_its_receiver_stays_news() {
+    let mut queue = Queue::new(10);
+    let first = notification("1", "g", NotifyReason::First, &[fixture::firing("a")]);
+    queue.push(first, at(0));
+    queue.ended(&fixture::resolved("a"));
+    assert_eq!(fail(&mut queue, 600), Some(1));
+    queue.close();
+    queue.go_on(at(601));
+    let ended = [fixture::resolved("a")];
+    let last = notification("2", "g", NotifyReason::AllResolved, &ended);
+    queue.push(last, at(601));
+    assert_eq!(said(&mut queue, 601).as_deref(), Some("2 -a all_resolved"));
+}
