@@ -5,11 +5,12 @@
 //! same is [`Damaged`], and what it would have said is left out.
 //!
 //! The steady clock goes on over a restart, from the last reading that was saved, so that its readings are saved as they
-//! are. A new engine is given back the clocks
-//! first, then the dispatcher, then measurements are applied again, then come the rules, before anything else happens.
+//! are. A new engine is given back the clocks first, then the dispatcher, then measurements are applied again, then come the
+//! history and the rules, before anything else happens.
 
 mod alerts;
 mod announced;
+mod batch;
 mod clocks;
 mod dispatch;
 mod history;
@@ -24,9 +25,6 @@ use super::judge::RuleState;
 use super::series::{Fnv1a, Labels};
 pub use alerts::SavedRule;
 pub use announced::{notification_from_bytes, notification_to_bytes};
-
-mod batch;
-
 pub use batch::{SavedBatch, SavedMeasurement, admitted_from_bytes, admitted_to_bytes};
 
 /// Why saved bytes cannot be read.

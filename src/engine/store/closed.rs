@@ -142,7 +142,7 @@ impl Closed {
         Self(bytes.as_slice().into())
     }
 
-    /// What it holds; `None` never, because only [`Closed::of`] makes one.
+    /// What it holds; `None` never, because what was saved is read once before it is taken.
     pub(super) fn read(&self) -> Option<Contents<'_>> {
         let (at, rest) = self.split();
         Contents::read(at, rest)
