@@ -8,7 +8,7 @@ use crate::engine::dispatch::Notification;
 use crate::engine::saved::notification_to_bytes;
 use crate::engine::time::Now;
 use crate::notify::Fortune;
-use crate::storage::{Commit, Health, Kind, Write};
+use crate::storage::{Commit, Health, Kind, Write, rows_of};
 
 /// The clocks are saved at least this often, so that little of their time is lost with the process.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
@@ -175,19 +175,8 @@ impl Driver {
     }
 
     fn gather_unsaved(&mut self, unsaved: Unsaved) {
-        let as_of = self.engine.sequence();
-        let write = |kind, key, body| Write {
-            kind,
-            key,
-            as_of,
-            body,
-        };
-        let series = unsaved.series.into_iter();
-        let series = series.map(|series| write(Kind::Series, series.key, series.body));
-        self.gathering.writes.extend(series);
-        let seen = unsaved.seen.map(Some);
-        let seen = seen.map(|body| write(Kind::Seen, String::new(), body));
-        self.gathering.writes.extend(seen);
+        let rows = rows_of(unsaved, self.engine.sequence());
+        self.gathering.writes.extend(rows);
     }
 
     /// Saves everything, so that the next start has nothing to apply again; also where the disk failed before.

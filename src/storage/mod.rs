@@ -25,7 +25,7 @@ pub use alone::{Alone, AloneError, Unread, open_alone};
 pub use database::Database;
 pub use folder::{FolderError, database as database_of};
 pub use load::{Found, Opened, open};
-pub use rows::{ClockRow, Commit, Kind, Logged, Row, Write};
+pub use rows::{ClockRow, Commit, Kind, Logged, Row, Write, rows_of};
 pub use stats::StoreStats;
 use writer::Writer;
 

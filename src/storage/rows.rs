@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::frame::BadFrame;
+use crate::engine::Unsaved;
 use crate::engine::store::Admitted;
 use crate::engine::time::{Now, Timestamp, nanos};
 
@@ -59,6 +60,20 @@ pub struct Write {
     pub as_of: u64,
     /// What it says; `None` where it is to go.
     pub body: Option<Vec<u8>>,
+}
+
+/// What was measured and is to be saved, as rows as of that group.
+pub fn rows_of(unsaved: Unsaved, as_of: u64) -> impl Iterator<Item = Write> {
+    let row = move |kind, key, body| Write {
+        kind,
+        key,
+        as_of,
+        body,
+    };
+    let series = unsaved.series.into_iter();
+    let series = series.map(move |series| row(Kind::Series, series.key, series.body));
+    let seen = unsaved.seen.into_iter();
+    series.chain(seen.map(move |body| row(Kind::Seen, String::new(), Some(body))))
 }
 
 /// What is written in one transaction.

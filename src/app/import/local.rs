@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::admission::{Answer, Batch};
 use crate::engine::measurement::Measurement;
 use crate::engine::store::Admitted;
-use crate::storage::{Alone, AloneError, Commit, Kind, Write, open_alone};
+use crate::storage::{Alone, AloneError, Commit, Kind, Write, open_alone, rows_of};
 
 /// Of the state so much is written at once.
 const SAVED_AT_ONCE: usize = 16 << 20;
@@ -124,18 +124,7 @@ impl Local {
             let as_of = self.engine.sequence();
             let unsaved = self.engine.take_all_unsaved(SAVED_AT_ONCE);
             let is_last = unsaved.is_empty();
-            let write = |kind, key, body| Write {
-                kind,
-                key,
-                as_of,
-                body,
-            };
-            let series = unsaved.series.into_iter();
-            let series = series.map(|series| write(Kind::Series, series.key, series.body));
-            let seen = unsaved
-                .seen
-                .map(|body| write(Kind::Seen, String::new(), Some(body)));
-            self.write(None, series.chain(seen).collect())?;
+            self.write(None, rows_of(unsaved, as_of).collect())?;
             if is_last {
                 self.unsaved = 0;
                 return Ok(());
