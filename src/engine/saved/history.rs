@@ -54,6 +54,13 @@ fn change_to_bytes(number: u64, change: &AlertChange) -> Vec<u8> {
 /// The reverse of [`change_to_bytes`].
 fn change_from_bytes(bytes: &[u8]) -> Result<(u64, AlertChange), Damaged> {
     let message: ChangeMessage = decode(WHAT, bytes)?;
+    // So that counting on from it cannot overflow.
+    if message.number > u64::MAX / 2 {
+        return Err(Damaged::new(
+            WHAT,
+            format!("{} is no place of a change", message.number),
+        ));
+    }
     let change = AlertChange {
         labels: labels(message.labels),
         change: match message.change {
@@ -105,10 +112,37 @@ impl Engine {
                 changes: vec![change],
                 ..Effects::default()
             };
-            self.changes = number;
+            // The first version saved no numbers. Two of one number must not make the count less than the history is long.
+            self.changes = self.changes.max(number);
             self.note(&effects, Now::default());
             self.saving.changes = self.changes;
         }
         fault.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Settings;
+
+    /// As the first version saved them.
+    #[test]
+    fn changes_without_a_number_keep_their_order_and_are_counted() {
+        let without = |at| {
+            ChangeMessage {
+                change: 1,
+                at,
+                ..ChangeMessage::default()
+            }
+            .encode_to_vec()
+        };
+        let mut engine = Engine::new(Settings::default(), Now::default());
+        engine
+            .restore_changes(&[without(1), without(2), without(3)])
+            .unwrap();
+        let at: Vec<i64> = engine.history().map(|change| change.at.millis()).collect();
+        assert_eq!(at, [1, 2, 3]);
+        assert_eq!(engine.take_unsaved_changes(), []);
     }
 }

@@ -63,6 +63,7 @@ proptest! {
         for next in step..step + 12 {
             go(&mut engine, next);
             engine.take_changed_rules();
+            engine.take_unsaved_changes();
             engine.save_dispatch();
         }
         engine.resume(time(step + 12));
