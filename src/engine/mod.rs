@@ -30,6 +30,10 @@ pub mod sketch;
 
 pub mod distribution;
 
+pub mod cohort;
+
+pub mod contrast;
+
 pub mod window;
 
 pub mod store;

@@ -1,0 +1,349 @@
+//! Values that are compared as a whole: how they are distributed, and how they follow on each other in time.
+//!
+//! What a comparison needs of a million values fits into some kilobytes: the values in ascending order with how often
+//! each came (the exact ones while they are few, else those of a sketch), and the means of consecutive blocks, from
+//! which it is seen how far neighbours depend on each other.
+
+use super::measurement::count;
+use super::stats;
+
+/// Blocks kept; where there are more, neighbours are taken together.
+const MAX_BLOCKS: usize = 1_024;
+/// Values further out than so many spreads count as that far: a run twenty times slower than the others then weighs no
+/// more than one a few spreads off. For normal noise this costs 1 % of the information (P. J. Huber, *Robust
+/// Statistics*, 1981, table 4.1).
+const CLIP: f64 = 2.5;
+/// The median absolute deviation of normal noise times this is its standard deviation.
+const MAD_TO_SD: f64 = 1.482_602_218_505_602;
+
+/// Values in the order of time, cut into blocks: single values, or those of a bucket of time each.
+#[derive(Clone, Debug, Default)]
+pub struct Course {
+    values: Vec<(f64, u64)>,
+    /// Where each block ends among the values.
+    ends: Vec<usize>,
+}
+
+impl Course {
+    /// Appends a block of values with how often each came. Without values there is none.
+    pub fn push(&mut self, values: impl IntoIterator<Item = (f64, u64)>) {
+        let before = self.values.len();
+        let finite = values
+            .into_iter()
+            .filter(|(value, n)| value.is_finite() && *n > 0);
+        self.values.extend(finite);
+        if self.values.len() > before {
+            self.ends.push(self.values.len());
+        }
+    }
+
+    /// Single values in the order of time.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut course = Self::default();
+        for value in values {
+            course.push([(value, 1)]);
+        }
+        course
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &[(f64, u64)]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let ranges = starts.zip(&self.ends);
+        ranges.map(|(start, end)| self.values.get(start..*end).unwrap_or_default())
+    }
+
+    /// The values in ascending order, equal ones together.
+    fn ascending(&self) -> Vec<(f64, u64)> {
+        let mut values = self.values.clone();
+        values.sort_by(|one, other| one.0.total_cmp(&other.0));
+        values.dedup_by(|next, kept| {
+            let same = next.0.total_cmp(&kept.0).is_eq();
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+        values
+    }
+}
+
+/// On which scale values are compared: the logarithm for what is always positive and differs by factors, else the values
+/// themselves. Centred on their median, in units of their spread, and clipped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// Logarithms are compared.
+    pub is_log: bool,
+    /// The median.
+    pub center: f64,
+    /// The standard deviation of normal noise that is spread as much; never 0.
+    pub spread: f64,
+}
+
+impl Scale {
+    /// The scale of these ascending values.
+    fn of(values: &[(f64, u64)], is_log: bool) -> Option<Self> {
+        let is_log = is_log && values.first().is_some_and(|(least, _)| *least > 0.0);
+        let bare = Self {
+            is_log,
+            center: 0.0,
+            spread: 1.0,
+        };
+        let center = bare.level(quantile(values, 0.5)?);
+        let mut distances: Vec<(f64, u64)> = (values.iter())
+            .map(|(value, n)| ((bare.level(*value) - center).abs(), *n))
+            .collect();
+        distances.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let robust = quantile(&distances, 0.5)? * MAD_TO_SD;
+        // Where more than half of the values are equal the deviation of the others has to do; where all are, any
+        // difference is one: as large as the smallest that a float can hold there, with some room.
+        let n: u64 = distances.iter().map(|(_, n)| n).sum();
+        let squares: f64 = distances.iter().map(|(d, n)| d * d * count(*n)).sum();
+        let spread = if robust > 0.0 {
+            robust
+        } else {
+            (squares / count(n)).sqrt()
+        };
+        let least = center
+            .abs()
+            .max(if is_log { 1.0 } else { f64::MIN_POSITIVE })
+            * 1e-12;
+        Some(Self {
+            is_log,
+            center,
+            spread: spread.max(least),
+        })
+    }
+
+    /// A value on the scale, before it is centred.
+    pub fn level(&self, value: f64) -> f64 {
+        if self.is_log {
+            value.max(f64::MIN_POSITIVE).ln()
+        } else {
+            value
+        }
+    }
+
+    /// A value in spreads from the centre, clipped.
+    fn place(&self, value: f64) -> f64 {
+        ((self.level(value) - self.center) / self.spread).clamp(-CLIP, CLIP)
+    }
+}
+
+/// The mean of a block on a [`Scale`], and on how many values it rests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Block {
+    /// In spreads from the centre.
+    pub mean: f64,
+    /// Values.
+    pub n: f64,
+}
+
+impl Block {
+    /// Neighbouring blocks taken together, so that each holds about `n` values.
+    pub fn together(blocks: &[Self], n: f64) -> Vec<Self> {
+        let held: f64 = blocks.iter().map(|block| block.n).sum();
+        let each = (n * count(blocks.len() as u64) / held).round();
+        let mut merged: Vec<Self> = Vec::new();
+        let mut taken = 0.0;
+        for block in blocks {
+            match merged.last_mut() {
+                Some(last) if taken < each => {
+                    let n = last.n + block.n;
+                    last.mean += (block.mean - last.mean) * block.n / n;
+                    last.n = n;
+                    taken += 1.0;
+                }
+                _ => {
+                    merged.push(*block);
+                    taken = 1.0;
+                }
+            }
+        }
+        merged
+    }
+}
+
+/// What is known of a whole beside the values: exact also where the values are those of a sketch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Values.
+    pub n: u64,
+    /// Their mean, weighted where the metric has weights.
+    pub mean: f64,
+    /// Their sample standard deviation; `None` under two.
+    pub sd: Option<f64>,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// Values that are compared as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cohort {
+    /// What is known of the whole.
+    pub summary: Summary,
+    /// The values in ascending order with how often each came.
+    pub values: Vec<(f64, u64)>,
+    /// The scale that `blocks` are on.
+    pub scale: Scale,
+    /// The means of consecutive blocks, oldest first.
+    pub blocks: Vec<Block>,
+}
+
+impl Cohort {
+    /// The cohort of values; `None` without any. On the scale of the cohort that it is compared with, where one is given,
+    /// else on its own, which is logarithmic where `is_log` says so and all values are positive.
+    pub fn of(
+        course: &Course,
+        summary: Option<Summary>,
+        is_log: bool,
+        scale: Option<Scale>,
+    ) -> Option<Self> {
+        let values = course.ascending();
+        let scale = scale.or_else(|| Scale::of(&values, is_log))?;
+        let summary = summary.or_else(|| summary_of(&values))?;
+        let together = course.ends.len().div_ceil(MAX_BLOCKS).max(1);
+        let blocks: Vec<&[(f64, u64)]> = course.blocks().collect();
+        let blocks = blocks.chunks(together).filter_map(|blocks| {
+            let values = || blocks.iter().copied().flatten();
+            let n: f64 = values().map(|(_, n)| count(*n)).sum();
+            let sum: f64 = values().map(|(v, n)| scale.place(*v) * count(*n)).sum();
+            (n > 0.0).then(|| Block { mean: sum / n, n })
+        });
+        Some(Self {
+            blocks: blocks.collect(),
+            summary,
+            values,
+            scale,
+        })
+    }
+
+    /// The `q`-quantile, 0 to 1.
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        quantile(&self.values, q)
+    }
+
+    /// How many values are larger than that one.
+    pub fn above(&self, value: f64) -> u64 {
+        let first = self.values.partition_point(|(one, _)| *one <= value);
+        let rest = self.values.get(first..).unwrap_or_default();
+        rest.iter().map(|(_, n)| n).sum()
+    }
+
+    /// The variance of a single value on the scale.
+    pub fn variance(&self) -> f64 {
+        let placed = || {
+            let values = self.values.iter();
+            values.map(|(value, n)| (self.scale.place(*value), count(*n)))
+        };
+        let n: f64 = placed().map(|(_, n)| n).sum();
+        let mean = placed().map(|(u, n)| u * n).sum::<f64>() / n;
+        placed().map(|(u, n)| (u - mean).powi(2) * n).sum::<f64>() / (n - 1.0).max(1.0)
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.values.capacity() * size_of::<(f64, u64)>()
+            + self.blocks.capacity() * size_of::<Block>()
+    }
+}
+
+fn summary_of(values: &[(f64, u64)]) -> Option<Summary> {
+    let (min, max) = (values.first()?.0, values.last()?.0);
+    let n: u64 = values.iter().map(|(_, n)| n).sum();
+    // Around the middle, so that large values of little spread keep their digits.
+    let middle = f64::midpoint(min, max);
+    let mean = values
+        .iter()
+        .map(|(v, n)| (v - middle) * count(*n))
+        .sum::<f64>()
+        / count(n)
+        + middle;
+    let squares: f64 = (values.iter())
+        .map(|(v, n)| (v - mean).powi(2) * count(*n))
+        .sum();
+    Some(Summary {
+        n,
+        // Rounding must not move the mean of equal values off them.
+        mean: mean.clamp(min, max),
+        sd: (n > 1).then(|| (squares / count(n - 1)).sqrt()),
+        min,
+        max,
+    })
+}
+
+/// The `q`-quantile (0 to 1) of ascending values with how often each came, interpolated linearly between order statistics
+/// as [`stats::linear`] does.
+pub fn quantile(ascending: &[(f64, u64)], q: f64) -> Option<f64> {
+    let n: u64 = ascending.iter().map(|(_, n)| n).sum();
+    let (low, high, fraction) = stats::ranks(q, n.checked_sub(1)?);
+    let at = |rank: u64| {
+        let mut seen = 0;
+        ascending.iter().find_map(|(value, n)| {
+            seen += n;
+            (seen > rank).then_some(*value)
+        })
+    };
+    Some(stats::between(at(low)?, at(high)?, fraction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counted_values_have_the_quantiles_of_the_values_one_by_one() {
+        let counted = [(1.0, 2), (3.0, 1), (10.0, 3)];
+        let single = [1.0, 1.0, 3.0, 10.0, 10.0, 10.0];
+        for percent in 0..=100 {
+            let q = f64::from(percent) / 100.0;
+            assert_eq!(quantile(&counted, q), stats::linear(&single, q), "{q}");
+        }
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    /// Case 20.
+    #[test]
+    fn an_outlier_does_not_move_the_centre_of_a_baseline() {
+        let values = [0.85, 0.87, 0.84, 0.86, 0.88, 0.50, 0.89, 0.84, 0.95, 0.86];
+        let cohort = Cohort::of(&Course::of(values), None, false, None).unwrap();
+        assert!((0.83..0.90).contains(&cohort.scale.center));
+        assert!((0.83..0.90).contains(&cohort.summary.mean));
+        // The outlier is as far out as the clip and no further.
+        let least = cohort
+            .blocks
+            .iter()
+            .map(|b| b.mean)
+            .fold(f64::MAX, f64::min);
+        assert!((least + CLIP).abs() < 1e-12);
+    }
+
+    #[test]
+    fn constants_zeros_and_negative_values_have_a_scale() {
+        for values in [
+            &[5.0; 20][..],
+            &[0.0; 3],
+            &[-3.0, -3.0],
+            &[0.0, 1.0],
+            &[1e300, 1e300],
+        ] {
+            let cohort = Cohort::of(&Course::of(values.iter().copied()), None, true, None).unwrap();
+            assert!(
+                cohort.scale.spread > 0.0 && cohort.scale.spread.is_finite(),
+                "{values:?}"
+            );
+            assert!(cohort.blocks.iter().all(|block| block.mean.is_finite()));
+        }
+        assert!(Cohort::of(&Course::default(), None, true, None).is_none());
+        assert!(Cohort::of(&Course::of([f64::NAN]), None, true, None).is_none());
+    }
+
+    #[test]
+    fn many_blocks_are_taken_together() {
+        let cohort = Cohort::of(&Course::of((0..3_000).map(f64::from)), None, false, None).unwrap();
+        assert!(cohort.blocks.len() <= MAX_BLOCKS);
+        assert_eq!(cohort.blocks.iter().map(|b| b.n).sum::<f64>(), 3_000.0);
+        assert_eq!(cohort.summary.n, 3_000);
+    }
+}

@@ -1,0 +1,378 @@
+//! Two cohorts compared: how far the one lies from the other, and how sure that is.
+//!
+//! **Evidence.** For means and medians the difference of the means of clipped, standardised values (see [`Scale`]) over
+//! its standard error, as a *t* statistic with the degrees of freedom of B. L. Welch (*The generalization of Student's
+//! problem*, Biometrika 34, 1947) and F. E. Satterthwaite (1946). The standard error is taken from the means of blocks,
+//! so that dependence inside blocks counts, and widened by how far neighbouring blocks depend on each other
+//! ([`inflation`]). For quantiles and shares: how many values lie beyond a value of the reference, of which the exact
+//! distribution is known whatever the values are distributed like ([`beyond`]).
+//!
+//! **Size.** The shift of E. J. Lehmann and J. L. Hodges (*Estimates of location based on rank tests*, 1963) for medians,
+//! on the logarithmic scale a factor; the ratio of means or quantiles else.
+//!
+//! [`Scale`]: super::cohort::Scale
+
+use super::cohort::{Block, Cohort};
+use super::measurement::count;
+use super::stats;
+
+/// Blocks from which dependence is estimated; with fewer in the reference those of the window are taken with them.
+const ENOUGH_BLOCKS: usize = 50;
+/// Batches that the variance of batch means is taken from.
+const LEAST_BATCHES: usize = 12;
+/// So many standard errors are more than chance: one case in forty.
+const SURELY: f64 = 2.0;
+/// Of so few values dependence is estimated so badly that less than [`SURELY`] has to count, in proportion.
+const FEW: f64 = 150.0;
+/// Of the interval that is given with a size.
+const LEVEL: f64 = 0.95;
+
+/// Which statistic of two cohorts is compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Feature {
+    /// The mean.
+    Mean,
+    /// The middle: the Hodges–Lehmann shift.
+    Median,
+    /// A quantile other than the median, 0 to 1.
+    Quantile(f64),
+    /// The share of values that are not zero.
+    Share,
+}
+
+/// How the window stands to the reference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contrast {
+    /// The statistic of the window.
+    pub value: f64,
+    /// The statistic of the reference.
+    pub baseline: f64,
+    /// The relative change, 0.2 for 20 % more; `None` where the reference is 0.
+    pub change: Option<f64>,
+    /// The interval in which the change lies with 95 % confidence.
+    pub interval: Option<(f64, f64)>,
+    /// The difference in standard deviations of the reference; `None` where that has none.
+    pub sds: Option<f64>,
+    /// The probability of at least such a rise where nothing has changed.
+    pub p_rise: f64,
+    /// The probability of at least such a fall where nothing has changed.
+    pub p_fall: f64,
+    /// What these follow from: the difference in standard errors; positive for a rise.
+    pub statistic: f64,
+    /// As many independent values tell as much as those of the window.
+    pub effective: f64,
+    /// The same of the reference.
+    pub baseline_effective: f64,
+}
+
+/// Compares a window with its reference, on the scale of which the window has to be.
+pub fn compare(feature: Feature, window: &Cohort, reference: &Cohort) -> Option<Contrast> {
+    let d = dependence(window, reference);
+    let (value, baseline) = (of(feature, window)?, of(feature, reference)?);
+    let (statistic, p_rise, p_fall) = match feature {
+        Feature::Mean | Feature::Median => location(window, reference, d)?,
+        Feature::Quantile(_) => exceedances(window, reference, baseline, d),
+        Feature::Share => exceedances(window, reference, 0.0, d),
+    };
+    let (effective, baseline_effective) =
+        (d.window.effective(window), d.reference.effective(reference));
+    let size = size(feature, window, reference, (effective, baseline_effective));
+    Some(Contrast {
+        value,
+        baseline,
+        change: size.map(|(change, _)| change),
+        interval: size.and_then(|(_, interval)| interval),
+        sds: (reference.summary.sd)
+            .filter(|sd| *sd > 0.0)
+            .map(|sd| (value - baseline) / sd),
+        p_rise,
+        p_fall,
+        statistic,
+        effective,
+        baseline_effective,
+    })
+}
+
+/// The statistic of a cohort.
+pub fn of(feature: Feature, cohort: &Cohort) -> Option<f64> {
+    match feature {
+        Feature::Mean => Some(cohort.summary.mean),
+        Feature::Median => cohort.quantile(0.5),
+        Feature::Quantile(q) => cohort.quantile(q),
+        Feature::Share => Some(count(cohort.above(0.0)) / count(cohort.summary.n.max(1))),
+    }
+}
+
+/// By how much the variance of a mean is larger than that of as many independent values.
+#[derive(Clone, Copy, Debug)]
+struct Dependence {
+    window: Widening,
+    reference: Widening,
+}
+
+/// Of one cohort: what its block means say, and what has to be added because neighbouring blocks are alike.
+#[derive(Clone, Copy, Debug)]
+struct Widening {
+    /// The variance of the cohort's mean, were its blocks independent.
+    variance: f64,
+    /// How much larger it is because they are not.
+    inflation: f64,
+    /// How many blocks that rests on.
+    blocks: f64,
+}
+
+impl Widening {
+    fn of(blocks: &[Block], inflation: f64) -> Self {
+        Self {
+            variance: variance_of_mean(blocks),
+            inflation,
+            blocks: count(blocks.len() as u64),
+        }
+    }
+
+    /// The number of independent values that tell as much.
+    fn effective(&self, cohort: &Cohort) -> f64 {
+        let n = count(cohort.summary.n);
+        let within = cohort.variance() / n;
+        // Where blocks hold several values, values in a block may be alike as well. What chance does is not counted.
+        let clustered = if within > 0.0 && self.blocks < n {
+            let ratio = self.variance / within;
+            let chance = 1.0 + SURELY * (2.0 / (self.blocks - 1.0).max(1.0)).sqrt();
+            if ratio > chance { ratio } else { 1.0 }
+        } else {
+            1.0
+        };
+        n / (self.inflation * clustered)
+    }
+}
+
+fn dependence(window: &Cohort, reference: &Cohort) -> Dependence {
+    // How alike neighbours are depends on how many values a block holds: it has to be the same on both sides.
+    let held = |cohort: &Cohort| count(cohort.summary.n) / count(cohort.blocks.len().max(1) as u64);
+    let each = held(window).max(held(reference));
+    let alike = |cohort: &Cohort| Block::together(&cohort.blocks, each);
+    let (window, reference) = (alike(window), alike(reference));
+    let length = window.len();
+    // The window may hold the change that is looked for, which would pass for dependence.
+    let inflation = if reference.len() >= ENOUGH_BLOCKS {
+        inflation(&deviations(&reference), length)
+    } else {
+        let mut both = deviations(&reference);
+        both.extend(deviations(&window));
+        inflation(&both, length)
+    };
+    Dependence {
+        window: Widening::of(&window, inflation),
+        reference: Widening::of(&reference, inflation),
+    }
+}
+
+fn mean(blocks: &[Block]) -> f64 {
+    let n: f64 = blocks.iter().map(|block| block.n).sum();
+    blocks.iter().map(|block| block.mean * block.n).sum::<f64>() / n
+}
+
+/// The deviations of block means from their mean, in the units of a single value, standardised.
+fn deviations(blocks: &[Block]) -> Vec<f64> {
+    let mean = mean(blocks);
+    let raw = || {
+        blocks
+            .iter()
+            .map(|block| (block.mean - mean) * block.n.sqrt())
+    };
+    let variance = raw().map(|d| d * d).sum::<f64>() / count(blocks.len() as u64);
+    if variance > 0.0 {
+        raw().map(|d| d / variance.sqrt()).collect()
+    } else {
+        vec![0.0; blocks.len()]
+    }
+}
+
+/// The variance of the weighted mean of independent blocks of different size: W. G. Cochran, *Sampling Techniques*, 1977,
+/// section 6 (the mean as a ratio of totals).
+fn variance_of_mean(blocks: &[Block]) -> f64 {
+    let m = count(blocks.len() as u64);
+    if m < 2.0 {
+        return 0.0;
+    }
+    let mean = mean(blocks);
+    let n: f64 = blocks.iter().map(|block| block.n).sum();
+    let squares: f64 = (blocks.iter())
+        .map(|block| (block.n * (block.mean - mean)).powi(2))
+        .sum();
+    squares / (n * n) * m / (m - 1.0)
+}
+
+/// By which factor the variance of a mean of `length` consecutive values is larger than that of independent ones; at
+/// least 1. `deviations` are such values in their order, with mean 0 and variance 1.
+///
+/// Two estimates, of which the larger counts: that of a first-order autoregression, (1 + ρ) ÷ (1 − ρ), with the small-sample
+/// correction of ρ by F. H. C. Marriott and J. A. Pope (*Bias in the estimation of autocorrelations*, 1954); and the
+/// variance of the means of batches up to the window's own length, which also sees slow waves such as a daily one. Either
+/// counts only where it is more than chance makes of independent values.
+fn inflation(deviations: &[f64], length: usize) -> f64 {
+    let m = count(deviations.len() as u64);
+    let squares: f64 = deviations.iter().map(|d| d * d).sum();
+    if m < 3.0 || squares <= 0.0 {
+        return 1.0;
+    }
+    let pairs = deviations.iter().zip(deviations.iter().skip(1));
+    let rho = pairs.map(|(one, next)| one * next).sum::<f64>() / squares;
+    let mut most = if rho > SURELY / m.sqrt() * (m / FEW).min(1.0) {
+        let rho = (rho + (1.0 + 3.0 * rho) / m).min(0.99);
+        (1.0 + rho) / (1.0 - rho)
+    } else {
+        1.0
+    };
+    let mut batch = 2;
+    while batch <= length.max(2) && deviations.len() / batch >= LEAST_BATCHES {
+        let batches = deviations.chunks_exact(batch);
+        let k = count(batches.len() as u64);
+        let sums = batches
+            .map(|batch| batch.iter().sum::<f64>().powi(2))
+            .sum::<f64>();
+        let ratio = sums / (k * count(batch as u64)) * (m / squares) * (k / (k - 1.0));
+        if ratio > most * (1.0 + SURELY * (2.0 / k).sqrt()) {
+            most = ratio;
+        }
+        batch *= 2;
+    }
+    most
+}
+
+/// The evidence for a shift: the *t* statistic and its two one-sided probabilities.
+fn location(window: &Cohort, reference: &Cohort, d: Dependence) -> Option<(f64, f64, f64)> {
+    let difference = mean(&window.blocks) - mean(&reference.blocks);
+    let sides = [d.window, d.reference];
+    let [one, other] = sides.map(|side| side.variance * side.inflation);
+    let variance = one + other;
+    if variance <= 0.0 {
+        // Each cohort is constant. Under no change all orders are equally likely, and only one puts all values of the
+        // window on this side.
+        let n = [d.window.effective(window), d.reference.effective(reference)];
+        let p = (-stats::ln_choose(n[0] + n[1], n[0])).exp();
+        return Some(match difference.total_cmp(&0.0) {
+            std::cmp::Ordering::Equal => (0.0, 0.5, 0.5),
+            std::cmp::Ordering::Greater => (f64::MAX.sqrt(), p, 1.0 - p),
+            std::cmp::Ordering::Less => (-f64::MAX.sqrt(), 1.0 - p, p),
+        });
+    }
+    let t = difference / variance.sqrt();
+    let squares: f64 = (sides.iter().zip([one, other]))
+        .map(|(side, part)| part * part / (side.blocks / side.inflation - 1.0).max(1.0))
+        .sum();
+    let df = variance * variance / squares;
+    Some((
+        t,
+        stats::student_t_above(t, df)?,
+        stats::student_t_above(-t, df)?,
+    ))
+}
+
+/// The evidence that more or fewer values lie beyond `edge`.
+fn exceedances(window: &Cohort, reference: &Cohort, edge: f64, d: Dependence) -> (f64, f64, f64) {
+    let (n, m) = (count(window.summary.n), count(reference.summary.n));
+    let (above, expected) = (count(window.above(edge)), count(reference.above(edge)));
+    let (by, of) = (
+        n / d.window.effective(window),
+        m / d.reference.effective(reference),
+    );
+    let p_rise = beyond(above / by, n / by, expected / of, m / of);
+    let p_fall = beyond((n - above) / by, n / by, (m - expected) / of, m / of);
+    let share = (above + expected) / (n + m);
+    let error = (share * (1.0 - share) * (by / n + of / m)).sqrt();
+    let statistic = (above / n - expected / m) / error.max(f64::MIN_POSITIVE);
+    (
+        if above / n == expected / m {
+            0.0
+        } else {
+            statistic
+        },
+        p_rise,
+        p_fall,
+    )
+}
+
+/// The probability that of `n` values at least `x` lie beyond that value of a reference of `m` independent ones beyond
+/// which `r` of the reference lie, where both are of the same kind: beta-binomial with parameters r + 1 and m − r, whatever
+/// their distribution (negative hypergeometric; N. L. Johnson, S. Kotz, *Urn Models*, 1977). Numbers that are not whole,
+/// as dependence makes them, are rounded to the side that says less.
+fn beyond(x: f64, n: f64, r: f64, m: f64) -> f64 {
+    let (a, b) = (r + 1.0, (m - r).max(1e-9));
+    let (x, n) = (x.floor(), n.ceil());
+    let expected = n * a / (a + b);
+    if x <= expected || x <= 0.0 {
+        return 0.5_f64.max(1.0 - x / (2.0 * expected.max(0.5))).min(1.0);
+    }
+    // Terms fall from here on.
+    let first = stats::ln_choose(n, x) + stats::ln_beta(x + a, n - x + b) - stats::ln_beta(a, b);
+    let (mut term, mut sum, mut k) = (1.0, 1.0, x);
+    while k < n && term > 1e-12 * sum {
+        term *= (n - k) / (k + 1.0) * (k + a) / (n - k - 1.0 + b);
+        sum += term;
+        k += 1.0;
+    }
+    (first.exp() * sum).min(0.5)
+}
+
+/// The relative change with its interval.
+fn size(
+    feature: Feature,
+    window: &Cohort,
+    reference: &Cohort,
+    effective: (f64, f64),
+) -> Option<(f64, Option<(f64, f64)>)> {
+    let (value, baseline) = (of(feature, window)?, of(feature, reference)?);
+    let relative = |value: f64| (value - baseline) / baseline.abs();
+    if baseline == 0.0 {
+        return (value == 0.0).then_some((0.0, None));
+    }
+    let z = stats::normal_quantile(f64::midpoint(1.0, LEVEL))?;
+    Some(match feature {
+        Feature::Median => {
+            let level = |values: &[(f64, u64)]| -> Vec<(f64, u64)> {
+                let values = values.iter();
+                values
+                    .map(|(v, n)| (reference.scale.level(*v), *n))
+                    .collect()
+            };
+            let widen = (
+                count(window.summary.n) / effective.0,
+                count(reference.summary.n) / effective.1,
+            );
+            let (low, shift, high) =
+                stats::shift(&level(&window.values), &level(&reference.values), widen)?;
+            let change = |shift: f64| {
+                if reference.scale.is_log {
+                    shift.exp_m1()
+                } else {
+                    shift / baseline.abs()
+                }
+            };
+            (change(shift), Some((change(low), change(high))))
+        }
+        Feature::Mean | Feature::Share => {
+            let error = |cohort: &Cohort, n: f64| cohort.summary.sd.map_or(0.0, |sd| sd / n.sqrt());
+            let (one, other) = (error(window, effective.0), error(reference, effective.1));
+            // The variance of a ratio of means by the delta method.
+            let spread = (one.powi(2) + (value / baseline * other).powi(2)).sqrt() * z;
+            (
+                relative(value),
+                Some((relative(value - spread), relative(value + spread))),
+            )
+        }
+        Feature::Quantile(q) => {
+            let side = |cohort: &Cohort, n: f64| {
+                stats::counted_quantile_interval(&cohort.values, q, LEVEL, n)
+            };
+            let interval = side(window, effective.0).zip(side(reference, effective.1));
+            let interval = interval.map(|((low, high), (least, most))| {
+                // Each end in quadrature, as for independent errors.
+                let down = (value - low).hypot(value / baseline * (most - baseline));
+                let up = (high - value).hypot(value / baseline * (baseline - least));
+                (relative(value - down), relative(value + up))
+            });
+            (relative(value), interval)
+        }
+    })
+}
