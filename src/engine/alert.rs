@@ -20,11 +20,19 @@ pub enum EndReason {
     Gone,
     /// What it missed has been absent for longer than its rule remembers; it has not come back.
     Forgotten,
+    /// A newer version has taken the place of the one that it is about.
+    Superseded,
 }
 
 impl EndReason {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Recovered, Self::NoData, Self::Gone, Self::Forgotten];
+    pub const ALL: [Self; 5] = [
+        Self::Recovered,
+        Self::NoData,
+        Self::Gone,
+        Self::Forgotten,
+        Self::Superseded,
+    ];
 
     /// As the API and messages name it.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +41,7 @@ impl EndReason {
             Self::NoData => "no_data",
             Self::Gone => "gone",
             Self::Forgotten => "forgotten",
+            Self::Superseded => "superseded",
         }
     }
 }
@@ -518,6 +527,7 @@ mod tests {
             limit: 0.0,
             n: 0,
             gained: false,
+            evidence: None,
         };
         for (seconds, kept) in [(900, true), (901, false)] {
             let now = Now::invented(Duration::from_secs(seconds));
@@ -535,6 +545,7 @@ mod tests {
             limit: 0.0,
             n: 1,
             gained: true,
+            evidence: None,
         };
         let (pending, change) =
             advance(AlertState::Inactive, &verdict(Breached), &hold(10), at(100));

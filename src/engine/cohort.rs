@@ -37,6 +37,13 @@ impl Course {
         }
     }
 
+    /// Appends what came later.
+    pub fn append(&mut self, later: Self) {
+        let before = self.values.len();
+        self.values.extend(later.values);
+        self.ends.extend(later.ends.iter().map(|end| before + end));
+    }
+
     /// Single values in the order of time.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut course = Self::default();
@@ -176,6 +183,26 @@ pub struct Summary {
     pub min: f64,
     /// The largest.
     pub max: f64,
+}
+
+impl Summary {
+    /// The summary of both together. Means are weighted by the number of values.
+    #[must_use]
+    pub fn merge(&self, other: &Self) -> Self {
+        let (n, m) = (count(self.n), count(other.n));
+        let squares = |one: &Self| one.sd.map_or(0.0, |sd| sd * sd * (count(one.n) - 1.0));
+        // T. F. Chan, G. H. Golub, R. J. LeVeque, *Updating formulae and a pairwise algorithm for computing sample
+        // variances*, 1979.
+        let difference = other.mean - self.mean;
+        let total = squares(self) + squares(other) + difference * difference * n * m / (n + m);
+        Self {
+            n: self.n + other.n,
+            mean: self.mean + difference * m / (n + m),
+            sd: (n + m > 1.0).then(|| (total / (n + m - 1.0)).sqrt()),
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
+    }
 }
 
 /// Values that are compared as a whole.

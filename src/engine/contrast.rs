@@ -53,6 +53,8 @@ pub struct Contrast {
     pub interval: Option<(f64, f64)>,
     /// The difference in standard deviations of the reference; `None` where that has none.
     pub sds: Option<f64>,
+    /// That standard deviation.
+    pub baseline_sd: Option<f64>,
     /// The probability of at least such a rise where nothing has changed.
     pub p_rise: f64,
     /// The probability of at least such a fall where nothing has changed.
@@ -85,12 +87,39 @@ pub fn compare(feature: Feature, window: &Cohort, reference: &Cohort) -> Option<
         sds: (reference.summary.sd)
             .filter(|sd| *sd > 0.0)
             .map(|sd| (value - baseline) / sd),
+        baseline_sd: reference.summary.sd,
         p_rise,
         p_fall,
         statistic,
         effective,
         baseline_effective,
     })
+}
+
+/// A statistic of a window beside a number. How sure that is is not known, so that there is no evidence in it.
+pub fn beside(value: f64, number: f64, sd: Option<f64>) -> Contrast {
+    Contrast {
+        value,
+        baseline: number,
+        change: relative(value, number),
+        interval: None,
+        sds: sd.filter(|sd| *sd > 0.0).map(|sd| (value - number) / sd),
+        baseline_sd: sd,
+        p_rise: 1.0,
+        p_fall: 1.0,
+        statistic: 0.0,
+        effective: 0.0,
+        baseline_effective: 0.0,
+    }
+}
+
+/// The relative change; `None` where it is from nothing to something.
+fn relative(value: f64, baseline: f64) -> Option<f64> {
+    if baseline == 0.0 {
+        (value == 0.0).then_some(0.0)
+    } else {
+        Some((value - baseline) / baseline.abs())
+    }
 }
 
 /// The statistic of a cohort.

@@ -44,6 +44,14 @@ impl Distribution {
         (self.sketch.count() == 0).then_some(&self.exact)
     }
 
+    /// The values with how often each came, ascending; estimates of them where they came from a sketch.
+    pub fn counted(&self) -> Vec<(f64, u64)> {
+        let mut counted: Vec<(f64, u64)> = self.exact.iter().map(|value| (*value, 1)).collect();
+        counted.extend(self.sketch.estimates());
+        counted.sort_by(|one, other| one.0.total_cmp(&other.0));
+        counted
+    }
+
     /// The `q`-quantile: exact as long as no value came from a sketch.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         if let Some(values) = self.exact() {

@@ -66,6 +66,16 @@ pub enum Worse {
     Down,
 }
 
+impl Worse {
+    /// 1 where more is worse, −1 where less is.
+    pub fn sign(self) -> f64 {
+        match self {
+            Self::Up => 1.0,
+            Self::Down => -1.0,
+        }
+    }
+}
+
 /// A metric as a rule names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Metric {

@@ -30,6 +30,8 @@ pub mod sketch;
 
 pub mod distribution;
 
+pub mod baseline;
+
 pub mod cohort;
 
 pub mod contrast;
@@ -67,6 +69,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admission::{Admission, Answer, Batch};
+use baseline::Baselines;
 use clocks::Clocks;
 pub use clocks::{ClockCounts, ClockEvent};
 use dispatch::{Dispatcher, Notification};
@@ -79,7 +82,6 @@ use series::OWN_OPERATION;
 pub use settings::Settings;
 use store::{Admitted, Store};
 use time::Now;
-use window::Reach;
 
 /// Changes of alerts that are remembered.
 pub const HISTORY: usize = 1_000;
@@ -106,6 +108,8 @@ pub struct Engine {
     external: Arc<External>,
     resend_delay: Duration,
     send_levels: bool,
+    /// The baselines that were set.
+    baselines: Arc<Baselines>,
     /// Cores that `cpu_ratio` is a share of.
     cpu_limit: Option<f64>,
     /// The last changes of alerts, oldest first, and how many there ever were.
@@ -133,6 +137,7 @@ impl Engine {
             resend_delay: settings.resend_delay,
             send_levels: false,
             cpu_limit: None,
+            baselines: Arc::default(),
             history: VecDeque::new(),
             changes: 0,
             paused_since: None,
@@ -151,10 +156,7 @@ impl Engine {
             .groups
             .iter()
             .flat_map(|group| &group.rules)
-            .filter_map(|rule| match rule.condition.need()?.reach {
-                Reach::Runs(runs) => usize::try_from(runs).ok(),
-                Reach::Time(_) => None,
-            })
+            .filter_map(|rule| usize::try_from(rule.condition.need()?.reach.runs()?).ok())
             .max();
         self.store.need_history(longest_run.unwrap_or_default());
         self.own.store.need_history(longest_run.unwrap_or_default());
@@ -400,6 +402,7 @@ impl Engine {
             resend_delay: self.resend_delay,
             send_levels: self.send_levels,
             cpu_limit: self.cpu_limit,
+            baselines: self.baselines.clone(),
             blockers: Vec::new(),
         }
     }

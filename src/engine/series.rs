@@ -324,6 +324,12 @@ impl Labels {
         self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
     }
 
+    /// These without the one of that name.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        self.iter().filter(|(other, _)| *other != name).collect()
+    }
+
     /// Whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

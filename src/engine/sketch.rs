@@ -144,6 +144,12 @@ impl Sketch {
         Some(stats::between(at_low, at_high, fraction))
     }
 
+    /// An estimate of the values of each bucket with their number, ascending.
+    pub fn estimates(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bins = self.bins.iter();
+        bins.map(|(key, n)| (estimate(*key, self.scale), *n))
+    }
+
     fn at_rank(&self, rank: u64) -> Option<f64> {
         let mut seen = 0;
         self.bins.iter().find_map(|(key, n)| {

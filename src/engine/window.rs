@@ -1,5 +1,6 @@
 //! A series, or several merged, cut to a span of time or to the last runs.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::distribution::Distribution;
@@ -16,6 +17,36 @@ pub enum Reach {
     Time(Duration),
     /// The last so many values.
     Runs(u32),
+    /// The last stretch of time; where it holds fewer values than this, the last so many.
+    AtLeast(Duration, u32),
+}
+
+impl Reach {
+    /// How much time it reaches back, where it is a stretch of time.
+    pub fn span(self) -> Option<Duration> {
+        match self {
+            Self::Time(span) | Self::AtLeast(span, _) => Some(span),
+            Self::Runs(_) => None,
+        }
+    }
+
+    /// How many values it may look back at one by one.
+    pub fn runs(self) -> Option<u32> {
+        match self {
+            Self::Runs(runs) | Self::AtLeast(_, runs) => Some(runs),
+            Self::Time(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(span) => write!(f, "{}ms", span.as_millis()),
+            Self::Runs(runs) => write!(f, "{runs} runs"),
+            Self::AtLeast(span, runs) => write!(f, "{}ms, at least {runs} runs", span.as_millis()),
+        }
+    }
 }
 
 /// A statistic of a window, and on how many values it rests.

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use crate::engine::condition::Condition;
 use crate::engine::rule::{OnError, Rule};
 use crate::engine::series::Fnv1a;
-use crate::engine::window::Reach;
 
 /// A hash of everything that a rule's alerts depend on. Annotations are left out, so that a better wording keeps an
 /// alert's state; so are `depends_on`, which only says who is told, and how things are written (`60s` or `1m`).
@@ -61,12 +60,20 @@ fn condition(condition: &Condition) -> Vec<String> {
         Condition::Threshold(threshold) => vec![
             threshold.metric.to_string(),
             threshold.stat.to_string(),
-            match threshold.reach {
-                Reach::Time(span) => format!("{}ms", span.as_millis()),
-                Reach::Runs(runs) => format!("{runs} runs"),
-            },
+            threshold.reach.to_string(),
             threshold.comparison.operator().to_owned(),
             threshold.min_samples.to_string(),
+        ],
+        Condition::Regression(regression) => vec![
+            "regression".to_owned(),
+            regression.metric.to_string(),
+            regression.stat.to_string(),
+            regression.reach.to_string(),
+            format!("{:?}", regression.against),
+            format!("{:?} {:?}", regression.worse, regression.amount),
+            format!("{:?}", regression.budget),
+            regression.min_samples.to_string(),
+            regression.weighs_evidence.to_string(),
         ],
         Condition::Absence(absence) => ["absence".to_owned()]
             .into_iter()

@@ -11,6 +11,7 @@ mod files;
 mod findings;
 mod limits;
 mod query;
+mod regression;
 mod rule;
 mod threshold;
 pub mod unittest;

@@ -1,6 +1,7 @@
 //! What a local rule asks, as PromQL over the metrics that opwatch itself exposes.
 
 use crate::engine::condition::{Comparison, Condition};
+use crate::engine::metric::Worse;
 use crate::engine::rule::Rule;
 
 /// The query that shows the same breaches in Prometheus: `opwatch_rule_value{…} > opwatch_rule_limit{…}`.
@@ -10,6 +11,10 @@ pub fn query(rule: &Rule) -> String {
     let name = escape(&rule.name);
     let operator = match &rule.condition {
         Condition::Threshold(threshold) => threshold.comparison.operator(),
+        Condition::Regression(regression) => match regression.worse {
+            Worse::Up => Comparison::Above.operator(),
+            Worse::Down => Comparison::Below.operator(),
+        },
         Condition::Absence(_) => Comparison::Above.operator(),
     };
     format!(

@@ -7,10 +7,11 @@ use super::absence;
 use super::built_in;
 use super::definition;
 use super::findings::{Checker, did_you_mean};
+use super::regression;
 use super::threshold::{self, Surroundings};
 use super::wire;
 use crate::document::Place;
-use crate::engine::condition::Condition;
+use crate::engine::condition::{Against, Condition, Regression};
 use crate::engine::rule::{ForSamples, Hold, Rule, Severity, TEMPLATE_VARIABLES, Templated};
 use crate::engine::selector::{Selector, SelectorError};
 use crate::engine::series::{RESERVED_LABELS, check_text, is_label_name};
@@ -42,12 +43,24 @@ pub(super) fn read(
 ) -> Option<Rule> {
     checker.refuse(written.actions.as_ref(), place, "actions");
     let name = name(written, around.damaged, place, checker);
-    let by = by(written.by.as_deref(), &place.key("by"), checker);
+    let mut by = by(written.by.as_deref(), &place.key("by"), checker);
     let has_severity = |labels: &[Templated]| labels.iter().any(|label| label.name == "severity");
     let condition = match check_kinds(written, around.damaged, place, checker) {
         Some(Kind::Threshold(threshold)) => {
             threshold::read(threshold, around, &place.key("threshold"), checker)
                 .map(Condition::Threshold)
+        }
+        Some(Kind::Regression(regression)) => {
+            let labelled = written.labels.contains_key("severity") || has_severity(group_labels);
+            let severity = (!labelled).then_some(Severity::Medium);
+            regression::read(
+                regression,
+                severity,
+                around,
+                &place.key("regression"),
+                checker,
+            )
+            .map(Condition::Regression)
         }
         Some(Kind::Absence(absence)) => {
             let labelled = written.labels.contains_key("severity") || has_severity(group_labels);
@@ -58,6 +71,14 @@ pub(super) fn read(
         }
         None => None,
     };
+    if let Some(Condition::Regression(Regression {
+        against: Against::PreviousVersion,
+        ..
+    })) = &condition
+        && !by.iter().any(|name| name == "version")
+    {
+        by.push("version".to_owned());
+    }
     let select = select(written.select.as_deref(), &place.key("select"), checker);
     let hold = hold(written, place, checker);
     let mut labels = labels(&written.labels, &place.key("labels"), checker);
@@ -153,6 +174,7 @@ fn name(
 /// The condition of a rule as it is written.
 enum Kind<'a> {
     Threshold(&'a wire::Threshold),
+    Regression(&'a wire::Regression),
     Absence(&'a wire::Absence),
 }
 
@@ -187,6 +209,7 @@ fn check_kinds<'a>(
         [] if damaged => {}
         [] => checker.fault(place, format!("no condition given, allowed: {allowed}")),
         ["threshold"] => return written.threshold.as_ref().map(Kind::Threshold),
+        ["regression"] => return written.regression.as_ref().map(Kind::Regression),
         ["absence"] => return written.absence.as_ref().map(Kind::Absence),
         // A recording rule has been refused already.
         ["expr"] if written.record.is_some() => {}

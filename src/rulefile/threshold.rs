@@ -40,7 +40,7 @@ pub(super) fn read(
         .as_ref()
         .and_then(|metric| stat(metric, written.stat.as_deref(), place, checker));
     let reach = window(&written.window, around, &place.key("window"), checker);
-    let min_samples = min_samples(written.min_samples, reach, place, checker);
+    let min_samples = min_samples(written.min_samples, 1, reach, place, checker);
     let comparison = comparison(written, around.damaged, place, checker);
     if let (Some(metric), Some(worse)) = (&metric, written.worse) {
         let comparison = comparison.map(|(_, comparison, _)| comparison);
@@ -78,7 +78,7 @@ pub(super) fn read(
     })
 }
 
-fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric> {
+pub(super) fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric> {
     let place = place.key("metric");
     let names = || MetricName::ALL.iter().map(|(name, _)| *name);
     let allowed = || names().collect::<Vec<_>>().join(", ");
@@ -110,7 +110,7 @@ fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric
     None
 }
 
-fn stat(
+pub(super) fn stat(
     metric: &Metric,
     written: Option<&str>,
     place: &Place,
@@ -153,37 +153,38 @@ fn stat(
     }
 }
 
-fn window(
+pub(super) fn window(
     written: &str,
     around: Surroundings,
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Reach> {
-    let runs = written
-        .strip_suffix("runs")
-        .or_else(|| written.strip_suffix("run"));
-    let allowed = format!("allowed: a time such as 10m, or 1 to {MAX_RUNS} runs such as `50 runs`");
-    if let Some(runs) = runs.map(str::trim_end)
-        && !runs.contains(',')
-    {
-        let runs = runs.parse().ok().filter(|n| (1..=MAX_RUNS).contains(n));
-        if runs.is_none() {
-            checker.fault(place, format!("invalid window {written:?}, {allowed}"));
-        }
-        return runs.map(Reach::Runs);
-    }
-    if let Some((time, _)) = written.split_once(',')
-        && time.parse::<Period>().is_ok()
-    {
-        checker.fault(
-            place,
-            format!(
-                "a window of time with a least number of runs such as {written:?} is not available yet, {allowed}"
-            ),
-        );
+    let (time, runs) = match written.split_once(',') {
+        Some((time, rest)) => (
+            Some(time.trim_end()),
+            rest.trim_start().strip_prefix("at least "),
+        ),
+        None if written.ends_with('n') || written.ends_with("runs") => (None, Some(written)),
+        None => (Some(written), None),
+    };
+    let allowed = format!(
+        "allowed: a time such as 10m, 1 to {MAX_RUNS} runs such as `50 runs`, or both such as `1h, at least 30 runs`"
+    );
+    let count = runs.and_then(|runs| {
+        let number = runs
+            .strip_suffix("runs")
+            .or_else(|| runs.strip_suffix("run"))?;
+        let number = number.trim().parse().ok();
+        number.filter(|n| (1..=MAX_RUNS).contains(n))
+    });
+    if count.is_none() && (runs.is_some() || written.contains(',')) {
+        checker.fault(place, format!("invalid window {written:?}, {allowed}"));
         return None;
     }
-    let Ok(Period(span)) = written.parse::<Period>() else {
+    let Some(time) = time else {
+        return count.map(Reach::Runs);
+    };
+    let Ok(Period(span)) = time.parse::<Period>() else {
         checker.fault(place, format!("invalid window {written:?}, {allowed}"));
         return None;
     };
@@ -202,19 +203,20 @@ fn window(
             format!("window {written} is shorter than the {interval} between evaluations, so that some measurements are never looked at"),
         );
     }
-    Some(Reach::Time(span))
+    Some(count.map_or(Reach::Time(span), |runs| Reach::AtLeast(span, runs)))
 }
 
-fn min_samples(
+pub(super) fn min_samples(
     written: Option<u64>,
+    default: u64,
     reach: Option<Reach>,
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> u64 {
-    let wanted = written.unwrap_or(1);
+    let wanted = written.unwrap_or(default);
     let most = match reach {
         Some(Reach::Runs(runs)) => u64::from(runs),
-        _ => u64::MAX,
+        Some(Reach::Time(_) | Reach::AtLeast(..)) | None => u64::MAX,
     };
     let place = place.key("min_samples");
     if wanted == 0 {

@@ -38,7 +38,7 @@ pub(super) struct Rule {
     pub select: Option<String>,
     pub by: Option<Vec<String>>,
     pub threshold: Option<Threshold>,
-    pub regression: Option<IgnoredAny>,
+    pub regression: Option<Regression>,
     pub trend: Option<IgnoredAny>,
     pub anomaly: Option<IgnoredAny>,
     pub absence: Option<Absence>,
@@ -74,6 +74,44 @@ pub(super) struct Threshold {
     pub recover: Option<Quantity>,
     pub min_samples: Option<u64>,
     pub worse: Option<Direction>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Regression {
+    pub metric: String,
+    pub stat: Option<String>,
+    pub window: String,
+    pub baseline: Against,
+    pub worse_by: Amounts,
+    pub recover: Option<Quantity>,
+    pub false_alarms: Option<String>,
+    pub min_samples: Option<u64>,
+    pub worse: Option<Direction>,
+    pub compat: Option<Compat>,
+}
+
+/// What a window is compared with: one of these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Against {
+    pub pinned: Option<String>,
+    pub rolling: Option<Period>,
+    pub offset: Option<Period>,
+    pub seasonal: Option<Period>,
+    pub version: Option<Version>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Version {
+    Previous,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Compat {
+    Guide,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +189,77 @@ impl From<Direction> for Worse {
             Direction::Up => Self::Up,
             Direction::Down => Self::Down,
         }
+    }
+}
+
+/// By how much worse something has to be.
+pub(super) enum Amounts {
+    /// For one alert.
+    One(String),
+    /// For each severity, in the order of severities.
+    Levels(BTreeMap<Severity, String>),
+}
+
+/// A key of a mapping of amounts.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SeverityKey {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl From<SeverityKey> for Severity {
+    fn from(key: SeverityKey) -> Self {
+        match key {
+            SeverityKey::Low => Self::Low,
+            SeverityKey::Medium => Self::Medium,
+            SeverityKey::High => Self::High,
+            SeverityKey::Critical => Self::Critical,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amounts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountsVisitor)
+    }
+}
+
+struct AmountsVisitor;
+
+impl<'de> Visitor<'de> for AmountsVisitor {
+    type Value = Amounts;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(
+            "an amount such as 10% or `3 sd`, or one for each severity such as {medium: 10%, high: 50%}",
+        )
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Amounts, E> {
+        Ok(Amounts::One(text.to_owned()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Amounts, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Amounts, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Amounts, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Amounts, A::Error> {
+        let mut levels = BTreeMap::new();
+        while let Some(key) = map.next_key::<SeverityKey>()? {
+            levels.insert(key.into(), map.next_value()?);
+        }
+        Ok(Amounts::Levels(levels))
     }
 }
 

@@ -48,6 +48,7 @@ impl Absence {
             limit: limit.as_secs_f64(),
             n: u64::from(was_seen),
             gained: false,
+            evidence: None,
         }
     }
 }

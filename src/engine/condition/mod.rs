@@ -2,11 +2,13 @@
 
 mod absence;
 mod doubt;
+mod regression;
 mod threshold;
 
 use super::metric::{Metric, Stat};
 use super::window::Reach;
 pub use absence::Absence;
+pub use regression::{Against, Amount, Budget, Decision, Found, Lack, Regression};
 pub use threshold::{Comparison, Level, Threshold};
 
 /// What a rule asks of its data.
@@ -15,6 +17,8 @@ pub enum Condition {
     /// A statistic compared with fixed limits. Over a window of runs its verdict changes only when data comes; over a window
     /// of time also as data leaves the window.
     Threshold(Threshold),
+    /// A statistic of a window compared with a baseline. Its verdict changes as that of a threshold, and when a block closes.
+    Regression(Regression),
     /// Nothing has been heard for too long. Its verdict changes with the passing of time alone.
     Absence(Absence),
 }
@@ -56,6 +60,27 @@ pub struct Verdict {
     pub n: u64,
     /// Whether the window gained data since the last evaluation.
     pub gained: bool,
+    /// What a statistical judgement rests on.
+    pub evidence: Option<Evidence>,
+}
+
+/// What a statistical judgement rests on. What does not apply is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// The same statistic of the baseline.
+    pub baseline: Option<f64>,
+    /// On how many values that rests.
+    pub baseline_n: u64,
+    /// The relative change, 0.2 for 20 % more.
+    pub change: Option<f64>,
+    /// The interval in which the change lies with 95 % confidence.
+    pub interval: Option<(f64, f64)>,
+    /// The probability of what was seen where nothing had become worse.
+    pub p_value: Option<f64>,
+    /// The test statistic that follows from.
+    pub statistic: Option<f64>,
+    /// As many independent values tell as much as those of the window.
+    pub effective_n: Option<f64>,
 }
 
 impl Condition {
@@ -67,6 +92,11 @@ impl Condition {
                 reach: threshold.reach,
                 stat: threshold.stat,
             }),
+            Self::Regression(regression) => Some(Need {
+                metric: regression.metric.clone(),
+                reach: regression.reach,
+                stat: regression.stat,
+            }),
             Self::Absence(_) => None,
         }
     }
@@ -77,6 +107,9 @@ impl Condition {
             Self::Threshold(threshold) => {
                 (threshold.metric.to_string(), threshold.stat.to_string())
             }
+            Self::Regression(regression) => {
+                (regression.metric.to_string(), regression.stat.to_string())
+            }
             Self::Absence(_) => ("absence".to_owned(), String::new()),
         }
     }
@@ -85,6 +118,7 @@ impl Condition {
     pub fn levels(&self) -> &[Level] {
         match self {
             Self::Threshold(threshold) => &threshold.levels,
+            Self::Regression(regression) => &regression.levels,
             Self::Absence(absence) => &absence.levels,
         }
     }
@@ -93,6 +127,7 @@ impl Condition {
     pub fn alert_type(&self) -> &'static str {
         match self {
             Self::Threshold(_) => "threshold_exceeded",
+            Self::Regression(_) => "degradation",
             Self::Absence(_) => "absence",
         }
     }

@@ -133,6 +133,7 @@ impl Threshold {
             limit: level.limit,
             n,
             gained,
+            evidence: None,
         }
     }
 

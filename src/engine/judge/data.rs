@@ -1,6 +1,7 @@
 //! What an instance is judged by: its window, or the word that nothing of it has changed since the last evaluation.
 
 use super::Scope;
+use super::compared::Comparison;
 use crate::engine::metric::Stat;
 use crate::engine::rule::Rule;
 use crate::engine::series::Labels;
@@ -16,6 +17,8 @@ pub type Answer = Vec<(Labels, Datum)>;
 pub enum Datum {
     /// Its window, and how long it stays as it is, where that is known.
     Window(Box<Window>, Option<Basis>),
+    /// Its window and what that is compared with.
+    Compared(Box<Comparison>),
     /// Its window has the same values as at the last evaluation.
     Unchanged,
 }
@@ -29,15 +32,34 @@ pub struct Basis {
     /// When it was gathered, and until when time alone changes nothing.
     from: Timestamp,
     until: Option<Timestamp>,
+    /// [`Baselines::generation`](crate::engine::baseline::Baselines::generation).
+    baselines: u64,
 }
 
 impl Basis {
+    /// What data of these series gathered now depend on.
+    pub(super) fn of(
+        series: &[SeriesId],
+        store: &Store,
+        scope: &Scope,
+        until: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            changes: store.changes(series),
+            cpu_limit: scope.cpu_limit,
+            from: scope.now.wall,
+            until,
+            baselines: scope.baselines.generation(),
+        }
+    }
+
     /// Whether a window on this basis is still the same.
     pub(super) fn holds(&self, series: &[SeriesId], store: &Store, scope: &Scope) -> bool {
         let now = scope.now.wall;
         self.from <= now
             && self.until.is_none_or(|until| now < until)
             && self.cpu_limit == scope.cpu_limit
+            && self.baselines == scope.baselines.generation()
             && self.changes == store.changes(series)
     }
 }
@@ -49,12 +71,8 @@ pub(super) fn window(rule: &Rule, series: &[SeriesId], store: &Store, scope: &Sc
         let (column, now) = (store.column(&need.metric)?, scope.now.wall);
         let window = store.window(series, column, need.reach, quantiles, now);
         // A rate is by the time that the window covers, which is another at every moment.
-        let basis = (need.stat != Stat::PerSecond).then(|| Basis {
-            changes: store.changes(series),
-            cpu_limit: scope.cpu_limit,
-            from: now,
-            until: window.until,
-        });
+        let basis =
+            (need.stat != Stat::PerSecond).then(|| Basis::of(series, store, scope, window.until));
         Some((window.of_metric(&need.metric, scope.cpu_limit), basis))
     });
     let (window, basis) = gathered.unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::compared::{self, Before, Compared};
 use super::data::{self, Basis, Datum};
 use super::tracked::{Subject, Told, Tracked};
 use super::{Effects, Scope};
@@ -11,7 +12,7 @@ use crate::engine::rule::{External, Hold, NoData, Rule};
 use crate::engine::series::Labels;
 use crate::engine::store::{SeriesId, Store};
 use crate::engine::watched::Coverage;
-use crate::engine::window::{Reach, Reading};
+use crate::engine::window::Reading;
 
 /// The series judged together and their alerts.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub struct Instance {
     pub(in crate::engine) stands_in: bool,
     /// Of its window, at the last evaluation.
     pub(in crate::engine) arrivals: u64,
+    /// What a rule on a regression remembers of it.
+    pub compared: Option<Box<Compared>>,
+    /// The versions before its own, where the rule compares versions.
+    pub(super) before: Before,
     /// What it was last judged by, and how long that stays so.
     reading: Reading,
     basis: Option<Basis>,
@@ -52,6 +57,8 @@ impl Instance {
             expected_since: None,
             stands_in: false,
             arrivals: 0,
+            compared: matches!(rule.condition, Condition::Regression(_)).then(Box::default),
+            before: Before::default(),
             reading: Reading::default(),
             basis: None,
         }
@@ -90,14 +97,47 @@ impl Instance {
     pub(super) fn look(&self, rule: &Rule, store: &Store, scope: &Scope) -> Datum {
         match &self.basis {
             Some(basis) if basis.holds(&self.series, store, scope) => Datum::Unchanged,
-            _ => data::window(rule, &self.series, store, scope),
+            _ => match (&rule.condition, &self.compared) {
+                (Condition::Regression(regression), Some(compared)) => {
+                    let subject = compared::Subject {
+                        labels: &self.labels,
+                        series: &self.series,
+                        before: &self.before,
+                        is_frozen: self.is_active(),
+                    };
+                    let comparison = compared.look(regression, &subject, store, scope);
+                    Datum::Compared(Box::new(comparison))
+                }
+                _ => data::window(rule, &self.series, store, scope),
+            },
         }
     }
 
     /// Takes what it is judged by; whether it has gained data.
-    fn read(&mut self, rule: &Rule, datum: &Datum) -> bool {
-        let Datum::Window(window, basis) = datum else {
-            return false;
+    fn read(&mut self, rule: &Rule, datum: &Datum, scope: &Scope) -> bool {
+        let (window, basis) = match datum {
+            Datum::Window(window, basis) => (window, basis),
+            Datum::Compared(comparison) => {
+                let gained = comparison.found.arrivals > self.arrivals;
+                self.arrivals = comparison.found.arrivals;
+                self.reading.n = comparison.found.n;
+                self.basis = comparison.basis;
+                if let (Condition::Regression(regression), Some(compared)) =
+                    (&rule.condition, &mut self.compared)
+                {
+                    compared.take(regression, comparison, scope.now.steady);
+                }
+                return gained;
+            }
+            Datum::Unchanged => {
+                // A block may close all the same.
+                if let (Condition::Regression(regression), Some(compared)) =
+                    (&rule.condition, &mut self.compared)
+                {
+                    compared.decide(regression, scope.now.steady);
+                }
+                return false;
+            }
         };
         let gained = window.arrivals > self.arrivals;
         self.arrivals = window.arrivals;
@@ -116,7 +156,8 @@ impl Instance {
         scope: &Scope,
         effects: &mut Effects,
     ) {
-        let gained = self.read(rule, datum);
+        let gained = self.read(rule, datum, scope);
+        let was_firing = self.is_firing();
         let reading = self.reading;
         let coverage = coverage(rule, scope);
         let (absent_for, was_seen) = (self.absent_for(scope), self.seen.is_some());
@@ -127,6 +168,14 @@ impl Instance {
                     Condition::Threshold(threshold) => {
                         let is_firing = tracked.state.is_firing();
                         threshold.judge(level, reading, coverage, is_firing, gained)
+                    }
+                    Condition::Regression(regression) => {
+                        let is_firing = tracked.state.is_firing();
+                        let compared = self.compared.as_deref();
+                        let (found, decision) =
+                            compared.map_or_else(Default::default, |one| (one.found, one.decision));
+                        let interval = scope.interval;
+                        regression.judge(level, &found, decision, is_firing, gained, interval)
                     }
                     Condition::Absence(absence) => {
                         // What was missed before the break stays missed until it is seen.
@@ -139,6 +188,12 @@ impl Instance {
                 tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
             }
         }
+        let is_firing = self.is_firing();
+        if let (Condition::Regression(regression), Some(compared)) =
+            (&rule.condition, &mut self.compared)
+        {
+            compared.disturb(regression, is_firing, was_firing, scope.now.wall);
+        }
         if let Some(missing) = &mut self.missing {
             let verdict = Verdict {
                 standing: match reading.n {
@@ -150,6 +205,7 @@ impl Instance {
                 limit: 0.0,
                 n: reading.n,
                 gained,
+                evidence: None,
             };
             // Missing data never gains any, so it cannot be counted by evaluations that did.
             let hold = Hold {
@@ -204,8 +260,8 @@ impl Instance {
 
 /// What of the window of a rule was lived through; of one that is no stretch of time nothing is missing.
 fn coverage(rule: &Rule, scope: &Scope) -> Coverage {
-    match rule.condition.need().map(|need| need.reach) {
-        Some(Reach::Time(span)) => scope.watched.coverage(span, scope.now.wall),
-        Some(Reach::Runs(_)) | None => Coverage::default(),
+    match rule.condition.need().and_then(|need| need.reach.span()) {
+        Some(span) => scope.watched.coverage(span, scope.now.wall),
+        None => Coverage::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Judging: rules over the instances of their data, and the alerts that come of it.
 
 mod absence;
+mod compared;
 mod data;
 mod group;
 mod instance;
@@ -12,11 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alert::Change;
+use super::baseline::Baselines;
 use super::dispatch::Announced;
 use super::rule::External;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
 use super::watched::Watched;
+pub use compared::{Compared, Learned};
 pub use data::{Answer, Datum};
 pub use group::GroupState;
 pub use instance::Instance;
@@ -52,6 +55,8 @@ pub struct Scope {
     pub send_levels: bool,
     /// Cores that `cpu_ratio` is a share of, where known.
     pub cpu_limit: Option<f64>,
+    /// The baselines that were set.
+    pub baselines: Arc<Baselines>,
     /// Instances for which a rule that this one depends on fires.
     pub blockers: Vec<Labels>,
 }

@@ -5,10 +5,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compared::Before;
 use super::tracked::{Subject, Tracked};
 use super::{Answer, Effects, Health, Instance, Scope, absence};
 use crate::engine::alert::EndReason;
-use crate::engine::condition::{Condition, Standing, Verdict};
+use crate::engine::condition::{Against, Condition, Standing, Verdict};
 use crate::engine::rule::{Hold, Mode, OnError, Rule};
 use crate::engine::series::{Labels, SeriesKey};
 use crate::engine::store::{Series, SeriesId, Store};
@@ -159,7 +160,43 @@ impl RuleState {
             instance.set_series(series);
             instance.stands_in = false;
         }
+        if let Condition::Regression(regression) = &rule.condition
+            && regression.against == Against::PreviousVersion
+        {
+            self.order_versions(store);
+        }
         self.selection = Some(store.generation());
+    }
+
+    /// Tells each instance which versions came before its own.
+    fn order_versions(&mut self, store: &Store) {
+        let came = |ids: &[SeriesId]| {
+            let series = ids.iter().filter_map(|id| store.get(*id));
+            series.map(|series| series.totals.created).min()
+        };
+        let mut families: BTreeMap<Labels, Vec<(Option<Timestamp>, Labels, Vec<SeriesId>)>> =
+            BTreeMap::new();
+        for (labels, instance) in &self.instances {
+            let series = instance.series.clone();
+            let version = (came(&series), labels.clone(), series);
+            families
+                .entry(labels.without("version"))
+                .or_default()
+                .push(version);
+        }
+        for versions in families.values_mut() {
+            versions.sort();
+            for (place, (_, labels, _)) in versions.iter().enumerate() {
+                let Some(instance) = self.instances.get_mut(labels) else {
+                    continue;
+                };
+                let earlier = versions.get(..place).unwrap_or_default().iter().rev();
+                instance.before = Before {
+                    versions: earlier.map(|(_, _, series)| series.clone()).collect(),
+                    is_superseded: place + 1 < versions.len(),
+                };
+            }
+        }
     }
 
     /// Judges the rule's data and adds what comes of it to `effects`.
@@ -194,6 +231,9 @@ impl RuleState {
             while answers.next_if(|(other, _)| other < labels).is_some() {}
             if let Some((_, datum)) = answers.next_if(|(other, _)| other == labels) {
                 instance.judge(&rule, datum, scope, effects);
+                if instance.before.is_superseded {
+                    instance.depart(&rule, EndReason::Superseded, scope, effects);
+                }
             }
         }
         if let Condition::Absence(absence) = &rule.condition {
@@ -252,6 +292,7 @@ impl RuleState {
             limit: 0.0,
             n: 0,
             gained: true,
+            evidence: None,
         };
         trouble.take(rule, &Hold::default(), verdict, &nobody, scope, effects);
         if rule.mode == Mode::Active {

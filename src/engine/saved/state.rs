@@ -173,6 +173,8 @@ impl VerdictMessage {
             limit: self.limit,
             n: self.n,
             gained: self.gained,
+            // Found anew at the next evaluation.
+            evidence: None,
         })
     }
 }

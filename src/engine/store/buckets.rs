@@ -211,13 +211,29 @@ impl Buckets {
                     return ControlFlow::Break(());
                 }
                 let wanted = quantiles.then_some(&mut window.distribution);
-                match bucket {
-                    Held::Loose(summary) => {
-                        summary.gather(&mut window.moments, &mut window.last, wanted);
-                    }
-                    Held::Packed(contents) => {
-                        contents.gather(&mut window.moments, &mut window.last, wanted);
-                    }
+                bucket.gather(&mut window.moments, &mut window.last, wanted);
+                ControlFlow::Continue(())
+            });
+        }
+    }
+
+    /// Goes through the buckets that begin at `start` or later and before `end`, the coarse ones first, with the
+    /// milliseconds since 1970 at which each begins.
+    pub fn each_between(
+        &self,
+        start: Timestamp,
+        end: Timestamp,
+        mut each: impl FnMut(i64, Held<'_>),
+    ) {
+        for (buckets, tier) in self.tiers.iter().zip(TIERS).rev() {
+            let from = start.millis().div_euclid(tier.step);
+            let _ = buckets.each_from(from, tier.step, |number, bucket| {
+                let begin = number * tier.step;
+                if begin >= end.millis() {
+                    return ControlFlow::Break(());
+                }
+                if begin >= start.millis() {
+                    each(begin, bucket);
                 }
                 ControlFlow::Continue(())
             });

@@ -1,6 +1,7 @@
 //! Everything measured, bounded: per series the last runs, buckets by time, and totals.
 
 mod admitted;
+mod blocks;
 mod buckets;
 mod chunk;
 mod closed;
@@ -316,6 +317,14 @@ impl Store {
         match reach {
             Reach::Time(span) => self.time_window(series, column, span, with_quantiles, now),
             Reach::Runs(runs) => run_window(series, column, runs as usize, now),
+            Reach::AtLeast(span, runs) => {
+                let window = self.time_window(series.clone(), column, span, with_quantiles, now);
+                if window.count() < u64::from(runs) {
+                    run_window(series, column, runs as usize, now)
+                } else {
+                    window
+                }
+            }
         }
     }
 

@@ -7,6 +7,9 @@ use std::ops::ControlFlow;
 use super::closed::Contents;
 use super::packed::Block;
 use super::summary::Summary;
+use crate::engine::distribution::Distribution;
+use crate::engine::sample::Sample;
+use crate::engine::stats::Moments;
 
 /// One resolution: buckets of `step` milliseconds, kept for `reach`, then merged into the next.
 #[derive(Clone, Copy, Debug)]
@@ -206,6 +209,21 @@ pub(super) struct Popped {
 pub(super) enum Held<'a> {
     Loose(&'a Summary),
     Packed(Contents<'a>),
+}
+
+impl Held<'_> {
+    /// Adds it to what has been gathered; its distribution only where it is `wanted`.
+    pub(super) fn gather(
+        &self,
+        moments: &mut Moments,
+        last: &mut Option<Sample>,
+        wanted: Option<&mut Distribution>,
+    ) {
+        match self {
+            Self::Loose(summary) => summary.gather(moments, last, wanted),
+            Self::Packed(contents) => contents.gather(moments, last, wanted),
+        }
+    }
 }
 
 fn each_loose(

@@ -215,6 +215,7 @@ fn why(reason: EndReason) -> &'static str {
         EndReason::Forgotten => {
             "forgotten: it has been absent for so long that it is no longer expected"
         }
+        EndReason::Superseded => "superseded: a newer version has taken its place",
     }
 }
 

@@ -1,0 +1,164 @@
+//! The values that a comparison is made of, from the store.
+
+use crate::engine::cohort::{Course, Summary};
+use crate::engine::metric::{Column, Metric};
+use crate::engine::stats::Moments;
+use crate::engine::store::{SeriesId, Store};
+use crate::engine::time::Timestamp;
+use crate::engine::window::{Reach, Window};
+
+/// A window of time is looked at in about so many parts.
+const PARTS: u32 = 360;
+
+/// Which series are looked at, and what of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'s> {
+    /// Where they are.
+    pub store: &'s Store,
+    /// The series, merged.
+    pub series: &'s [SeriesId],
+    /// What of them.
+    pub metric: &'s Metric,
+    /// What the values are a share of, where they are a share.
+    pub divisor: Option<f64>,
+}
+
+/// Values in their order with what is known of the whole.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// The values.
+    pub course: Course,
+    /// What is known of the whole; `None` without values.
+    pub summary: Option<Summary>,
+    /// The end of the first and of the last measurement, or of the buckets that they are in.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// How many values its series have ever taken in this column.
+    pub arrivals: u64,
+}
+
+impl Gathered {
+    /// Appends what came later.
+    pub fn append(&mut self, later: Self) {
+        self.course.append(later.course);
+        self.summary = match (self.summary, later.summary) {
+            (Some(one), Some(other)) => Some(one.merge(&other)),
+            (one, other) => one.or(other),
+        };
+        self.span = match (self.span, later.span) {
+            (Some((from, _)), Some((_, to))) => Some((from, to)),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+/// The values that came after `after`, as far back from `end` as `reach` says, without those of `left_out` stretches.
+pub fn gather(
+    source: Source<'_>,
+    reach: Reach,
+    after: Option<Timestamp>,
+    end: Timestamp,
+    left_out: &[(Timestamp, Timestamp)],
+) -> Gathered {
+    let Some(column) = source.store.column(source.metric) else {
+        return Gathered::default();
+    };
+    let stretch = |span| {
+        let start = end.before(span);
+        let start = after.map_or(start, |after| after.max(start));
+        stretch_of(source, column, start, end, left_out)
+    };
+    let mut gathered = match reach {
+        Reach::Runs(runs) => runs_of(source, column, runs, after, end, left_out),
+        Reach::Time(span) => stretch(span),
+        Reach::AtLeast(span, runs) => {
+            let gathered = stretch(span);
+            let n = gathered.summary.map_or(0, |summary| summary.n);
+            if n < u64::from(runs) {
+                runs_of(source, column, runs, after, end, left_out)
+            } else {
+                gathered
+            }
+        }
+    };
+    gathered.arrivals = source.store.arrivals(source.series, column);
+    gathered
+}
+
+fn is_left_out(at: Timestamp, left_out: &[(Timestamp, Timestamp)]) -> bool {
+    left_out.iter().any(|(from, to)| *from <= at && at <= *to)
+}
+
+/// The last runs, one by one.
+fn runs_of(
+    source: Source<'_>,
+    column: Column,
+    runs: u32,
+    after: Option<Timestamp>,
+    end: Timestamp,
+    left_out: &[(Timestamp, Timestamp)],
+) -> Gathered {
+    let mut samples = (source.store).runs(source.series, column, runs as usize, after, end);
+    samples.retain(|sample| !is_left_out(sample.at, left_out));
+    let mut moments = Moments::default();
+    for sample in &samples {
+        moments.add(sample.value, sample.weight);
+    }
+    let times = || samples.iter().map(|sample| sample.at);
+    Gathered {
+        course: Course::of(samples.iter().map(|sample| source.share(sample.value))),
+        summary: source.summary(&moments),
+        span: times().min().zip(times().max()),
+        arrivals: 0,
+    }
+}
+
+/// What lies in a stretch of time, by parts.
+fn stretch_of(
+    source: Source<'_>,
+    column: Column,
+    start: Timestamp,
+    end: Timestamp,
+    left_out: &[(Timestamp, Timestamp)],
+) -> Gathered {
+    let blocks = (source.store).blocks(
+        source.series,
+        column,
+        (start, end),
+        end.since(start) / PARTS,
+    );
+    let kept = || {
+        blocks
+            .iter()
+            .filter(|(begin, _)| !is_left_out(**begin, left_out))
+    };
+    let mut gathered = Gathered::default();
+    let mut moments = Moments::default();
+    for (_, block) in kept() {
+        moments.merge(&block.moments);
+        let counted = block.distribution.counted().into_iter();
+        gathered
+            .course
+            .push(counted.map(|(value, n)| (source.share(value), n)));
+    }
+    gathered.summary = source.summary(&moments);
+    let last = |block: &Window| block.last.map(|sample| sample.at);
+    gathered.span = (kept().next().map(|(begin, _)| *begin))
+        .zip(kept().filter_map(|(_, block)| last(block)).max());
+    gathered
+}
+
+impl Source<'_> {
+    fn share(&self, value: f64) -> f64 {
+        value / self.divisor.unwrap_or(1.0)
+    }
+
+    fn summary(&self, moments: &Moments) -> Option<Summary> {
+        Some(Summary {
+            n: moments.count(),
+            mean: self.share(moments.mean()?),
+            sd: moments.std_dev().map(|sd| self.share(sd)),
+            min: self.share(moments.min()?),
+            max: self.share(moments.max()?),
+        })
+    }
+}

@@ -1,0 +1,335 @@
+//! What a rule on a regression sees: a window and the reference it is compared with, gathered from the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Scope;
+use super::data::Basis;
+use crate::engine::baseline::{
+    Content, Gathered, LEAST_LEARNED, Source, gather, is_by_factors, stat_of,
+};
+use crate::engine::cohort::Cohort;
+use crate::engine::condition::{Against, Decision, Found, Lack, Regression};
+use crate::engine::contrast;
+use crate::engine::metric::Metric;
+use crate::engine::series::Labels;
+use crate::engine::store::{SeriesId, Store};
+use crate::engine::time::{Timestamp, millis};
+use crate::engine::window::Reach;
+
+/// Windows of earlier periods that a seasonal reference is made of, at most.
+const SEASONS: u32 = 7;
+/// A rolling reference is learned anew after this part of its length, within these bounds.
+const RELEARNED: u32 = 168;
+const RELEARNED_WITHIN: (Duration, Duration) =
+    (Duration::from_secs(300), Duration::from_secs(3_600));
+/// Runs of the version before that a version is compared with, at most.
+const RUNS_BEFORE: u32 = 1_000;
+/// Stretches that are remembered as disturbed, at most.
+const MAX_DISTURBED: usize = 32;
+/// A window of time is looked at again after this part of its length, though nothing came.
+const PARTS: i64 = 360;
+/// As long as the finest buckets.
+const FINEST: i64 = 10_000;
+
+/// What one instance of a rule on a regression remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compared {
+    /// What was found at the last evaluation.
+    pub found: Found,
+    /// The last decision at a closed block.
+    pub decision: Option<Decision>,
+    /// The version of the set baseline that it was made against; 0 for a learned one.
+    pub(in crate::engine) version: u32,
+    /// The reference as it was last learned.
+    pub(in crate::engine) learned: Option<Learned>,
+    /// Stretches in which an alert fired: nothing is learned from them.
+    pub(in crate::engine) disturbed: Vec<(Timestamp, Timestamp)>,
+}
+
+/// A reference that was learned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learned {
+    /// When.
+    pub at: Timestamp,
+    /// From what.
+    pub cohort: Arc<Cohort>,
+}
+
+/// What an instance is to be judged by.
+#[derive(Debug)]
+pub struct Comparison {
+    pub(super) found: Found,
+    pub(super) version: u32,
+    pub(super) learned: Option<Learned>,
+    pub(super) basis: Option<Basis>,
+}
+
+/// What there is to compare with.
+enum Reference {
+    Number(f64, Option<f64>),
+    Cohort(Arc<Cohort>),
+}
+
+/// The series that an instance is judged by, and those of the version before it.
+pub(super) struct Subject<'a> {
+    pub(super) labels: &'a Labels,
+    pub(super) series: &'a [SeriesId],
+    pub(super) before: &'a Before,
+    /// Whether one of its alerts is pending or fires: then the reference stays as it is.
+    pub(super) is_frozen: bool,
+}
+
+/// The versions before that of an instance.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Before {
+    /// Their series, the latest version first.
+    pub(super) versions: Vec<Vec<SeriesId>>,
+    /// Whether there is a newer one.
+    pub(super) is_superseded: bool,
+}
+
+impl Compared {
+    /// What it is to be judged by now.
+    pub(super) fn look(
+        &self,
+        rule: &Regression,
+        subject: &Subject<'_>,
+        store: &Store,
+        scope: &Scope,
+    ) -> Comparison {
+        let now = scope.now.wall;
+        let mut comparison = Comparison {
+            found: Found::default(),
+            version: 0,
+            learned: None,
+            basis: None,
+        };
+        let lacks = |lack| Found {
+            lacks: Some(lack),
+            ..Found::default()
+        };
+        let divisor = match (&rule.metric, scope.cpu_limit) {
+            (Metric::CpuRatio, None) => {
+                comparison.found = lacks(Lack::Data);
+                return comparison;
+            }
+            (Metric::CpuRatio, limit) => limit,
+            _ => None,
+        };
+        if subject.before.is_superseded {
+            comparison.found = lacks(Lack::Superseded);
+            return comparison;
+        }
+        let is_mixed =
+            (rule.reach.span()).is_some_and(|span| scope.watched.coverage(span, now).is_mixed);
+        if is_mixed {
+            comparison.found = lacks(Lack::Time);
+            return comparison;
+        }
+        let source = Source {
+            store,
+            series: subject.series,
+            metric: &rule.metric,
+            divisor,
+        };
+        let pinned = match &rule.against {
+            Against::Pinned(name) => match scope.baselines.find(name, &rule.metric, subject.labels)
+            {
+                Some(pinned) => Some(pinned),
+                None => {
+                    comparison.found = lacks(Lack::Baseline);
+                    return comparison;
+                }
+            },
+            _ => None,
+        };
+        comparison.version = pinned.map_or(0, |pinned| pinned.version);
+        let after = pinned.and_then(|pinned| match pinned.content {
+            Content::Measured { to, .. } => Some(to),
+            Content::Number { .. } => None,
+        });
+        let window = gather(source, rule.reach, after, now, &[]);
+        let reference = match pinned.map(|pinned| &pinned.content) {
+            Some(Content::Number { value, sd }) => Some(Reference::Number(*value, *sd)),
+            Some(Content::Measured { cohort, .. }) => Some(Reference::Cohort(cohort.clone())),
+            None => {
+                let learned = self.learned(rule, source, subject, &window, now);
+                comparison.learned.clone_from(&learned);
+                learned.map(|learned| Reference::Cohort(learned.cohort))
+            }
+        };
+        comparison.found = found(rule, &window, reference, after, now);
+        let relearned = comparison.learned.as_ref();
+        let again = relearned.and_then(|learned| Some(learned.at.after(relearned_after(rule)?)));
+        let until = rule.reach.span().map(|span| {
+            let step = (millis(span) / PARTS).max(FINEST);
+            Timestamp::from_millis((now.millis().div_euclid(step) + 1) * step)
+        });
+        comparison.basis = Some(Basis::of(
+            subject.series,
+            store,
+            scope,
+            again.into_iter().chain(until).min(),
+        ));
+        comparison
+    }
+
+    /// The reference of a rule that learns it: the last one as long as it holds, else a new one.
+    fn learned(
+        &self,
+        rule: &Regression,
+        source: Source<'_>,
+        subject: &Subject<'_>,
+        window: &Gathered,
+        now: Timestamp,
+    ) -> Option<Learned> {
+        if let Some(learned) = &self.learned {
+            let holds = relearned_after(rule)
+                .is_some_and(|after| learned.at <= now && now < learned.at.after(after));
+            if subject.is_frozen || holds {
+                return Some(learned.clone());
+            }
+        }
+        let start = match (rule.reach, window.span) {
+            (Reach::Runs(_), Some((from, _))) => from.before(Duration::from_millis(1)),
+            (Reach::Time(span) | Reach::AtLeast(span, _), Some((from, _))) => {
+                now.before(span).min(from)
+            }
+            (_, None) => return self.learned.clone(),
+        };
+        let until = |span: Duration, end: Timestamp| {
+            gather(source, Reach::Time(span), None, end, &self.disturbed)
+        };
+        let gathered = match &rule.against {
+            Against::Pinned(_) => return None,
+            Against::Rolling(span) => until(*span, start),
+            Against::Offset(offset) => until(rule.reach.span()?, now.before(*offset)),
+            Against::Seasonal(season) => {
+                let mut all = Gathered::default();
+                let span = rule.reach.span()?;
+                for periods in (1..=SEASONS).rev() {
+                    all.append(until(span, now.before(*season * periods)));
+                }
+                all
+            }
+            Against::PreviousVersion => {
+                let of = |series| Source { series, ..source };
+                let all = |series| gather(of(series), Reach::Runs(RUNS_BEFORE), None, now, &[]);
+                let mut versions = subject.before.versions.iter().map(|series| all(series));
+                versions.find(|runs| runs.summary.is_some_and(|s| s.n >= LEAST_LEARNED))?
+            }
+        };
+        gathered
+            .summary
+            .filter(|summary| summary.n >= LEAST_LEARNED)?;
+        let by_factors = is_by_factors(&rule.metric);
+        let cohort = Cohort::of(&gathered.course, gathered.summary, by_factors, None)?;
+        Some(Learned {
+            at: now,
+            cohort: Arc::new(cohort),
+        })
+    }
+
+    /// Takes what was found at an evaluation, and decides where a block has closed.
+    pub(super) fn take(&mut self, rule: &Regression, comparison: &Comparison, at: Duration) {
+        if comparison.version != self.version {
+            self.decision = None;
+            self.version = comparison.version;
+        }
+        if comparison.learned.is_some() {
+            self.learned.clone_from(&comparison.learned);
+        }
+        self.found = comparison.found;
+        self.decide(rule, at);
+    }
+
+    /// Decides where a block has closed.
+    pub(super) fn decide(&mut self, rule: &Regression, at: Duration) {
+        self.decision = rule.decide(self.decision, &self.found, at);
+    }
+
+    /// Notes that an alert fires, or has stopped to, so that nothing is learned from that time.
+    pub(super) fn disturb(
+        &mut self,
+        rule: &Regression,
+        is_firing: bool,
+        was_firing: bool,
+        now: Timestamp,
+    ) {
+        if is_firing && !was_firing {
+            let from = now.before(self.found.covered);
+            self.disturbed.push((from, now));
+            let excess = self.disturbed.len().saturating_sub(MAX_DISTURBED);
+            self.disturbed.drain(..excess);
+        } else if was_firing && let Some((_, to)) = self.disturbed.last_mut() {
+            *to = now;
+        }
+        if let Against::Rolling(span) = rule.against {
+            let kept = now.before(span * 2);
+            self.disturbed.retain(|(_, to)| *to >= kept);
+        }
+    }
+}
+
+/// How long a learned reference holds; `None` where it is another at every moment.
+fn relearned_after(rule: &Regression) -> Option<Duration> {
+    match rule.against {
+        Against::Rolling(span) => {
+            Some((span / RELEARNED).clamp(RELEARNED_WITHIN.0, RELEARNED_WITHIN.1))
+        }
+        Against::PreviousVersion => Some(RELEARNED_WITHIN.0),
+        Against::Pinned(_) | Against::Offset(_) | Against::Seasonal(_) => None,
+    }
+}
+
+fn found(
+    rule: &Regression,
+    window: &Gathered,
+    reference: Option<Reference>,
+    after: Option<Timestamp>,
+    now: Timestamp,
+) -> Found {
+    let n = window.summary.map_or(0, |summary| summary.n);
+    let oldest = window.span.map(|(from, _)| from);
+    let mut found = Found {
+        n,
+        arrivals: window.arrivals,
+        covered: oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)),
+        is_full: match rule.reach {
+            Reach::Runs(runs) => n >= u64::from(runs),
+            Reach::Time(span) | Reach::AtLeast(span, _) => {
+                after.is_none_or(|after| now.before(span) >= after)
+            }
+        },
+        ..Found::default()
+    };
+    if n == 0 {
+        found.lacks = Some(Lack::Data);
+        return found;
+    }
+    let by_factors = is_by_factors(&rule.metric);
+    let cohort = |scale| Cohort::of(&window.course, window.summary, by_factors, scale);
+    let beside = |number, sd| {
+        let value = cohort(None).and_then(|cohort| stat_of(&cohort, rule.stat));
+        value.map(|value| contrast::beside(value, number, sd))
+    };
+    match reference {
+        None => found.lacks = Some(Lack::BaselineData),
+        Some(Reference::Number(value, sd)) => {
+            found.is_number = true;
+            found.contrast = beside(value, sd);
+        }
+        Some(Reference::Cohort(reference)) => {
+            found.baseline_n = reference.summary.n;
+            found.contrast = if rule.weighs_evidence {
+                let window = cohort(Some(reference.scale));
+                window.and_then(|window| contrast::compare(rule.feature, &window, &reference))
+            } else {
+                let value = stat_of(&reference, rule.stat);
+                value.and_then(|value| beside(value, reference.summary.sd))
+            };
+        }
+    }
+    found
+}

@@ -1,0 +1,312 @@
+//! `regression:` of a rule.
+
+use std::time::Duration;
+
+use super::findings::Checker;
+use super::threshold::{self, Surroundings};
+use super::wire;
+use crate::document::Place;
+use crate::document::units::{self, Period};
+use crate::engine::condition::{Against, Amount, Budget, Level, Regression};
+use crate::engine::contrast::Feature;
+use crate::engine::metric::{Metric, Stat, Worse};
+use crate::engine::rule::Severity;
+use crate::engine::series::check_text;
+use crate::engine::window::Reach;
+
+/// Independent values that are judged at least, unless the rule says otherwise.
+const MIN_SAMPLES: u64 = 10;
+/// A firing alert holds until what it is about is less than this part of its limit, unless the rule says otherwise.
+const RECOVER: f64 = 0.8;
+/// False alarms that are accepted unless the rule says otherwise: one in thirty days.
+const PER: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Reads a regression; `severity` is that of its alerts unless their labels or levels say otherwise. `None` where a fault
+/// leaves nothing to judge by.
+pub(super) fn read(
+    written: &wire::Regression,
+    severity: Option<Severity>,
+    around: Surroundings,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> Option<Regression> {
+    let metric = threshold::metric(&written.metric, place, checker);
+    let stat = (metric.as_ref())
+        .and_then(|metric| threshold::stat(metric, written.stat.as_deref(), place, checker));
+    let feature = (metric.as_ref().zip(stat))
+        .and_then(|(metric, stat)| feature(metric, stat, place, checker));
+    let reach = threshold::window(&written.window, around, &place.key("window"), checker);
+    let is_guide = written.compat.is_some();
+    let least = if is_guide { 1 } else { MIN_SAMPLES };
+    let min_samples = threshold::min_samples(written.min_samples, least, reach, place, checker);
+    let against = against(
+        &written.baseline,
+        reach,
+        around,
+        &place.key("baseline"),
+        checker,
+    );
+    let amounts = amounts(written, severity, place, checker);
+    let budget = match written.false_alarms.as_deref() {
+        Some(text) => budget(text, &place.key("false_alarms"), checker),
+        None => Some(Budget {
+            alarms: 1.0,
+            per: PER,
+        }),
+    };
+    let worse = (metric.as_ref())
+        .and_then(|metric| worse(metric, written.worse.map(Into::into), place, checker));
+    if is_guide && written.false_alarms.is_some() {
+        checker.fault_at_key(
+            &place.key("false_alarms"),
+            "`compat: guide` weighs no evidence and keeps no budget of false alarms, allowed: one of the two",
+        );
+    }
+    let (amount, levels) = amounts?;
+    Some(Regression {
+        metric: metric?,
+        stat: stat?,
+        feature: feature?,
+        reach: reach?,
+        against: against?,
+        worse: worse?,
+        levels,
+        amount,
+        budget: budget?,
+        min_samples,
+        weighs_evidence: !is_guide,
+    })
+}
+
+fn feature(
+    metric: &Metric,
+    stat: Stat,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> Option<Feature> {
+    match (metric, stat) {
+        (Metric::ErrorRatio, _) => Some(Feature::Share),
+        (_, Stat::Mean) => Some(Feature::Mean),
+        (_, Stat::Quantile(0.5)) => Some(Feature::Median),
+        (_, Stat::Quantile(q)) => Some(Feature::Quantile(q)),
+        (Metric::Rate | Metric::Errors, _) => {
+            checker.fault(
+                &place.key("metric"),
+                format!("`{metric}` has no values that could be compared one by one, allowed: error_ratio, or a metric that each operation has; a change of `{metric}` is found by a threshold"),
+            );
+            None
+        }
+        _ => {
+            checker.fault(
+                &place.key("stat"),
+                format!("`{stat}` cannot be compared with a baseline, allowed: mean, median, p50 to p99.9"),
+            );
+            None
+        }
+    }
+}
+
+fn worse(
+    metric: &Metric,
+    written: Option<Worse>,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> Option<Worse> {
+    match (metric.worse(), written) {
+        (Some(known), Some(written)) if known != written => {
+            checker.fault(
+                &place.key("worse"),
+                format!("`{metric}` does not get worse that way, allowed: the other one, or leave it out"),
+            );
+            None
+        }
+        (None, None) => {
+            checker.fault(
+                place,
+                format!("missing field `worse`: which way score `{metric}` gets worse is not known, allowed: up or down"),
+            );
+            None
+        }
+        (known, written) => known.or(written),
+    }
+}
+
+fn against(
+    written: &wire::Against,
+    reach: Option<Reach>,
+    around: Surroundings,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> Option<Against> {
+    let given = [
+        (written.pinned.is_some(), "pinned"),
+        (written.rolling.is_some(), "rolling"),
+        (written.offset.is_some(), "offset"),
+        (written.seasonal.is_some(), "seasonal"),
+        (written.version.is_some(), "version"),
+    ];
+    let given: Vec<&str> = given
+        .into_iter()
+        .filter_map(|(is, name)| is.then_some(name))
+        .collect();
+    let allowed = "exactly one of pinned, rolling, offset, seasonal, version";
+    match given.as_slice() {
+        [_] => {}
+        [] => {
+            checker.fault(place, format!("no baseline given, allowed: {allowed}"));
+            return None;
+        }
+        [one, other, ..] => {
+            checker.fault_at_key(
+                &place.key(other),
+                format!("both `{one}` and `{other}` given, allowed: {allowed}"),
+            );
+            return None;
+        }
+    }
+    let mut check = |period: Period, name: &str, needs_time: bool| {
+        let place = place.key(name);
+        if period.0.is_zero() || period.0 > around.retention {
+            let most = Period(around.retention);
+            checker.fault(
+                &place,
+                format!("`{name}` of {period} is out of range, allowed: above 0 and at most {most}, which is how long data are kept"),
+            );
+            return None;
+        }
+        match reach {
+            Some(Reach::Runs(_)) if needs_time => {
+                checker.fault_at_key(
+                    &place,
+                    format!("`{name}` needs a window of time, because runs have no time of day, allowed: a window such as 1h"),
+                );
+                None
+            }
+            Some(Reach::Time(span) | Reach::AtLeast(span, _)) if needs_time && span > period.0 => {
+                checker.fault(
+                    &place,
+                    format!("`{name}` of {period} is shorter than the window, which would be compared with itself, allowed: at least {}", Period(span)),
+                );
+                None
+            }
+            _ => Some(period.0),
+        }
+    };
+    if let Some(name) = &written.pinned {
+        let fault = check_text("pinned", name).err().map(|fault| fault.reason);
+        if fault.is_some() || name.is_empty() {
+            let reason = fault.unwrap_or_else(|| "is empty".to_owned());
+            checker.fault(
+                &place.key("pinned"),
+                format!("baseline name {reason}, allowed: 1 to 200 characters without control characters"),
+            );
+            return None;
+        }
+        return Some(Against::Pinned(name.clone()));
+    }
+    if let Some(rolling) = written.rolling {
+        return check(rolling, "rolling", false).map(Against::Rolling);
+    }
+    if let Some(offset) = written.offset {
+        return check(offset, "offset", true).map(Against::Offset);
+    }
+    if let Some(seasonal) = written.seasonal {
+        return check(seasonal, "seasonal", true).map(Against::Seasonal);
+    }
+    written
+        .version
+        .map(|wire::Version::Previous| Against::PreviousVersion)
+}
+
+/// One amount: a share of the baseline, or standard deviations.
+fn amount(text: &str) -> Option<(Amount, f64)> {
+    if let Some(sds) = text.trim().strip_suffix("sd") {
+        let sds: f64 = sds.trim().parse().ok()?;
+        return (sds.is_finite() && sds > 0.0).then_some((Amount::StandardDeviations, sds));
+    }
+    let quantity: units::Quantity = text.trim().parse().ok()?;
+    let good = quantity.unit == units::Unit::Ratio && quantity.value > 0.0;
+    good.then_some((Amount::Relative, quantity.value))
+}
+
+fn amounts(
+    written: &wire::Regression,
+    severity: Option<Severity>,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> Option<(Amount, Vec<Level>)> {
+    let recover = match written.recover {
+        None => RECOVER,
+        Some(share) if share.unit == units::Unit::Ratio && (0.0..=1.0).contains(&share.value) => {
+            share.value
+        }
+        Some(_) => {
+            checker.fault(
+                &place.key("recover"),
+                "`recover` of a regression is a share of `worse_by`, allowed: 0% to 100%",
+            );
+            RECOVER
+        }
+    };
+    let place = place.key("worse_by");
+    let pairs: Vec<(Option<Severity>, &String)> = match &written.worse_by {
+        wire::Amounts::One(text) => vec![(None, text)],
+        wire::Amounts::Levels(levels) => levels.iter().map(|(s, text)| (Some(*s), text)).collect(),
+    };
+    if pairs.is_empty() {
+        checker.fault(&place, "`worse_by` has no amount, allowed: an amount, or amounts of low, medium, high and critical");
+    }
+    let mut kind = None;
+    let mut levels: Vec<Level> = Vec::new();
+    for (own, text) in pairs {
+        let place = own.map_or_else(|| place.clone(), |own| place.key(own.as_str()));
+        let Some((amount, value)) = amount(text) else {
+            checker.fault(
+                &place,
+                format!("{text:?} is no amount by which something gets worse, allowed: a share such as 10%, or standard deviations such as `3 sd`"),
+            );
+            continue;
+        };
+        if *kind.get_or_insert(amount) != amount {
+            checker.fault(
+                &place,
+                "the amounts of one rule are of one kind, allowed: all in %, or all in sd",
+            );
+            continue;
+        }
+        if levels.last().is_some_and(|milder| value <= milder.limit) {
+            checker.fault(
+                &place,
+                format!("{text} is not more than that of the milder level, allowed: more"),
+            );
+        }
+        levels.push(Level {
+            severity: own.or(severity),
+            limit: value,
+            recover: Some(value * recover),
+        });
+    }
+    Some((kind?, levels))
+}
+
+/// `1 per 30d`.
+fn budget(text: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Budget> {
+    let budget = read_budget(text);
+    if budget.is_none() {
+        checker.fault(
+            place,
+            format!("invalid `false_alarms` {text:?}, allowed: a number per time such as `1 per 30d`, of each instance, between 1 per 10y and 100 per 1d"),
+        );
+    }
+    budget
+}
+
+/// A budget of false alarms as it is written, `1 per 30d`; `None` where it is none.
+pub fn read_budget(text: &str) -> Option<Budget> {
+    let (alarms, per) = text.split_once(" per ")?;
+    let alarms: f64 = alarms.trim().parse().ok()?;
+    let Period(per) = per.trim().parse().ok()?;
+    let days = per.as_secs_f64() / 86_400.0;
+    let rate = alarms / days;
+    (rate.is_finite() && (1.0 / 3_660.0..=100.0).contains(&rate)).then_some(Budget { alarms, per })
+}
