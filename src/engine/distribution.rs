@@ -1,7 +1,7 @@
 //! The values of a window, as far as quantiles need them.
 
 use super::sketch::Sketch;
-use super::stats;
+use super::stats::{self, Counted};
 
 /// Beyond this many values the exact ones go into the sketch.
 const EXACT: usize = 1_000;
@@ -42,6 +42,12 @@ impl Distribution {
     /// All values, where none of them came from a sketch.
     pub fn exact(&self) -> Option<&[f64]> {
         (self.sketch.count() == 0).then_some(&self.exact)
+    }
+
+    /// All values with their counts: those from a sketch as its estimates of them. `None` where there are too many.
+    pub fn counted(&self) -> Option<Counted> {
+        let exact = self.exact.iter().map(|value| (*value, 1));
+        Counted::from_pairs(exact.chain(self.sketch.counted()))
     }
 
     /// The `q`-quantile: exact as long as no value came from a sketch.

@@ -125,6 +125,14 @@ impl Sketch {
         positive.map(|(key, n)| (key - OFFSET, *n))
     }
 
+    /// The estimate of the values of each bucket and their number, ascending.
+    pub fn counted(&self) -> impl Iterator<Item = (f64, u64)> {
+        let scale = self.scale;
+        self.bins
+            .iter()
+            .map(move |(key, n)| (estimate(*key, scale), *n))
+    }
+
     /// The resolution.
     pub fn scale(&self) -> i8 {
         self.scale
