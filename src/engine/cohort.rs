@@ -5,7 +5,7 @@
 //! which it is seen how far neighbours depend on each other.
 
 use super::measurement::count;
-use super::stats;
+use super::stats::Counted;
 
 /// Blocks kept; where there are more, neighbours are taken together.
 const MAX_BLOCKS: usize = 1_024;
@@ -58,20 +58,6 @@ impl Course {
         let ranges = starts.zip(&self.ends);
         ranges.map(|(start, end)| self.values.get(start..*end).unwrap_or_default())
     }
-
-    /// The values in ascending order, equal ones together.
-    fn ascending(&self) -> Vec<(f64, u64)> {
-        let mut values = self.values.clone();
-        values.sort_by(|one, other| one.0.total_cmp(&other.0));
-        values.dedup_by(|next, kept| {
-            let same = next.0.total_cmp(&kept.0).is_eq();
-            if same {
-                kept.1 += next.1;
-            }
-            same
-        });
-        values
-    }
 }
 
 /// On which scale values are compared: the logarithm for what is always positive and differs by factors, else the values
@@ -88,23 +74,26 @@ pub struct Scale {
 
 impl Scale {
     /// The scale of these ascending values.
-    fn of(values: &[(f64, u64)], is_log: bool) -> Option<Self> {
-        let is_log = is_log && values.first().is_some_and(|(least, _)| *least > 0.0);
+    fn of(values: &Counted, is_log: bool) -> Option<Self> {
+        let is_log = is_log && values.at(0).is_some_and(|least| least > 0.0);
         let bare = Self {
             is_log,
             center: 0.0,
             spread: 1.0,
         };
-        let center = bare.level(quantile(values, 0.5)?);
-        let mut distances: Vec<(f64, u64)> = (values.iter())
-            .map(|(value, n)| ((bare.level(*value) - center).abs(), *n))
-            .collect();
-        distances.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let robust = quantile(&distances, 0.5)? * MAD_TO_SD;
+        let center = bare.level(values.quantile(0.5)?);
+        let distances = values
+            .pairs()
+            .iter()
+            .map(|(value, n)| ((bare.level(*value) - center).abs(), *n));
+        let distances = Counted::from_pairs(distances)?;
+        let robust = distances.quantile(0.5)? * MAD_TO_SD;
         // Where more than half of the values are equal the deviation of the others has to do; where all are, any
         // difference is one: as large as the smallest that a float can hold there, with some room.
-        let n: u64 = distances.iter().map(|(_, n)| n).sum();
-        let squares: f64 = distances.iter().map(|(d, n)| d * d * count(*n)).sum();
+        let n = distances.count();
+        let squares: f64 = (distances.pairs().iter())
+            .map(|(d, n)| d * d * count(*n))
+            .sum();
         let spread = if robust > 0.0 {
             robust
         } else {
@@ -211,7 +200,7 @@ pub struct Cohort {
     /// What is known of the whole.
     pub summary: Summary,
     /// The values in ascending order with how often each came.
-    pub values: Vec<(f64, u64)>,
+    pub values: Counted,
     /// The scale that `blocks` are on.
     pub scale: Scale,
     /// The means of consecutive blocks, oldest first.
@@ -227,7 +216,7 @@ impl Cohort {
         is_log: bool,
         scale: Option<Scale>,
     ) -> Option<Self> {
-        let values = course.ascending();
+        let values = Counted::from_pairs(course.values.iter().copied())?;
         let scale = scale.or_else(|| Scale::of(&values, is_log))?;
         let summary = summary.or_else(|| summary_of(&values))?;
         let together = course.ends.len().div_ceil(MAX_BLOCKS).max(1);
@@ -248,20 +237,21 @@ impl Cohort {
 
     /// The `q`-quantile, 0 to 1.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        quantile(&self.values, q)
+        self.values.quantile(q)
     }
 
     /// How many values are larger than that one.
     pub fn above(&self, value: f64) -> u64 {
-        let first = self.values.partition_point(|(one, _)| *one <= value);
-        let rest = self.values.get(first..).unwrap_or_default();
+        let values = self.values.pairs();
+        let first = values.partition_point(|(one, _)| *one <= value);
+        let rest = values.get(first..).unwrap_or_default();
         rest.iter().map(|(_, n)| n).sum()
     }
 
     /// The variance of a single value on the scale.
     pub fn variance(&self) -> f64 {
         let placed = || {
-            let values = self.values.iter();
+            let values = self.values.pairs().iter();
             values.map(|(value, n)| (self.scale.place(*value), count(*n)))
         };
         let n: f64 = placed().map(|(_, n)| n).sum();
@@ -271,14 +261,15 @@ impl Cohort {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.values.capacity() * size_of::<(f64, u64)>()
+        self.values.pairs().len() * size_of::<(f64, u64)>()
             + self.blocks.capacity() * size_of::<Block>()
     }
 }
 
-fn summary_of(values: &[(f64, u64)]) -> Option<Summary> {
+fn summary_of(values: &Counted) -> Option<Summary> {
+    let n = values.count();
+    let values = values.pairs();
     let (min, max) = (values.first()?.0, values.last()?.0);
-    let n: u64 = values.iter().map(|(_, n)| n).sum();
     // Around the middle, so that large values of little spread keep their digits.
     let middle = f64::midpoint(min, max);
     let mean = values
@@ -300,35 +291,9 @@ fn summary_of(values: &[(f64, u64)]) -> Option<Summary> {
     })
 }
 
-/// The `q`-quantile (0 to 1) of ascending values with how often each came, interpolated linearly between order statistics
-/// as [`stats::linear`] does.
-pub fn quantile(ascending: &[(f64, u64)], q: f64) -> Option<f64> {
-    let n: u64 = ascending.iter().map(|(_, n)| n).sum();
-    let (low, high, fraction) = stats::ranks(q, n.checked_sub(1)?);
-    let at = |rank: u64| {
-        let mut seen = 0;
-        ascending.iter().find_map(|(value, n)| {
-            seen += n;
-            (seen > rank).then_some(*value)
-        })
-    };
-    Some(stats::between(at(low)?, at(high)?, fraction))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counted_values_have_the_quantiles_of_the_values_one_by_one() {
-        let counted = [(1.0, 2), (3.0, 1), (10.0, 3)];
-        let single = [1.0, 1.0, 3.0, 10.0, 10.0, 10.0];
-        for percent in 0..=100 {
-            let q = f64::from(percent) / 100.0;
-            assert_eq!(quantile(&counted, q), stats::linear(&single, q), "{q}");
-        }
-        assert_eq!(quantile(&[], 0.5), None);
-    }
 
     /// Case 20.
     #[test]

@@ -5,7 +5,7 @@
 //! problem*, Biometrika 34, 1947) and F. E. Satterthwaite (1946). The standard error is taken from the means of blocks,
 //! so that dependence inside blocks counts, and widened by how far neighbouring blocks depend on each other
 //! ([`inflation`]). For quantiles and shares: how many values lie beyond a value of the reference, of which the exact
-//! distribution is known whatever the values are distributed like ([`beyond`]).
+//! distribution is known whatever the values are distributed like ([`exceedance`]).
 //!
 //! **Size.** The shift of E. J. Lehmann and J. L. Hodges (*Estimates of location based on rank tests*, 1963) for medians,
 //! on the logarithmic scale a factor; the ratio of means or quantiles else.
@@ -14,7 +14,7 @@
 
 use super::cohort::{Block, Cohort};
 use super::measurement::count;
-use super::stats;
+use super::stats::{Counted, Interval, exceedance, normal, rank, robust, student};
 
 /// Blocks from which dependence is estimated; with fewer in the reference those of the window are taken with them.
 const ENOUGH_BLOCKS: usize = 50;
@@ -279,7 +279,7 @@ fn location(window: &Cohort, reference: &Cohort, d: Dependence) -> Option<(f64, 
         // Each cohort is constant. Under no change all orders are equally likely, and only one puts all values of the
         // window on this side.
         let n = [d.window.effective(window), d.reference.effective(reference)];
-        let p = (-stats::ln_choose(n[0] + n[1], n[0])).exp();
+        let p = (-exceedance::ln_choose(n[0] + n[1], n[0])).exp();
         return Some(match difference.total_cmp(&0.0) {
             std::cmp::Ordering::Equal => (0.0, 0.5, 0.5),
             std::cmp::Ordering::Greater => (f64::MAX.sqrt(), p, 1.0 - p),
@@ -291,11 +291,7 @@ fn location(window: &Cohort, reference: &Cohort, d: Dependence) -> Option<(f64, 
         .map(|(side, part)| part * part / (side.blocks / side.inflation - 1.0).max(1.0))
         .sum();
     let df = variance * variance / squares;
-    Some((
-        t,
-        stats::student_t_above(t, df)?,
-        stats::student_t_above(-t, df)?,
-    ))
+    Some((t, student::survival(t, df)?, student::survival(-t, df)?))
 }
 
 /// The evidence that more or fewer values lie beyond `edge`.
@@ -306,8 +302,8 @@ fn exceedances(window: &Cohort, reference: &Cohort, edge: f64, d: Dependence) ->
         n / d.window.effective(window),
         m / d.reference.effective(reference),
     );
-    let p_rise = beyond(above / by, n / by, expected / of, m / of);
-    let p_fall = beyond((n - above) / by, n / by, (m - expected) / of, m / of);
+    let p_rise = exceedance::beyond(above / by, n / by, expected / of, m / of);
+    let p_fall = exceedance::beyond((n - above) / by, n / by, (m - expected) / of, m / of);
     let share = (above + expected) / (n + m);
     let error = (share * (1.0 - share) * (by / n + of / m)).sqrt();
     let statistic = (above / n - expected / m) / error.max(f64::MIN_POSITIVE);
@@ -322,28 +318,6 @@ fn exceedances(window: &Cohort, reference: &Cohort, edge: f64, d: Dependence) ->
     )
 }
 
-/// The probability that of `n` values at least `x` lie beyond that value of a reference of `m` independent ones beyond
-/// which `r` of the reference lie, where both are of the same kind: beta-binomial with parameters r + 1 and m − r, whatever
-/// their distribution (negative hypergeometric; N. L. Johnson, S. Kotz, *Urn Models*, 1977). Numbers that are not whole,
-/// as dependence makes them, are rounded to the side that says less.
-fn beyond(x: f64, n: f64, r: f64, m: f64) -> f64 {
-    let (a, b) = (r + 1.0, (m - r).max(1e-9));
-    let (x, n) = (x.floor(), n.ceil());
-    let expected = n * a / (a + b);
-    if x <= expected || x <= 0.0 {
-        return 0.5_f64.max(1.0 - x / (2.0 * expected.max(0.5))).min(1.0);
-    }
-    // Terms fall from here on.
-    let first = stats::ln_choose(n, x) + stats::ln_beta(x + a, n - x + b) - stats::ln_beta(a, b);
-    let (mut term, mut sum, mut k) = (1.0, 1.0, x);
-    while k < n && term > 1e-12 * sum {
-        term *= (n - k) / (k + 1.0) * (k + a) / (n - k - 1.0 + b);
-        sum += term;
-        k += 1.0;
-    }
-    (first.exp() * sum).min(0.5)
-}
-
 /// The relative change with its interval.
 fn size(
     feature: Feature,
@@ -356,21 +330,14 @@ fn size(
     if baseline == 0.0 {
         return (value == 0.0).then_some((0.0, None));
     }
-    let z = stats::normal_quantile(f64::midpoint(1.0, LEVEL))?;
+    let z = normal::quantile(f64::midpoint(1.0, LEVEL))?;
     Some(match feature {
         Feature::Median => {
-            let level = |values: &[(f64, u64)]| -> Vec<(f64, u64)> {
-                let values = values.iter();
-                values
-                    .map(|(v, n)| (reference.scale.level(*v), *n))
-                    .collect()
+            let level = |cohort: &Cohort| {
+                let values = cohort.values.pairs().iter();
+                Counted::from_pairs(values.map(|(v, n)| (reference.scale.level(*v), *n)))
             };
-            let widen = (
-                count(window.summary.n) / effective.0,
-                count(reference.summary.n) / effective.1,
-            );
-            let (low, shift, high) =
-                stats::shift(&level(&window.values), &level(&reference.values), widen)?;
+            let shift = rank::hodges_lehmann(&level(window)?, &level(reference)?, LEVEL)?;
             let change = |shift: f64| {
                 if reference.scale.is_log {
                     shift.exp_m1()
@@ -378,7 +345,11 @@ fn size(
                     shift / baseline.abs()
                 }
             };
-            (change(shift), Some((change(low), change(high))))
+            let (n, m) = (count(window.summary.n), count(reference.summary.n));
+            let widening = (1.0 / effective.0 + 1.0 / effective.1) / (1.0 / n + 1.0 / m);
+            let interval = widened(shift.value, shift.interval, widening);
+            let interval = interval.map(|(low, high)| (change(low), change(high)));
+            (change(shift.value), interval)
         }
         Feature::Mean | Feature::Share => {
             let error = |cohort: &Cohort, n: f64| cohort.summary.sd.map_or(0.0, |sd| sd / n.sqrt());
@@ -392,7 +363,8 @@ fn size(
         }
         Feature::Quantile(q) => {
             let side = |cohort: &Cohort, n: f64| {
-                stats::counted_quantile_interval(&cohort.values, q, LEVEL, n)
+                let found = robust::quantile_interval(&cohort.values, q, LEVEL)?;
+                widened(found.value, found.interval, count(cohort.summary.n) / n)
             };
             let interval = side(window, effective.0).zip(side(reference, effective.1));
             let interval = interval.map(|((low, high), (least, most))| {
@@ -404,4 +376,11 @@ fn size(
             (relative(value), interval)
         }
     })
+}
+
+/// An interval made wider because the variance is larger by that factor; `None` where it has no end.
+fn widened(value: f64, interval: Interval, variance: f64) -> Option<(f64, f64)> {
+    let end = |end: f64| value + (end - value) * variance.sqrt();
+    let (low, high) = (end(interval.low), end(interval.high));
+    (low.is_finite() && high.is_finite()).then_some((low, high))
 }

@@ -1,7 +1,7 @@
 //! The values of a window, as far as quantiles need them.
 
 use super::sketch::Sketch;
-use super::stats;
+use super::stats::{self, Counted};
 
 /// Beyond this many values the exact ones go into the sketch.
 const EXACT: usize = 1_000;
@@ -44,12 +44,10 @@ impl Distribution {
         (self.sketch.count() == 0).then_some(&self.exact)
     }
 
-    /// The values with how often each came, ascending; estimates of them where they came from a sketch.
-    pub fn counted(&self) -> Vec<(f64, u64)> {
-        let mut counted: Vec<(f64, u64)> = self.exact.iter().map(|value| (*value, 1)).collect();
-        counted.extend(self.sketch.estimates());
-        counted.sort_by(|one, other| one.0.total_cmp(&other.0));
-        counted
+    /// All values with their counts: those from a sketch as its estimates of them. `None` where there are too many.
+    pub fn counted(&self) -> Option<Counted> {
+        let exact = self.exact.iter().map(|value| (*value, 1));
+        Counted::from_pairs(exact.chain(self.sketch.counted()))
     }
 
     /// The `q`-quantile: exact as long as no value came from a sketch.

@@ -125,6 +125,14 @@ impl Sketch {
         positive.map(|(key, n)| (key - OFFSET, *n))
     }
 
+    /// The estimate of the values of each bucket and their number, ascending.
+    pub fn counted(&self) -> impl Iterator<Item = (f64, u64)> {
+        let scale = self.scale;
+        self.bins
+            .iter()
+            .map(move |(key, n)| (estimate(*key, scale), *n))
+    }
+
     /// The resolution.
     pub fn scale(&self) -> i8 {
         self.scale
@@ -142,12 +150,6 @@ impl Sketch {
             self.at_rank(high)?
         };
         Some(stats::between(at_low, at_high, fraction))
-    }
-
-    /// An estimate of the values of each bucket with their number, ascending.
-    pub fn estimates(&self) -> impl Iterator<Item = (f64, u64)> {
-        let bins = self.bins.iter();
-        bins.map(|(key, n)| (estimate(*key, self.scale), *n))
     }
 
     fn at_rank(&self, rank: u64) -> Option<f64> {

@@ -31,5 +31,6 @@ mod resilience;
 mod rules;
 mod shipped;
 mod sidecar;
+mod statistics;
 mod target;
 mod victoria_metrics;

@@ -135,10 +135,12 @@ fn stretch_of(
     let mut moments = Moments::default();
     for (_, block) in kept() {
         moments.merge(&block.moments);
-        let counted = block.distribution.counted().into_iter();
-        gathered
-            .course
-            .push(counted.map(|(value, n)| (source.share(value), n)));
+        if let Some(counted) = block.distribution.counted() {
+            let values = counted.pairs().iter();
+            gathered
+                .course
+                .push(values.map(|(value, n)| (source.share(*value), *n)));
+        }
     }
     gathered.summary = source.summary(&moments);
     let last = |block: &Window| block.last.map(|sample| sample.at);
