@@ -70,6 +70,11 @@ fn restore(
                 Ok(notification) => waiting.push(notification),
                 Err(error) => found.leave_out("notification", &error),
             },
+            Kind::Baseline => {
+                if let Err(error) = engine.restore_baseline(&body) {
+                    found.leave_out(&key, &error);
+                }
+            }
             Kind::Clock | Kind::Series | Kind::Seen | Kind::Dispatch | Kind::ClockEvents => {}
         }
     }

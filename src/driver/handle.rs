@@ -68,7 +68,15 @@ pub(super) enum Control {
     CpuLimit(f64, oneshot::Sender<()>),
     Pause(oneshot::Sender<()>),
     Resume(oneshot::Sender<()>),
+    /// Changes something that is to be on disk before it is answered.
+    Change(Change),
 }
+
+/// Does something to the engine; what it returns is called once that is on disk.
+type Change = Box<dyn FnOnce(&mut Engine, Now) -> Outcome + Send>;
+
+/// Tells whoever asked what came of it.
+pub(super) type Outcome = Box<dyn FnOnce() + Send>;
 
 /// The way to the engine for everyone else.
 #[derive(Clone)]
@@ -181,6 +189,25 @@ impl EngineHandle {
     /// When the engine has stopped.
     pub async fn set_cpu_limit(&self, cores: f64) -> Result<(), Refused> {
         self.control(|done| Control::CpuLimit(cores, done)).await
+    }
+
+    /// Changes something of the engine, and waits until that is on disk, or lost to a failing one, which is told elsewhere.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Engine, Now) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        let (done, finished) = oneshot::channel();
+        let change: Change = Box::new(move |engine, now| {
+            let outcome = change(engine, now);
+            Box::new(move || {
+                let _ = done.send(outcome);
+            })
+        });
+        (self.controls.send(Control::Change(change)).await).map_err(|_| Refused::Stopping)?;
+        finished.await.map_err(|_| Refused::Stopping)
     }
 
     /// Stops judging.

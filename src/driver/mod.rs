@@ -18,9 +18,9 @@ use crate::engine::store::Admitted;
 use crate::engine::time::Now;
 use crate::engine::{ClockEvent, Engine, own};
 use crate::notify::{Keeper, Notifiers};
-use crate::storage::{Commit, Storage, Write};
+use crate::storage::{Commit, Health, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
-use handle::{Control, Lanes, Reply, Request};
+use handle::{Control, Lanes, Outcome, Reply, Request};
 
 /// Batches that may be committed together.
 const MAX_GROUP: usize = 64;
@@ -38,6 +38,8 @@ struct Gathering {
     admitted: Admitted,
     replies: Vec<(Reply, Answered)>,
     writes: Vec<Write>,
+    /// Called once what was written is on disk.
+    outcomes: Vec<Outcome>,
     clock: bool,
     /// Sent once they are on disk, or at once where there is none.
     notifications: Vec<Notification>,
@@ -48,6 +50,7 @@ pub struct Group {
     admitted: Arc<Admitted>,
     at: Now,
     replies: Vec<(Reply, Answered)>,
+    outcomes: Vec<Outcome>,
     notifications: Vec<Notification>,
     /// With it everything is on disk again.
     completes: bool,
@@ -192,6 +195,7 @@ impl Driver {
         if gathering.replies.is_empty()
             && gathering.writes.is_empty()
             && gathering.notifications.is_empty()
+            && gathering.outcomes.is_empty()
             && !gathering.clock
         {
             return;
@@ -205,6 +209,7 @@ impl Driver {
             admitted: Arc::new(gathering.admitted),
             at,
             replies: gathering.replies,
+            outcomes: gathering.outcomes,
             notifications: gathering.notifications,
             completes: anew_from.is_some(),
         };
@@ -228,6 +233,9 @@ impl Driver {
         self.engine.apply(&group.admitted, group.at);
         for (reply, answer) in group.replies {
             let _ = reply.send(Ok(answer));
+        }
+        for tell in group.outcomes {
+            tell();
         }
         if !group.notifications.is_empty() {
             self.notifiers.send(group.notifications);
@@ -262,6 +270,19 @@ impl Driver {
             Control::Resume(done) => {
                 self.engine.resume(now);
                 done
+            }
+            Control::Change(change) => {
+                let outcome = change(&mut self.engine, now);
+                self.gathering.outcomes.push(outcome);
+                let is_writing = !matches!(self.storage.health(), Health::Degraded { .. });
+                if self.storage.is_durable() && is_writing {
+                    self.gather_baselines();
+                }
+                self.begin_commit();
+                while let Some(group) = self.storage.finished() {
+                    self.apply(group);
+                }
+                return;
             }
         };
         let _ = done.send(());

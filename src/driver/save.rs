@@ -109,7 +109,20 @@ impl Driver {
             let body = notification_to_bytes(notification);
             put(Kind::Notification, notification.id.clone(), Some(body));
         }
+        self.gather_baselines();
         self.gather_fortunes();
+    }
+
+    /// Has the baselines that were set or removed written with the next commit.
+    pub(super) fn gather_baselines(&mut self) {
+        let as_of = self.engine.sequence();
+        let unsaved = self.engine.take_unsaved_baselines().into_iter();
+        self.gathering.writes.extend(unsaved.map(|baseline| Write {
+            kind: Kind::Baseline,
+            key: baseline.key,
+            as_of,
+            body: baseline.body,
+        }));
     }
 
     /// What the clocks have done, together with the moment that is committed next.

@@ -396,6 +396,7 @@ mod tests {
                 limit: 0.0,
                 n: 1,
                 gained: *standing != Blind,
+                evidence: None,
             };
             let now = Now::invented(Duration::from_secs(step * INTERVAL));
             (state, _) = advance(state, &verdict, hold, now);

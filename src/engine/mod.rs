@@ -56,6 +56,8 @@ pub mod own;
 
 pub mod judge;
 
+pub mod baselines;
+
 mod durable;
 
 mod order;

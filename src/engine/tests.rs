@@ -15,6 +15,7 @@ use super::*;
 use crate::engine::dispatch::{Receiver, Route};
 use crate::engine::rule::RuleGroup;
 use crate::engine::store::StoreSettings;
+use crate::engine::window::Reach;
 
 mod absence;
 mod clocks;

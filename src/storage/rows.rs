@@ -27,11 +27,13 @@ pub enum Kind {
     Change = 6,
     /// What the clocks have done: when there was no process, and how they jumped.
     ClockEvents = 7,
+    /// A baseline that was set, in one of its versions.
+    Baseline = 8,
 }
 
 impl Kind {
     /// The highest number of a kind that this version knows.
-    pub(super) const LAST: i64 = Self::ClockEvents as i64;
+    pub(super) const LAST: i64 = Self::Baseline as i64;
 
     pub(super) fn of(number: i64) -> Option<Self> {
         [
@@ -43,6 +45,7 @@ impl Kind {
             Self::Seen,
             Self::Change,
             Self::ClockEvents,
+            Self::Baseline,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)

@@ -43,6 +43,8 @@ pub struct Compared {
     pub(in crate::engine) version: u32,
     /// The reference as it was last learned.
     pub(in crate::engine) learned: Option<Learned>,
+    /// Whether that has been saved.
+    pub(in crate::engine) is_learned_saved: bool,
     /// Stretches in which an alert fired: nothing is learned from them.
     pub(in crate::engine) disturbed: Vec<(Timestamp, Timestamp)>,
 }
@@ -237,7 +239,8 @@ impl Compared {
             self.decision = None;
             self.version = comparison.version;
         }
-        if comparison.learned.is_some() {
+        if comparison.learned.is_some() && comparison.learned != self.learned {
+            self.is_learned_saved = false;
             self.learned.clone_from(&comparison.learned);
         }
         self.found = comparison.found;

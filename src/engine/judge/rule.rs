@@ -38,6 +38,8 @@ pub struct RuleState {
     pub trouble: Option<Tracked>,
     /// Instances given up because there were too many, since they were last counted.
     pub(super) given_up: u64,
+    /// Instances that have gone, of which what they had learned is to be deleted.
+    pub(in crate::engine) unlearned: Vec<Labels>,
     /// When a rule on absence was first asked, on the clock of judging.
     pub(in crate::engine) began: Option<Duration>,
     /// Overflow series that may hold what a rule on absence misses.
@@ -66,6 +68,7 @@ impl RuleState {
             failures: 0,
             trouble: None,
             given_up: 0,
+            unlearned: Vec::new(),
             began: None,
             overflow: absence::Overflow::new(),
             selection: None,
@@ -304,8 +307,15 @@ impl RuleState {
 
     /// Forgets departed instances of whose alerts nothing is left to tell.
     fn forget_departed(&mut self, scope: &Scope) {
-        self.departed
-            .retain(|instance| (instance.tracked()).any(|alert| alert.is_worth_keeping(scope)));
+        let unlearned = &mut self.unlearned;
+        self.departed.retain(|instance| {
+            let is_kept = (instance.tracked()).any(|alert| alert.is_worth_keeping(scope));
+            let learned = instance.compared.as_ref();
+            if !is_kept && learned.is_some_and(|one| one.is_learned_saved) {
+                unlearned.push(instance.labels.clone());
+            }
+            is_kept
+        });
     }
 
     /// Ends every alert, because the rule is gone.

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::announced::call_off;
+use super::baseline::{learned_from_bytes, learned_to_bytes};
 use super::rule::{RuleMessage, to_bytes};
-use super::{Damaged, hash};
+use super::{Damaged, LEARNED, hash, learned_key};
 use crate::engine::Engine;
 use crate::engine::dispatch::Announced;
-use crate::engine::judge::{Effects, RuleState, Told};
+use crate::engine::judge::{Effects, Instance, RuleState, Told};
 use crate::engine::time::Now;
 
 /// What is to be saved of one rule.
@@ -34,6 +35,7 @@ impl Engine {
         for rule in rules.filter(|rule| rule.touched) {
             rule.touched = false;
             let identity = *identity.get_or_insert_with(|| self.external.labels.fingerprint());
+            changed.extend(take_learned(rule));
             let body = to_bytes(rule, identity);
             let hash = body.as_deref().map(hash);
             if hash != rule.saved {
@@ -63,7 +65,13 @@ impl Engine {
             if rule.saved.take().is_some() {
                 self.saving.gone.insert(rule.key.clone());
             }
+            for instance in rule.instances.values_mut().chain(&mut rule.departed) {
+                if let Some(compared) = &mut instance.compared {
+                    compared.is_learned_saved = false;
+                }
+            }
         }
+        self.forget_saved_baselines();
         self.saving.dispatch = None;
         self.saving.clocks = None;
         self.dispatcher.touched = true;
@@ -87,6 +95,22 @@ impl Engine {
 
     /// What comes of a rule's saved state; `None` where the rule has taken it.
     fn read_rule(&mut self, key: &str, body: &[u8], now: Now) -> Result<Option<Effects>, Damaged> {
+        if let Some((rule, _)) = key.split_once(LEARNED) {
+            let (labels, learned) = learned_from_bytes(body)?;
+            let external = self.external.clone();
+            let Some(rule) = self.rule_of_key(rule) else {
+                return Ok(Some(Effects::default()));
+            };
+            let definition = rule.rule.clone();
+            let instance = (rule.instances.entry(labels))
+                .or_insert_with_key(|labels| Instance::new(&definition, labels, &external));
+            if let Some(compared) = &mut instance.compared {
+                compared.learned = Some(learned);
+                compared.is_learned_saved = true;
+            }
+            rule.selection = None;
+            return Ok(None);
+        }
         let message = RuleMessage::read(body)?;
         let (external, identity) = (self.external.clone(), self.external.labels.fingerprint());
         match self
@@ -165,4 +189,22 @@ impl Engine {
             }
         }
     }
+}
+
+/// What instances of a rule have learned since it was last saved, and what is to go because they have gone.
+fn take_learned(rule: &mut RuleState) -> Vec<(String, Option<Vec<u8>>)> {
+    let gone = std::mem::take(&mut rule.unlearned).into_iter();
+    let mut changed: Vec<_> = gone
+        .map(|labels| (learned_key(&rule.key, &labels), None))
+        .collect();
+    for instance in rule.instances.values_mut() {
+        if let Some(compared) = &mut instance.compared
+            && let (Some(learned), false) = (&compared.learned, compared.is_learned_saved)
+        {
+            compared.is_learned_saved = true;
+            let body = learned_to_bytes(&instance.labels, learned);
+            changed.push((learned_key(&rule.key, &instance.labels), Some(body)));
+        }
+    }
+    changed
 }

@@ -10,6 +10,7 @@
 
 mod alerts;
 mod announced;
+mod baseline;
 mod batch;
 mod clocks;
 mod dispatch;
@@ -18,13 +19,14 @@ mod rule;
 mod seen;
 mod state;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::judge::RuleState;
 use super::series::{Fnv1a, Labels};
 pub use alerts::SavedRule;
 pub use announced::{notification_from_bytes, notification_to_bytes};
+pub use baseline::SavedBaseline;
 pub use batch::{SavedBatch, SavedMeasurement, admitted_from_bytes, admitted_to_bytes};
 
 /// Why saved bytes cannot be read.
@@ -71,6 +73,8 @@ pub(super) struct Saving {
     deleted: BTreeSet<String>,
     /// Group and place of each rule by the hash of its key.
     places: HashMap<u64, (usize, usize)>,
+    /// Baselines that were set, or removed, and have not been saved yet, by their keys.
+    baselines: BTreeMap<String, Option<Vec<u8>>>,
     /// The hash of the dispatcher's saved state.
     dispatch: Option<u64>,
     /// The time paused that was saved with it, and since when judging is.
@@ -117,10 +121,27 @@ impl Progress {
 impl Saving {
     /// Notes that a rule is gone and what is saved of it is to go as well.
     pub(super) fn drop_rule(&mut self, rule: &mut RuleState) {
+        for instance in rule.instances.values().chain(&rule.departed) {
+            let learned = instance
+                .compared
+                .as_ref()
+                .is_some_and(|one| one.is_learned_saved);
+            if learned {
+                self.gone.insert(learned_key(&rule.key, &instance.labels));
+            }
+        }
         if rule.saved.take().is_some() {
             self.gone.insert(std::mem::take(&mut rule.key));
         }
     }
+}
+
+/// Between the key of a rule and the labels of an instance that has learned something.
+const LEARNED: &str = "\u{1f}learned\u{1f}";
+
+/// By what it is found again what an instance of a rule has learned.
+fn learned_key(rule: &str, instance: &Labels) -> String {
+    format!("{rule}{LEARNED}{instance}")
 }
 
 /// Reads a message.
@@ -147,7 +168,7 @@ fn named<T: Copy>(
 }
 
 /// Pairs of name and value.
-type Pairs = std::collections::BTreeMap<String, String>;
+type Pairs = BTreeMap<String, String>;
 
 fn labels(pairs: Pairs) -> Labels {
     pairs.into_iter().collect()

@@ -9,10 +9,11 @@ use super::state::{Orphan, TrackedMessage, is_worth_saving};
 use super::{Damaged, Pairs, decode, labels};
 use crate::engine::alert;
 use crate::engine::alert::EndReason;
-use crate::engine::judge::{AlertChange, Effects, Instance, RuleState, Subject, Tracked};
+use crate::engine::condition::Decision;
+use crate::engine::judge::{AlertChange, Compared, Effects, Instance, RuleState, Subject, Tracked};
 use crate::engine::rule::{External, Mode};
 use crate::engine::series::Labels;
-use crate::engine::time::{Now, nanos};
+use crate::engine::time::{Now, Timestamp, nanos};
 
 const WHAT: &str = "state of a rule";
 
@@ -34,6 +35,64 @@ struct InstanceMessage {
     levels: Vec<TrackedMessage>,
     #[prost(message, optional, tag = "8")]
     missing: Option<TrackedMessage>,
+    #[prost(message, optional, tag = "9")]
+    compared: Option<ComparedMessage>,
+}
+
+/// What an instance of a rule on a regression remembers, but what it has learned, which is saved by itself.
+#[derive(Clone, PartialEq, prost::Message)]
+struct ComparedMessage {
+    #[prost(message, optional, tag = "1")]
+    decision: Option<DecisionMessage>,
+    #[prost(uint32, tag = "2")]
+    version: u32,
+    #[prost(sint64, repeated, tag = "3")]
+    disturbed_from: Vec<i64>,
+    #[prost(sint64, repeated, tag = "4")]
+    disturbed_to: Vec<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct DecisionMessage {
+    #[prost(uint64, tag = "1")]
+    arrivals: u64,
+    #[prost(uint64, tag = "2")]
+    at: u64,
+    #[prost(double, tag = "3")]
+    p: f64,
+}
+
+impl ComparedMessage {
+    fn of(compared: &Compared) -> Option<Self> {
+        let of = |at: &Timestamp| at.millis();
+        let message = Self {
+            decision: compared.decision.map(|decision| DecisionMessage {
+                arrivals: decision.arrivals,
+                at: nanos(decision.at),
+                p: decision.p,
+            }),
+            version: compared.version,
+            disturbed_from: compared
+                .disturbed
+                .iter()
+                .map(|(from, _)| of(from))
+                .collect(),
+            disturbed_to: compared.disturbed.iter().map(|(_, to)| of(to)).collect(),
+        };
+        (message != Self::default()).then_some(message)
+    }
+
+    fn read_into(self, compared: &mut Compared) {
+        compared.decision = self.decision.map(|decision| Decision {
+            arrivals: decision.arrivals,
+            at: Duration::from_nanos(decision.at),
+            p: decision.p,
+        });
+        compared.version = self.version;
+        let at = Timestamp::from_millis;
+        let stretches = self.disturbed_from.into_iter().zip(self.disturbed_to);
+        compared.disturbed = stretches.map(|(from, to)| (at(from), at(to))).collect();
+    }
 }
 
 /// What is saved of one rule.
@@ -80,7 +139,9 @@ pub(super) fn to_bytes(rule: &RuleState, identity: u64) -> Option<Vec<u8>> {
 }
 
 fn is_kept(instance: &Instance) -> bool {
-    instance.seen.is_some()
+    let compared = instance.compared.as_deref();
+    compared.and_then(ComparedMessage::of).is_some()
+        || instance.seen.is_some()
         || instance.expected_since.is_some()
         || instance.tracked().any(is_worth_saving)
 }
@@ -95,6 +156,7 @@ fn instance_message(instance: &Instance, departed: bool) -> InstanceMessage {
         arrivals: instance.arrivals,
         levels: instance.levels.iter().map(TrackedMessage::of).collect(),
         missing: instance.missing.as_ref().map(TrackedMessage::of),
+        compared: instance.compared.as_deref().and_then(ComparedMessage::of),
     }
 }
 
@@ -135,6 +197,19 @@ impl RuleMessage {
             if let (Some(alert), Some(saved)) = (&mut instance.missing, message.missing) {
                 saved.read_into(alert)?;
             }
+            if let (Some(compared), Some(saved)) = (&mut instance.compared, message.compared) {
+                saved.read_into(compared);
+            }
+            // What it has learned may have been restored before.
+            if let (Some(compared), Some(before)) = (
+                &mut instance.compared,
+                rule.instances
+                    .get_mut(&instance.labels)
+                    .and_then(|one| one.compared.take()),
+            ) {
+                compared.learned = before.learned;
+                compared.is_learned_saved = before.is_learned_saved;
+            }
             place.push(instance);
         }
         let trouble = match self.trouble {
@@ -147,7 +222,8 @@ impl RuleMessage {
             None => None,
         };
         let present = present.into_iter();
-        rule.instances = present.map(|one| (one.labels.clone(), one)).collect();
+        rule.instances
+            .extend(present.map(|one| (one.labels.clone(), one)));
         rule.departed = departed;
         rule.trouble = trouble;
         rule.began = self.began.map(Duration::from_nanos);
