@@ -65,3 +65,26 @@ impl Distribution {
         sketch.quantile(q)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_values_and_those_of_a_sketch_are_counted_together() {
+        let mut distribution = Distribution::default();
+        let mut sketch = Sketch::default();
+        for value in [0.0, 8.0, 8.0] {
+            sketch.add(value);
+        }
+        for value in [0.0, 3.0] {
+            distribution.add(value);
+        }
+        let exact = Counted::of(&[0.0, 3.0]);
+        assert_eq!(distribution.counted(), exact);
+        distribution.merge(&sketch);
+        let counted = distribution.counted().unwrap();
+        let counts: Vec<u64> = counted.pairs().iter().map(|(_, n)| *n).collect();
+        assert_eq!(counts, [2, 1, 2]);
+    }
+}

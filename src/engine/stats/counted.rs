@@ -34,13 +34,16 @@ impl Counted {
         }
         let total = pairs.iter().map(|(_, n)| *n);
         let total = total.fold(0, u64::saturating_add);
+        if total > Self::MAX {
+            return None;
+        }
         pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         pairs.dedup_by(|later, first| {
             let same = later.0.to_bits() == first.0.to_bits();
             first.1 += if same { later.1 } else { 0 };
             same
         });
-        (total <= Self::MAX).then_some(Self { pairs, total })
+        Some(Self { pairs, total })
     }
 
     /// Distinct values, ascending, with their counts, none of which is 0.
@@ -62,19 +65,21 @@ impl Counted {
         })
     }
 
-    /// The `q`-quantile (0 to 1), interpolated as [`super::linear`] does it.
+    /// The `q`-quantile (0 to 1), interpolated as [`super::linear`] does it; `None` where that leaves
+    /// the range of a float.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         if q.is_nan() {
             return None;
         }
         let (low, high, fraction) = ranks(q, self.total.checked_sub(1)?);
-        Some(between(self.at(low)?, self.at(high)?, fraction))
+        let value = between(self.at(low)?, self.at(high)?, fraction);
+        value.is_finite().then_some(value)
     }
 
-    /// The arithmetic mean.
+    /// The arithmetic mean; `None` where the sum leaves the range of a float.
     pub fn mean(&self) -> Option<f64> {
         let sum: f64 = self.pairs.iter().map(|(v, n)| v * count(*n)).sum();
-        (self.total > 0).then(|| sum / count(self.total))
+        (self.total > 0 && sum.is_finite()).then(|| sum / count(self.total))
     }
 }
 
@@ -92,7 +97,7 @@ mod tests {
         for value in [f64::NAN, f64::INFINITY] {
             assert_eq!(Counted::of(&[1.0, value]), None);
         }
-        assert_eq!(Counted::from_pairs([(1.0, u64::MAX), (2.0, 1)]), None);
+        assert_eq!(Counted::from_pairs([(1.0, u64::MAX), (1.0, 1)]), None);
     }
 
     #[test]

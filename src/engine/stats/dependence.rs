@@ -5,13 +5,15 @@ use super::{finite, size};
 /// The autocorrelation at `lag`, −1 to 1: Σ(xᵢ − x̄)(xᵢ₊ₖ − x̄) / Σ(xᵢ − x̄)², the biased form of G. E. P. Box and G. M. Jenkins,
 /// *Time Series Analysis*, 1976, 2.1.5, as `acf` of statsmodels and R have it.
 ///
-/// The order is that of time, at equal steps. `None` for constants, and where the lag leaves no pair.
+/// The order is that of time, at equal steps. `None` for constants, where the lag leaves no pair, and where squares leave
+/// the range of a float.
 pub fn autocorrelation(values: &[f64], lag: usize) -> Option<f64> {
     let (_, deviations) = mean_and_deviations(values)?;
     let later = deviations.get(lag..).filter(|later| !later.is_empty())?;
     let squares: f64 = deviations.iter().map(|d| d * d).sum();
     let products: f64 = deviations.iter().zip(later).map(|(a, b)| a * b).sum();
-    (squares > 0.0).then(|| products / squares)
+    let known = squares > 0.0 && squares.is_finite() && products.is_finite();
+    known.then(|| products / squares)
 }
 
 /// The mean, and the distances from it; `None` without values, or where one is not finite.
@@ -68,7 +70,7 @@ pub struct Dependence {
 /// | exponentials of persistence 0.6 | 300 | | | 0.86 | 0.87 | 0.88 |
 ///
 /// So it is within three points of 95 % for an autoregression from n = 100 up to 0.8, or n = 300 up to 0.95, and too sure of
-/// itself below, for skewed values, and where slow movement hides under noise. `None` under three values.
+/// itself below, for skewed values, and where slow movement hides under noise. `None` under three values, and where squares leave the range of a float.
 pub fn dependence(values: &[f64]) -> Option<Dependence> {
     let n = size(values.len());
     if values.len() < 3 {

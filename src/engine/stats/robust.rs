@@ -4,7 +4,7 @@ use crate::engine::measurement::count;
 
 use super::counted::Counted;
 use super::interval::{Estimate, Interval, tail};
-use super::{ascending, linear, size};
+use super::{ascending, finite, linear, size};
 
 /// 1 / Φ⁻¹(3/4): what makes the median absolute deviation of normal values their standard deviation.
 const NORMAL: f64 = 1.482_602_218_505_602;
@@ -12,11 +12,13 @@ const NORMAL: f64 = 1.482_602_218_505_602;
 /// The median and the median absolute deviation from it, scaled to the standard deviation of normal values, in the unit of
 /// the values (F. R. Hampel, 1974; SciPy's `median_abs_deviation` with the scale `normal`).
 ///
-/// The deviation is 0 where more than half of the values are the same. `None` without values.
+/// The deviation is 0 where more than half of the values are the same. `None` without values, and where it leaves the
+/// range of a float.
 pub fn median_and_deviation(values: &[f64]) -> Option<(f64, f64)> {
     let median = linear(&ascending(values)?, 0.5)?;
     let deviations: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
-    Some((median, NORMAL * linear(&ascending(&deviations)?, 0.5)?))
+    let deviation = NORMAL * linear(&ascending(&deviations)?, 0.5)?;
+    finite(&[median, deviation]).then_some((median, deviation))
 }
 
 /// A location with its uncertainty.
@@ -69,9 +71,10 @@ pub fn huber(values: &[f64], k: f64) -> Option<Location> {
     let inside = values.iter().filter(|v| (**v - centre).abs() <= limit);
     let share = size(inside.count()) / n;
     let spread = (squares / (n * (n - 1.0))).sqrt();
-    Some(Location {
+    let error = (n > 1.0 && share > 0.0).then(|| spread / share);
+    centre.is_finite().then(|| Location {
         value: centre,
-        standard_error: (n > 1.0 && share > 0.0).then(|| spread / share),
+        standard_error: error.filter(|error| error.is_finite()),
     })
 }
 

@@ -64,7 +64,7 @@ fn ln_density(t: f64, freedom: f64) -> f64 {
 }
 
 /// The value with probability `p` (0 to 1, both excluded) up to it; `None` for degrees of freedom not above 0, and where
-/// the value is beyond the range of a float.
+/// the value is beyond 1e150, whose square is near the end of what a float holds.
 ///
 /// Newton's method on the logarithms of value and probability, in which tails are nearly straight, kept within a bracket.
 pub fn quantile(p: f64, freedom: f64) -> Option<f64> {
@@ -80,6 +80,8 @@ pub fn quantile(p: f64, freedom: f64) -> Option<f64> {
     Some(-upper(p, freedom)?)
 }
 
+const MOST: f64 = 1e150;
+
 /// The value with probability `p`, at most 1/2, above it.
 fn upper(p: f64, freedom: f64) -> Option<f64> {
     if p >= 0.5 {
@@ -89,7 +91,7 @@ fn upper(p: f64, freedom: f64) -> Option<f64> {
     while survival(high, freedom)? > p {
         low = high;
         high *= 2.0;
-        if f64::is_infinite(high) {
+        if high > MOST {
             return None;
         }
     }
@@ -153,7 +155,13 @@ mod tests {
         for (t, freedom) in [(f64::NAN, 1.0), (1.0, 0.0), (1.0, -1.0), (1.0, f64::NAN)] {
             assert_eq!(survival(t, freedom), None, "{t} {freedom}");
         }
-        for (p, freedom) in [(0.0, 1.0), (1.0, 1.0), (f64::NAN, 1.0), (0.5, 0.0)] {
+        for (p, freedom) in [
+            (0.0, 1.0),
+            (1.0, 1.0),
+            (f64::NAN, 1.0),
+            (0.5, 0.0),
+            (1e-200, 0.5),
+        ] {
             assert_eq!(quantile(p, freedom), None, "{p} {freedom}");
         }
         assert_eq!(survival(f64::INFINITY, 3.0), Some(0.0));

@@ -202,9 +202,10 @@ pub fn theil_sen(times: &[f64], values: &[f64], level: f64, inflation: f64) -> O
         (Some(low), Some(high)) => Interval { low, high },
         _ => Interval::UNBOUNDED,
     };
-    Some(TheilSen {
+    let intercept = linear(&sorted, 0.5)? - value * linear(times, 0.5)?;
+    intercept.is_finite().then_some(TheilSen {
         slope: Estimate { value, interval },
-        intercept: linear(&sorted, 0.5)? - value * linear(times, 0.5)?,
+        intercept,
     })
 }
 
@@ -262,11 +263,18 @@ pub fn line(times: &[f64], values: &[f64]) -> Option<Line> {
     let n = size(values.len());
     let slope = xy / xx;
     let intercept = mean_y - slope * mean_x;
-    if !(xx > 0.0 && yy.is_finite() && slope.is_finite() && intercept.is_finite()) {
+    if !(xx > 0.0
+        && xx.is_finite()
+        && yy.is_finite()
+        && xy.is_finite()
+        && slope.is_finite()
+        && intercept.is_finite())
+    {
         return None;
     }
     // Two factors, as the product of squares could leave the range of a float.
-    let r_squared = (yy > 0.0).then(|| (slope * (xy / yy)).clamp(0.0, 1.0));
+    let share = slope * (xy / yy);
+    let r_squared = (yy > 0.0 && share.is_finite()).then(|| share.clamp(0.0, 1.0));
     let unexplained = (1.0 - r_squared.unwrap_or(0.0)) * yy;
     Some(Line {
         slope,
