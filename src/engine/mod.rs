@@ -350,6 +350,19 @@ impl Engine {
         &self.groups
     }
 
+    /// Every rule with its group and the place by which it is known where it is due.
+    pub fn rules(&self) -> impl Iterator<Item = (Due, &GroupState, &RuleState)> {
+        (self.groups.iter().enumerate()).flat_map(|(group, of)| {
+            let rules = of.rules.iter().enumerate();
+            rules.map(move |(rule, state)| (Due { group, rule }, of, state))
+        })
+    }
+
+    /// The rule that is due.
+    pub fn rule(&self, due: Due) -> Option<&RuleState> {
+        self.groups.get(due.group)?.rules.get(due.rule)
+    }
+
     /// Counts of what came in.
     pub fn ingest_counts(&self) -> admission::IngestCounts {
         self.admission.counts
