@@ -81,8 +81,8 @@ fn alert_row(alert: &Alert, replayed: &Replayed) -> Option<[String; 8]> {
         (Some(at), reason) => format!("{} ({})", time(at), reason.unwrap_or_default()),
         (None, _) => "still fires".to_owned(),
     };
-    let labels = alert.labels.iter().filter(|(name, _)| *name != "alertname");
-    let labels: Labels = labels.filter(|(_, value)| !value.is_empty()).collect();
+    let labels = alert.labels.iter();
+    let labels: Labels = labels.filter(|(name, _)| *name != "alertname").collect();
     Some([
         time(alert.fired_at),
         shadowed(rule),

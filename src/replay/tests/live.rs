@@ -66,6 +66,8 @@ fn threshold() -> impl Strategy<Value = String> {
             } else {
                 ""
             };
+            let is_one = statistic.contains("RUNS") && runs == "1 runs";
+            let samples = if is_one { "" } else { samples };
             let written = statistic.replace("WINDOW", window).replace("RUNS", runs);
             format!(
                 "threshold: {{{}{recover}{samples}}}",

@@ -148,7 +148,7 @@ fn only_a_longer_replay_finds_what_does_not_come_any_more() {
 
 #[test]
 fn a_recording_can_be_replayed_again_under_other_rules() {
-    let recording = recording(&[(0, 1.0), (35, 12.0), (81, 2.0)]);
+    let recording = recording(&[(0, 1.0), (35, 12.0), (101, 2.0)]);
     let higher = SLOW.replace("above: 10s", "above: 13s");
     let shadow = SLOW.replace("for: 20s", "for: 0s, mode: shadow");
     let off = SLOW.replace("for: 20s", "mode: off");
