@@ -33,7 +33,7 @@ pub use alerts::Alert;
 pub use run::replay;
 pub use summary::RuleSummary;
 
-/// Most evaluations of groups in one replay: half a year of one group a second, or eight years of one every 15 s.
+/// Most evaluations of groups in one replay: half a year of one group a second, or seven years of one every 15 s.
 pub const MAX_EVALUATIONS: u64 = 16_000_000;
 
 /// Measurements in the order of their time; those of the same time in the order in which they were given.

@@ -9,6 +9,7 @@ use crate::engine::judge::RuleState;
 use crate::engine::rule::Mode;
 use crate::engine::time::Timestamp;
 
+const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: f64 = 7.0 * 86_400.0;
 
 /// What came of one rule.
@@ -24,8 +25,8 @@ pub struct RuleSummary {
     pub is_shadow: bool,
     /// Alerts that fired, each level counted by itself.
     pub alerts: u64,
-    /// Alerts a week.
-    pub alerts_per_week: f64,
+    /// Alerts a week; `None` of a replay of less than a day, from which that cannot be said.
+    pub alerts_per_week: Option<f64>,
     /// How long at least one of its alerts fired.
     pub firing: Duration,
     /// Instances that it judged, at most at once.
@@ -70,11 +71,8 @@ impl RuleSummary {
     /// Sums up its alerts, which are in the order in which they fired.
     pub(super) fn close(&mut self, alerts: &[&Alert], until: Timestamp, span: Duration) {
         self.alerts = u64::try_from(alerts.len()).unwrap_or(u64::MAX);
-        let weeks = span.as_secs_f64() / WEEK;
-        if weeks > 0.0 {
-            self.alerts_per_week =
-                f64::from(u32::try_from(alerts.len()).unwrap_or(u32::MAX)) / weeks;
-        }
+        let count = f64::from(u32::try_from(alerts.len()).unwrap_or(u32::MAX));
+        self.alerts_per_week = (span >= DAY).then(|| count * WEEK / span.as_secs_f64());
         let instances: BTreeSet<_> = alerts.iter().map(|alert| &alert.instance).collect();
         self.alerted_instances = instances.len();
         let mut reached = None;

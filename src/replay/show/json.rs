@@ -53,7 +53,7 @@ struct RuleBody<'a> {
     rule: &'a str,
     shadow: bool,
     alerts: u64,
-    alerts_per_week: f64,
+    alerts_per_week: Option<f64>,
     firing_seconds: f64,
     instances: usize,
     alerted_instances: usize,

@@ -103,7 +103,7 @@ fn rule_row(rule: &RuleSummary, replayed: &Replayed) -> [String; 7] {
     [
         shadowed(rule),
         rule.alerts.to_string(),
-        format!("{:.1}", rule.alerts_per_week),
+        (rule.alerts_per_week).map_or_else(|| "-".to_owned(), |number| format!("{number:.1}")),
         Period(Duration::from_secs(rule.firing.as_secs())).to_string(),
         format!("{share:.1}%"),
         format!("{} of {}", rule.alerted_instances, rule.instances),
@@ -130,13 +130,15 @@ fn number(value: f64) -> String {
     if value == 0.0 || !(1e-4..1e15).contains(&value.abs()) {
         return format!("{value:?}");
     }
-    let whole = value.abs().log10().floor();
-    let decimals = [5, 4, 3, 2, 1].into_iter().zip([0.0, 1.0, 2.0, 3.0, 4.0]);
-    let decimals = match decimals.filter(|(_, digits)| whole >= *digits).last() {
-        Some(_) if whole > 4.0 => 0,
-        Some((decimals, _)) => decimals,
-        None => 9,
-    };
+    let (mut decimals, mut bound, mut scaled) = (5, 10.0, value.abs());
+    while decimals > 0 && value.abs() >= bound {
+        decimals -= 1;
+        bound *= 10.0;
+    }
+    while decimals < 9 && scaled < 1.0 {
+        decimals += 1;
+        scaled *= 10.0;
+    }
     let text = format!("{value:.decimals$}");
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -177,7 +179,7 @@ mod tests {
             (12.0, "12"),
             (5.123_456_789, "5.12346"),
             (0.25, "0.25"),
-            (0.001_234_567_89, "0.001234568"),
+            (0.001_234_567_89, "0.00123457"),
             (123_456.789, "123457"),
             (99_999.96, "100000"),
             (-20.5, "-20.5"),

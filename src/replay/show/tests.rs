@@ -42,7 +42,7 @@ fn replayed() -> Replayed {
             rule: "Slow".into(),
             is_shadow: true,
             alerts: 2,
-            alerts_per_week: 2.0,
+            alerts_per_week: Some(2.0),
             firing: Duration::from_secs(660),
             instances: 3,
             alerted_instances: 1,
