@@ -58,6 +58,8 @@ mod settings;
 
 mod timing;
 
+mod views;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -315,11 +317,6 @@ impl Engine {
         self.history.drain(..excess);
     }
 
-    /// The last changes of alerts, oldest first.
-    pub fn history(&self) -> impl DoubleEndedIterator<Item = &AlertChange> {
-        self.history.iter()
-    }
-
     /// Notes how long answering and judging a rule took, for the API and the engine's own metrics.
     pub fn note_duration(&mut self, due: Due, took: Duration) {
         if let Some(group) = self.groups.get_mut(due.group) {
@@ -338,39 +335,6 @@ impl Engine {
     /// What opwatch measures of itself: those who lose or refuse something tell it here.
     pub fn own(&mut self) -> &mut Own {
         &mut self.own
-    }
-
-    /// The store, for reading.
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
-
-    /// The groups with their rules and alerts, for reading.
-    pub fn groups(&self) -> &[GroupState] {
-        &self.groups
-    }
-
-    /// Every rule with its group and the place by which it is known where it is due.
-    pub fn rules(&self) -> impl Iterator<Item = (Due, &GroupState, &RuleState)> {
-        (self.groups.iter().enumerate()).flat_map(|(group, of)| {
-            let rules = of.rules.iter().enumerate();
-            rules.map(move |(rule, state)| (Due { group, rule }, of, state))
-        })
-    }
-
-    /// The rule that is due.
-    pub fn rule(&self, due: Due) -> Option<&RuleState> {
-        self.groups.get(due.group)?.rules.get(due.rule)
-    }
-
-    /// Counts of what came in.
-    pub fn ingest_counts(&self) -> admission::IngestCounts {
-        self.admission.counts
-    }
-
-    /// What all alerts share.
-    pub fn external(&self) -> &External {
-        &self.external
     }
 
     fn scope_of(&self, due: Due, now: Now) -> Option<Scope> {
