@@ -12,6 +12,7 @@
 //! | [`engine`] | pure: measurements, store, rules, alerts, templates, dispatch |
 //! | [`storage`] | what must survive is committed here before it counts |
 //! | [`export`] | measurements as files: written and read back as JSON, NDJSON and CSV; the original guide's read |
+//! | [`replay`] | pure: recorded measurements through the engine, and what would have fired |
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
 //! | [`http`] | listeners with their limits, routes, and a file per API resource |
@@ -55,6 +56,7 @@ pub mod http;
 pub mod ingest;
 pub mod logging;
 pub mod notify;
+pub mod replay;
 pub mod rulefile;
 pub mod secret;
 pub mod storage;

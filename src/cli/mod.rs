@@ -6,6 +6,7 @@ mod data;
 mod demo;
 mod export;
 mod import;
+mod replay;
 mod serve;
 mod store;
 mod test;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Something was found: faults in the files given, a failed test.
+/// Something was found: faults in the files given, a failed test, an alert that would have fired.
 const FOUND: u8 = 1;
 /// Wrong use or an unusable configuration.
 const UNUSABLE: u8 = 2;
@@ -28,7 +29,7 @@ const UNREACHABLE: u8 = 4;
 /// Watches operations: measurements in, Prometheus metrics and trustworthy alerts out.
 ///
 /// Without a command it serves. Exit codes: 0 good; 1 found something (faults in the files given, a failed
-/// test); 2 wrong use or unusable configuration; 3 no data; 4 server not reachable.
+/// test, an alert that would have fired); 2 wrong use or unusable configuration; 3 no data; 4 server not reachable.
 #[derive(Debug, Parser)]
 #[command(name = "opwatch", version)]
 struct Cli {
@@ -47,6 +48,8 @@ enum Command {
     Check(check::Check),
     /// Run rule unit tests in virtual time.
     Test(test::Test),
+    /// Judge recorded measurements by rules and say what would have fired; nobody is told.
+    Replay(replay::Replay),
     /// Write the measurements that are kept as JSON, NDJSON or CSV; also while opwatch runs.
     Export(export::Export),
     /// Read measurements from a file into a data directory, or into a running opwatch.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(demo)) => demo.run(),
         Some(Command::Check(check)) => check.run(cli.config),
         Some(Command::Test(test)) => test.run(),
+        Some(Command::Replay(replay)) => replay.run(cli.config),
         Some(Command::Export(export)) => export.run(cli.config),
         Some(Command::Import(import)) => import.run(cli.config),
         Some(Command::Store(store)) => store.run(cli.config),

@@ -77,14 +77,19 @@ pub fn check(path: &Path, lookup: Lookup<'_>) -> Report {
 
 /// Checks rule files by themselves, with the defaults of an empty configuration and all that is built in.
 pub fn check_rules(paths: &[PathBuf]) -> Report {
+    load_rules(paths, Surroundings::default()).1
+}
+
+/// Reads rule files by themselves, beside all that is built in, which is not among the groups. These are to be used only
+/// where the report is good.
+pub fn load_rules(paths: &[PathBuf], around: Surroundings) -> (Vec<RuleGroup>, Report) {
     let files: Vec<_> = paths
         .iter()
         .map(|path| (path.clone(), path.display().to_string()))
         .collect();
-    let loaded = load_all(
-        &files,
-        &[BuiltIn::Own, BuiltIn::Guide],
-        Surroundings::default(),
-    );
-    Report::new(files.len(), &loaded.groups, loaded.findings)
+    let loaded = load_all(&files, &[BuiltIn::Own, BuiltIn::Guide], around);
+    let mut groups = loaded.groups;
+    groups.retain(|group| !BuiltIn::has(group));
+    let report = Report::new(files.len(), &groups, loaded.findings);
+    (groups, report)
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use crate::rulefile::Warning;
-pub use check::{Report, check, check_rules};
+pub use check::{Report, check, check_rules, load_rules};
 
 use crate::document::Fault;
 use crate::engine::Settings;

@@ -66,6 +66,8 @@ mod settings;
 
 mod timing;
 
+mod views;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -323,11 +325,6 @@ impl Engine {
         self.history.drain(..excess);
     }
 
-    /// The last changes of alerts, oldest first.
-    pub fn history(&self) -> impl DoubleEndedIterator<Item = &AlertChange> {
-        self.history.iter()
-    }
-
     /// Notes how long answering and judging a rule took, for the API and the engine's own metrics.
     pub fn note_duration(&mut self, due: Due, took: Duration) {
         if let Some(group) = self.groups.get_mut(due.group) {
@@ -346,26 +343,6 @@ impl Engine {
     /// What opwatch measures of itself: those who lose or refuse something tell it here.
     pub fn own(&mut self) -> &mut Own {
         &mut self.own
-    }
-
-    /// The store, for reading.
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
-
-    /// The groups with their rules and alerts, for reading.
-    pub fn groups(&self) -> &[GroupState] {
-        &self.groups
-    }
-
-    /// Counts of what came in.
-    pub fn ingest_counts(&self) -> admission::IngestCounts {
-        self.admission.counts
-    }
-
-    /// What all alerts share.
-    pub fn external(&self) -> &External {
-        &self.external
     }
 
     fn scope_of(&self, due: Due, now: Now) -> Option<Scope> {

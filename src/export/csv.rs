@@ -147,7 +147,7 @@ fn outcome(cell: &str) -> Result<Outcome, FieldFault> {
     found.next().ok_or_else(fault)
 }
 
-fn timestamp(cell: &str) -> Result<Timestamp, FieldFault> {
+pub(super) fn timestamp(cell: &str) -> Result<Timestamp, FieldFault> {
     let seconds = || Timestamp::from_seconds(cell.trim().parse().ok()?);
     let fault = || refused("timestamp", cell, "an RFC 3339 time or Unix seconds are");
     Timestamp::parse(cell).or_else(seconds).ok_or_else(fault)

@@ -1,13 +1,14 @@
-//! Writes what a database keeps.
+//! Reads and writes what a database keeps.
 
 use std::io;
 use std::ops::ControlFlow;
 
 use super::{Filter, Format, Writer};
 use crate::engine::admission::MAX_AHEAD;
+use crate::engine::measurement::Measurement;
 use crate::engine::saved::admitted_from_bytes;
 use crate::engine::time::Timestamp;
-use crate::storage::{Database, Logged};
+use crate::storage::Database;
 
 /// What became of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,34 +32,41 @@ pub fn write_kept<W: io::Write>(
 ) -> io::Result<(Written, W)> {
     let mut writer = Writer::new(format, out);
     let (mut written, mut outcome) = (Written::default(), Ok(()));
-    // No measurement is much later than its group, so those before need not even be decoded.
-    let since = filter.from.map(|from| from.before(MAX_AHEAD));
-    let since = since.unwrap_or(Timestamp::from_millis(i64::MIN));
-    let read = database.page_through(since, |group| {
-        outcome = write_group(&mut writer, group, filter, &mut written);
+    written.unreadable = read_kept(database, filter, |at, measurement| {
+        outcome = writer.write(at, &measurement);
         match outcome {
-            Ok(()) => ControlFlow::Continue(()),
+            Ok(()) => {
+                written.measurements += 1;
+                ControlFlow::Continue(())
+            }
             Err(_) => ControlFlow::Break(()),
         }
     });
     outcome?;
-    written.unreadable += u64::from(read.is_err());
     Ok((written, writer.finish()?))
 }
 
-fn write_group<W: io::Write>(
-    writer: &mut Writer<W>,
-    group: Logged,
+/// Gives the measurements of a database that `filter` takes, each with the time for which it counts, in the order in which
+/// they came, holding one group of them at a time. `Break` ends the reading early. Returns how many groups could not be
+/// read, and were left out.
+pub fn read_kept(
+    database: &Database,
     filter: &Filter,
-    written: &mut Written,
-) -> io::Result<()> {
-    let batches = (group.body.ok()).and_then(|body| admitted_from_bytes(&body).ok());
-    written.unreadable += u64::from(batches.is_none());
-    for taken in batches.into_iter().flatten().flat_map(|batch| batch.taken) {
-        if filter.takes(taken.at, &taken.measurement) {
-            writer.write(taken.at, &taken.measurement)?;
-            written.measurements += 1;
+    mut each: impl FnMut(Timestamp, Measurement) -> ControlFlow<()>,
+) -> u64 {
+    // No measurement is much later than its group, so those before need not even be decoded.
+    let since = filter.from.map(|from| from.before(MAX_AHEAD));
+    let since = since.unwrap_or(Timestamp::from_millis(i64::MIN));
+    let mut unreadable = 0;
+    let read = database.page_through(since, |group| {
+        let batches = (group.body.ok()).and_then(|body| admitted_from_bytes(&body).ok());
+        unreadable += u64::from(batches.is_none());
+        for taken in batches.into_iter().flatten().flat_map(|batch| batch.taken) {
+            if filter.takes(taken.at, &taken.measurement) {
+                each(taken.at, taken.measurement)?;
+            }
         }
-    }
-    Ok(())
+        ControlFlow::Continue(())
+    });
+    unreadable + u64::from(read.is_err())
 }

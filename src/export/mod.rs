@@ -5,7 +5,8 @@
 //! | [`Writer`] | writes one measurement after the other, holding one at a time |
 //! | [`read()`] | recognises what was written and gives back each record, or what is wrong with it |
 //! | [`Filter`] | which measurements are meant |
-//! | [`write_kept`] | writes those of a database |
+//! | [`read_plain`] | reads a plain table of times and values |
+//! | [`write_kept`], [`read_kept`] | writes those of a database, or gives them one by one |
 //!
 //! Names and units are those of `POST /v1/operations`, so a line of NDJSON can be posted as it is.
 
@@ -17,6 +18,7 @@ mod guide;
 mod json;
 mod kept;
 mod opening;
+mod plain;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,8 @@ use std::str::FromStr;
 
 pub use filter::{Filter, MomentError, moment};
 pub use form::{Form, UnknownForm};
-pub use kept::{Written, write_kept};
+pub use kept::{Written, read_kept, write_kept};
+pub use plain::{Measured, NotMeasured, read_plain};
 pub use read::{Fault, MAX_RECORD_BYTES, Place, ReadError, Tally, read};
 pub use write::Writer;
 

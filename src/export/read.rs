@@ -122,7 +122,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, line: u64, is_good: bool) -> Place {
+    pub(super) fn count(&mut self, line: u64, is_good: bool) -> Place {
         self.good += u64::from(is_good);
         self.bad += u64::from(!is_good);
         Place {
@@ -176,6 +176,11 @@ pub enum ReadError {
         "no export is recognised in it; a JSON array, JSON objects one a line, or CSV with a row of names that has `{0}` is allowed"
     )]
     Unrecognised(&'static str),
+    /// It is no table of times and values.
+    #[error(
+        "it is no table of times and values; rows of a time and a value, below `timestamp,value` or nothing, are allowed"
+    )]
+    NotPlain,
     /// It is not in the form that was asked for.
     #[error("it is {} where {asked} was asked for", found.described())]
     Unexpected {
@@ -287,10 +292,7 @@ fn read_table(
     reader: &mut Records<'_>,
     mut give: impl FnMut(u64, Result<Measurement, FieldFault>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
-    let mut table = ReaderBuilder::new().from_reader(Metered {
-        input,
-        left: MAX_RECORD_BYTES,
-    });
+    let mut table = ReaderBuilder::new().from_reader(Metered::new(input));
     let dialect = reader.dialect;
     let names = table
         .headers()
@@ -358,9 +360,18 @@ fn unreadable(error: ::csv::Error, dialect: Dialect) -> ReadError {
 }
 
 /// Ends an input that has gone on for too long without the end of a row.
-struct Metered<R> {
+pub(super) struct Metered<R> {
     input: R,
-    left: usize,
+    pub(super) left: usize,
+}
+
+impl<R> Metered<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input,
+            left: MAX_RECORD_BYTES,
+        }
+    }
 }
 
 impl<R: io::Read> io::Read for Metered<R> {

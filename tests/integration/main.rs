@@ -27,6 +27,7 @@ mod oracle;
 mod peers;
 mod readme;
 mod reload;
+mod replay;
 mod resilience;
 mod rules;
 mod shipped;

@@ -1,0 +1,222 @@
+//! `opwatch replay`: rules over recorded measurements.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write, stderr, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::{FOUND, NO_DATA, UNUSABLE, coloured, complain, configuration, data};
+use crate::app::replay::{Gathering, Reading, setting};
+use crate::clock::Clock;
+use crate::config::{Config, load_rules};
+use crate::document::units::{Cores, Period};
+use crate::engine::rule::RuleGroup;
+use crate::engine::time::Timestamp;
+use crate::export::{Filter, Form, Measured, moment};
+use crate::replay::show::{Output, write};
+use crate::replay::{Recording, ReplayError, replay};
+use crate::rulefile::Surroundings;
+
+/// Faults of a file that are told one by one; those beyond are counted.
+const TOLD: u64 = 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  opwatch replay --data-dir /var/lib/opwatch --rules new.yaml --from -7d
+  opwatch replay measurements.ndjson --rules rules/*.yaml -o csv
+  opwatch replay latency.csv --operation checkout --metric duration --rules slow.yaml
+
+Each measurement comes in at its own time, through the engine that serves; nobody is told anything. Rules are judged \
+from the first measurement on, until every group has been judged once after the last one. What does not come any more \
+is found only with --until.
+
+Exit codes: 0 nothing fired; 1 something fired; 2 wrong use, unusable rules, or unreadable input; 3 no data.";
+
+/// What to replay.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Replay {
+    /// Files with measurements, before the options; `-` is standard input. Without any, those that are kept in the data
+    /// directory, also while opwatch runs.
+    #[arg(value_name = "FILE", conflicts_with = "data_dir")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    data: data::Directory,
+    /// Rule files, in place of those of the configuration.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    rules: Option<Vec<PathBuf>>,
+    /// auto (an export of opwatch, recognised), json, ndjson, csv, or guide (names, MB and percent of the original guide).
+    #[arg(long, default_value = "auto")]
+    format: Form,
+    /// Only measurements that ended after this: RFC 3339, Unix seconds, or a time before now such as -7d.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// Only measurements that ended at this time or before.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// Until when rules are judged: a time, or how long after the last measurement, such as +26h.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// Only measurements of this operation; with --metric, the operation whose values they are.
+    #[arg(long, value_name = "NAME")]
+    operation: Option<String>,
+    /// The files are plain tables `timestamp,value` of this metric, or of the quality score of this name.
+    #[arg(long, value_name = "NAME", requires_all = ["files", "operation"], conflicts_with = "format")]
+    metric: Option<Measured>,
+    /// Of how many cores `cpu_ratio` is a share; without it as the configuration says.
+    #[arg(long, value_name = "CORES")]
+    cpu_limit: Option<Cores>,
+    /// table, json or csv.
+    #[arg(long, short, default_value = "table")]
+    output: Output,
+}
+
+impl Replay {
+    pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
+        match self.try_run(config) {
+            Ok(code) | Err(code) => code,
+        }
+    }
+
+    fn try_run(self, file: Option<PathBuf>) -> Result<ExitCode, ExitCode> {
+        let now = Clock::start().now().wall;
+        let read = |name: &str, text: &Option<String>| {
+            let read = text.as_deref().map(|text| moment(text, now)).transpose();
+            read.map_err(|error| complain(UNUSABLE, &format!("--{name}: {error}")))
+        };
+        let filter = Filter {
+            from: read("from", &self.from)?,
+            to: read("to", &self.to)?,
+            operation: self.operation.clone(),
+        };
+        let until = self.until(now)?;
+        let found = configuration::file(file.clone());
+        let (config, _) =
+            configuration::load(found.as_deref()).map_err(|faults| complain(UNUSABLE, &faults))?;
+        let rules = self.rules(&config)?;
+        let (mut setting, notes) = setting(&config, rules, self.cpu_limit.map(|cores| cores.0));
+        for note in notes {
+            note_down(&note);
+        }
+        if setting.engine.groups.is_empty() {
+            let message = "there are no rules; --rules names files with some, or `rule_files` of the configuration";
+            return Err(complain(UNUSABLE, message));
+        }
+        let output = self.output;
+        let recording = self.gather(Gathering::new(&config, filter), file)?;
+        setting.until = match until {
+            Some(Until::At(at)) => Some(at),
+            Some(Until::After(tail)) => recording.span().map(|(_, last)| last.after(tail.0)),
+            None => None,
+        };
+        let replayed = replay(&recording, &setting).map_err(|error| match error {
+            ReplayError::Empty => {
+                complain(NO_DATA, "there are no measurements that were asked for")
+            }
+            ReplayError::TooLong { .. } => complain(UNUSABLE, &error.to_string()),
+        })?;
+        // A reader that has gone away has what it wanted.
+        let _ = write(&replayed, output, &mut stdout().lock());
+        Ok(match replayed.alerts.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(FOUND),
+        })
+    }
+
+    fn until(&self, now: Timestamp) -> Result<Option<Until>, ExitCode> {
+        let Some(text) = self.until.as_deref() else {
+            return Ok(None);
+        };
+        let tail = text.strip_prefix('+').map(str::parse::<Period>);
+        let until = match tail {
+            Some(tail) => tail.map(Until::After).map_err(|error| error.to_string()),
+            None => (moment(text, now).map(Until::At))
+                .map_err(|error| format!("{error}, or how long after the last measurement (+26h)")),
+        };
+        until
+            .map(Some)
+            .map_err(|error| complain(UNUSABLE, &format!("--until: {error}")))
+    }
+
+    /// The rules of the files that were named, if any were.
+    fn rules(&self, config: &Config) -> Result<Option<Vec<RuleGroup>>, ExitCode> {
+        let Some(paths) = &self.rules else {
+            return Ok(None);
+        };
+        let around = Surroundings {
+            evaluation_interval: config.evaluation_interval,
+            retention: config.store.retention,
+        };
+        let (groups, report) = load_rules(paths, around);
+        if !report.is_good() {
+            return Err(complain(UNUSABLE, &report.render(coloured())));
+        }
+        for warning in &report.findings.warnings {
+            note_down(&format!("warning: {}", warning.brief()));
+        }
+        Ok(Some(groups))
+    }
+
+    fn gather(
+        self,
+        mut gathering: Gathering,
+        config: Option<PathBuf>,
+    ) -> Result<Recording, ExitCode> {
+        if self.files.is_empty() {
+            let database = self.data.open(config)?;
+            let unreadable = gathering.add_kept(&database);
+            if unreadable > 0 {
+                note_down(&format!(
+                    "left out {unreadable} groups of measurements that cannot be read; `opwatch store check` says more"
+                ));
+            }
+            return Ok(gathering.recording());
+        }
+        let reading = match (self.metric, self.operation) {
+            (Some(metric), Some(operation)) => Reading::Plain(operation, metric),
+            _ => Reading::Export(self.format),
+        };
+        for path in &self.files {
+            add(&mut gathering, path, &reading)?;
+        }
+        Ok(gathering.recording())
+    }
+}
+
+enum Until {
+    At(Timestamp),
+    After(Period),
+}
+
+fn add(gathering: &mut Gathering, path: &Path, reading: &Reading) -> Result<(), ExitCode> {
+    let name = path.display();
+    let input: Box<dyn BufRead> = if path.as_os_str() == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        let file = File::open(path);
+        let file = file.map_err(|error| complain(UNUSABLE, &format!("{name}: {error}")))?;
+        Box::new(BufReader::with_capacity(64 << 10, file))
+    };
+    let mut told: u64 = 0;
+    let read = gathering.add_file(input, reading, |fault| {
+        told += 1;
+        if told <= TOLD {
+            note_down(&format!("{name}: {fault}"));
+        }
+    });
+    if told > TOLD {
+        note_down(&format!(
+            "{name}: {} more faults are not shown",
+            told - TOLD
+        ));
+    }
+    if told > 0 {
+        note_down(&format!("{name}: left out {told} records"));
+    }
+    read.map_err(|error| complain(UNUSABLE, &format!("{name}: {error}")))
+}
+
+/// Writes to standard error. Nobody who reads it is no reason to stop.
+fn note_down(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
+}

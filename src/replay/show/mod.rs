@@ -1,0 +1,126 @@
+//! A replay as people and programs read it.
+
+mod json;
+mod table;
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use super::{Alert, Replayed};
+use crate::engine::time::Timestamp;
+
+/// How a replay is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Tables for people: the alerts, then the rules.
+    #[default]
+    Table,
+    /// One object with everything.
+    Json,
+    /// The alerts, one a row below a row of names.
+    Csv,
+}
+
+impl Output {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Table, Self::Json, Self::Csv];
+
+    /// Its name, as it is written in an option.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An output that there is not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no output; allowed are table, json, csv")]
+pub struct UnknownOutput(String);
+
+impl FromStr for Output {
+    type Err = UnknownOutput;
+
+    fn from_str(text: &str) -> Result<Self, UnknownOutput> {
+        let known = Self::ALL.into_iter().find(|output| output.as_str() == text);
+        // As much of it as a message should repeat.
+        known.ok_or_else(|| UnknownOutput(text.chars().take(60).collect()))
+    }
+}
+
+/// Writes a replay.
+///
+/// # Errors
+/// What `out` answers.
+pub fn write(replayed: &Replayed, output: Output, out: &mut impl io::Write) -> io::Result<()> {
+    match output {
+        Output::Table => out.write_all(table::text(replayed).as_bytes()),
+        Output::Json => json::write(replayed, out),
+        Output::Csv => csv(replayed, out),
+    }
+}
+
+const COLUMNS: [&str; 14] = [
+    "file",
+    "group",
+    "rule",
+    "severity",
+    "type",
+    "labels",
+    "pending_since",
+    "fired_at",
+    "resolved_at",
+    "reason",
+    "duration_seconds",
+    "value",
+    "limit",
+    "shadow",
+];
+
+fn csv(replayed: &Replayed, out: &mut impl io::Write) -> io::Result<()> {
+    let mut table = ::csv::Writer::from_writer(out);
+    table.write_record(COLUMNS)?;
+    for alert in &replayed.alerts {
+        let Some(rule) = replayed.rules.get(alert.rule) else {
+            continue;
+        };
+        let (at, reason) = ended(alert);
+        table.write_record([
+            rule.file.as_str(),
+            &rule.group,
+            &rule.rule,
+            alert.labels.get("severity"),
+            alert.alert_type,
+            &serde_json::to_string(alert.labels.as_map())?,
+            &alert.pending_since.to_string(),
+            &alert.fired_at.to_string(),
+            &at.map(|at| at.to_string()).unwrap_or_default(),
+            reason.unwrap_or_default(),
+            &alert.duration(replayed.until).as_secs_f64().to_string(),
+            &alert
+                .value
+                .map(|value| value.to_string())
+                .unwrap_or_default(),
+            &alert.limit.to_string(),
+            if rule.is_shadow { "true" } else { "false" },
+        ])?;
+    }
+    table.flush()
+}
+
+fn ended(alert: &Alert) -> (Option<Timestamp>, Option<&'static str>) {
+    let ended = alert.ended;
+    (ended.map(|(at, _)| at), ended.map(|(_, why)| why.as_str()))
+}
+
+#[cfg(test)]
+mod tests;

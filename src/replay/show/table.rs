@@ -1,0 +1,192 @@
+//! A replay as tables for people.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::ended;
+use crate::document::units::Period;
+use crate::engine::series::Labels;
+use crate::engine::time::Timestamp;
+use crate::replay::{Alert, Replayed, RuleSummary};
+
+pub(super) fn text(replayed: &Replayed) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{} measurements, judged from {} until {} ({})",
+        replayed.counts.accepted,
+        time(replayed.from),
+        time(replayed.until),
+        Period(replayed.span())
+    );
+    for (count, what) in [
+        (
+            replayed.counts.duplicates,
+            "repeat an id of the ten minutes before and count once",
+        ),
+        (
+            replayed.unable,
+            "were left out because store.max_memory is reached",
+        ),
+        (replayed.refused() - replayed.unable, "were refused as live"),
+        (
+            replayed.counts.overflow,
+            "share a series because store.max_series is reached",
+        ),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "  {count} {what}");
+        }
+    }
+    text.push('\n');
+    if replayed.alerts.is_empty() {
+        text += "nothing fired\n";
+    } else {
+        let rows = replayed.alerts.iter();
+        let rows = rows.filter_map(|alert| alert_row(alert, replayed));
+        let names = [
+            "FIRED", "RULE", "LABELS", "PENDING", "RESOLVED", "DURATION", "VALUE", "LIMIT",
+        ];
+        text += &table(names, rows.collect());
+    }
+    text.push('\n');
+    let names = [
+        "RULE",
+        "ALERTS",
+        "PER WEEK",
+        "FIRING",
+        "SHARE",
+        "INSTANCES",
+        "NOTIFICATIONS NOT SENT",
+    ];
+    let rows = replayed.rules.iter();
+    text += &table(names, rows.map(|rule| rule_row(rule, replayed)).collect());
+    for rule in &replayed.rules {
+        if let Some(why) = &rule.last_failure {
+            let _ = writeln!(
+                text,
+                "{}: {} of {} evaluations failed: {why}",
+                rule.rule, rule.failures, rule.evaluations
+            );
+        }
+    }
+    text
+}
+
+fn alert_row(alert: &Alert, replayed: &Replayed) -> Option<[String; 8]> {
+    let rule = replayed.rules.get(alert.rule)?;
+    let resolved = match ended(alert) {
+        (Some(at), Some("recovered")) => time(at),
+        (Some(at), reason) => format!("{} ({})", time(at), reason.unwrap_or_default()),
+        (None, _) => "still fires".to_owned(),
+    };
+    let labels = alert.labels.iter();
+    let labels: Labels = labels.filter(|(name, _)| *name != "alertname").collect();
+    Some([
+        time(alert.fired_at),
+        shadowed(rule),
+        labels.to_string(),
+        time(alert.pending_since),
+        resolved,
+        Period(alert.duration(replayed.until)).to_string(),
+        alert.value.map_or_else(|| "-".to_owned(), number),
+        number(alert.limit),
+    ])
+}
+
+fn rule_row(rule: &RuleSummary, replayed: &Replayed) -> [String; 7] {
+    let share = match replayed.span().as_secs_f64() {
+        span if span > 0.0 => rule.firing.as_secs_f64() / span * 100.0,
+        _ => 0.0,
+    };
+    [
+        shadowed(rule),
+        rule.alerts.to_string(),
+        (rule.alerts_per_week).map_or_else(|| "-".to_owned(), |number| format!("{number:.1}")),
+        Period(Duration::from_secs(rule.firing.as_secs())).to_string(),
+        format!("{share:.1}%"),
+        format!("{} of {}", rule.alerted_instances, rule.instances),
+        rule.notifications.to_string(),
+    ]
+}
+
+fn shadowed(rule: &RuleSummary) -> String {
+    let mark = if rule.is_shadow { " (shadow)" } else { "" };
+    format!("{}{mark}", rule.rule)
+}
+
+/// To the second, which is as fine as people look.
+fn time(at: Timestamp) -> String {
+    let text = at.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+/// With six significant digits.
+fn number(value: f64) -> String {
+    if value == 0.0 || !(1e-4..1e15).contains(&value.abs()) {
+        return format!("{value:?}");
+    }
+    let (mut decimals, mut bound, mut scaled) = (5, 10.0, value.abs());
+    while decimals > 0 && value.abs() >= bound {
+        decimals -= 1;
+        bound *= 10.0;
+    }
+    while decimals < 9 && scaled < 1.0 {
+        decimals += 1;
+        scaled *= 10.0;
+    }
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// Rows below a row of names, in columns as wide as their widest cell.
+fn table<const N: usize>(names: [&str; N], rows: Vec<[String; N]>) -> String {
+    let names = names.map(str::to_owned);
+    let all: Vec<[String; N]> = std::iter::once(names).chain(rows).collect();
+    let mut text = String::new();
+    let width = |column: usize| {
+        let cells = all.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    for row in &all {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_six_significant_digits_at_most() {
+        for (value, expected) in [
+            (0.0, "0.0"),
+            (12.0, "12"),
+            (5.123_456_789, "5.12346"),
+            (0.25, "0.25"),
+            (0.001_234_567_89, "0.00123457"),
+            (123_456.789, "123457"),
+            (99_999.96, "100000"),
+            (-20.5, "-20.5"),
+            (1e20, "1e20"),
+            (1e-7, "1e-7"),
+        ] {
+            assert_eq!(number(value), expected, "{value}");
+        }
+    }
+}
