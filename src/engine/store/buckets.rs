@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::chunk::Chunk;
 use super::summary::Summary;
-use super::tier::{Held, Resolution, Tier};
+use super::tier::{Resolution, Tier};
 use crate::engine::metric::Column;
 use crate::engine::sketch::{COARSE, FINE};
 use crate::engine::time::{Timestamp, millis};
@@ -49,7 +49,7 @@ const TIERS: [Resolution; 4] = [
 ];
 
 /// The step of each tier in milliseconds, finest first.
-pub(super) fn steps() -> impl Iterator<Item = i64> {
+pub(super) fn steps() -> impl DoubleEndedIterator<Item = i64> + ExactSizeIterator {
     TIERS.iter().map(|tier| tier.step)
 }
 
@@ -104,7 +104,7 @@ pub struct Buckets {
 }
 
 /// The number of the bucket of `step` milliseconds that holds `at`.
-fn slot(at: i64, step: i64) -> i64 {
+pub(super) fn slot(at: i64, step: i64) -> i64 {
     at.saturating_sub(1).div_euclid(step)
 }
 
@@ -210,15 +210,7 @@ impl Buckets {
                     window.changes_at(number * tier.step + 1);
                     return ControlFlow::Break(());
                 }
-                let wanted = quantiles.then_some(&mut window.distribution);
-                match bucket {
-                    Held::Loose(summary) => {
-                        summary.gather(&mut window.moments, &mut window.last, wanted);
-                    }
-                    Held::Packed(contents) => {
-                        contents.gather(&mut window.moments, &mut window.last, wanted);
-                    }
-                }
+                bucket.gather(window, quantiles);
                 ControlFlow::Continue(())
             });
         }

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::closed::Contents;
 use super::packed::Block;
 use super::summary::Summary;
+use crate::engine::window::Window;
 
 /// One resolution: buckets of `step` milliseconds, kept for `reach`, then merged into the next.
 #[derive(Clone, Copy, Debug)]
@@ -206,6 +207,19 @@ pub(super) struct Popped {
 pub(super) enum Held<'a> {
     Loose(&'a Summary),
     Packed(Contents<'a>),
+}
+
+impl Held<'_> {
+    /// Adds it to what a window has gathered, its distribution only with `quantiles`.
+    pub(super) fn gather(&self, window: &mut Window, quantiles: bool) {
+        let wanted = quantiles.then_some(&mut window.distribution);
+        match self {
+            Self::Loose(summary) => summary.gather(&mut window.moments, &mut window.last, wanted),
+            Self::Packed(contents) => {
+                contents.gather(&mut window.moments, &mut window.last, wanted);
+            }
+        }
+    }
 }
 
 fn each_loose(
