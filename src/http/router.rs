@@ -22,6 +22,7 @@ enum Endpoint {
     AlertHistory,
     Operations,
     Operation,
+    Series,
     Export,
     Runtime,
     Ingest,
@@ -59,6 +60,7 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         Endpoint::Operation,
         false,
     ),
+    ("/api/v1/series", Method::GET, Endpoint::Series, false),
     ("/api/v1/export", Method::GET, Endpoint::Export, false),
     (
         "/api/v1/status/runtime",
@@ -147,6 +149,7 @@ impl Router {
             Endpoint::Operation => {
                 api::operations::one(services, argument, request.headers()).await
             }
+            Endpoint::Series => api::series::series(services, &request).await,
             Endpoint::Export => api::export::export(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,

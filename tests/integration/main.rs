@@ -29,6 +29,7 @@ mod readme;
 mod reload;
 mod resilience;
 mod rules;
+mod series;
 mod shipped;
 mod sidecar;
 mod target;
