@@ -1,7 +1,7 @@
 //! The values of a window, as far as quantiles need them.
 
 use super::sketch::Sketch;
-use super::stats;
+use super::stats::{self, Counted};
 
 /// Beyond this many values the exact ones go into the sketch.
 const EXACT: usize = 1_000;
@@ -44,6 +44,12 @@ impl Distribution {
         (self.sketch.count() == 0).then_some(&self.exact)
     }
 
+    /// All values with their counts: those from a sketch as its estimates of them. `None` where there are too many.
+    pub fn counted(&self) -> Option<Counted> {
+        let exact = self.exact.iter().map(|value| (*value, 1));
+        Counted::from_pairs(exact.chain(self.sketch.counted()))
+    }
+
     /// The `q`-quantile: exact as long as no value came from a sketch.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         if let Some(values) = self.exact() {
@@ -57,5 +63,28 @@ impl Distribution {
         let mut sketch = self.sketch.clone();
         self.exact.iter().for_each(|value| sketch.add(*value));
         sketch.quantile(q)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_values_and_those_of_a_sketch_are_counted_together() {
+        let mut distribution = Distribution::default();
+        let mut sketch = Sketch::default();
+        for value in [0.0, 8.0, 8.0] {
+            sketch.add(value);
+        }
+        for value in [0.0, 3.0] {
+            distribution.add(value);
+        }
+        let exact = Counted::of(&[0.0, 3.0]);
+        assert_eq!(distribution.counted(), exact);
+        distribution.merge(&sketch);
+        let counted = distribution.counted().unwrap();
+        let counts: Vec<u64> = counted.pairs().iter().map(|(_, n)| *n).collect();
+        assert_eq!(counts, [2, 1, 2]);
     }
 }

@@ -125,6 +125,14 @@ impl Sketch {
         positive.map(|(key, n)| (key - OFFSET, *n))
     }
 
+    /// The estimate of the values of each bucket and their number, ascending.
+    pub fn counted(&self) -> impl Iterator<Item = (f64, u64)> {
+        let scale = self.scale;
+        self.bins
+            .iter()
+            .map(move |(key, n)| (estimate(*key, scale), *n))
+    }
+
     /// The resolution.
     pub fn scale(&self) -> i8 {
         self.scale
@@ -394,6 +402,9 @@ mod tests {
         let quantile = |q| sketch.quantile(q).unwrap();
         assert!((quantile(0.0) + 8.0).abs() < 0.09 && (quantile(1.0) - 4.0).abs() < 0.05);
         assert_eq!(quantile(0.5), 0.0);
+        let counted: Vec<(f64, u64)> = sketch.counted().collect();
+        assert!(counted.is_sorted_by(|a, b| a.0 < b.0) && counted.len() == 4);
+        assert!(counted.contains(&(0.0, 2)));
         assert_eq!(Sketch::default().quantile(0.5), None);
     }
 

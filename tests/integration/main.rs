@@ -32,5 +32,6 @@ mod rules;
 mod series;
 mod shipped;
 mod sidecar;
+mod statistics;
 mod target;
 mod victoria_metrics;
