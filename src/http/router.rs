@@ -23,6 +23,7 @@ enum Endpoint {
     Operations,
     Operation,
     Series,
+    Comparison,
     Export,
     Runtime,
     Ingest,
@@ -61,6 +62,12 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         false,
     ),
     ("/api/v1/series", Method::GET, Endpoint::Series, false),
+    (
+        "/api/v1/comparison",
+        Method::GET,
+        Endpoint::Comparison,
+        false,
+    ),
     ("/api/v1/export", Method::GET, Endpoint::Export, false),
     (
         "/api/v1/status/runtime",
@@ -150,6 +157,7 @@ impl Router {
                 api::operations::one(services, argument, request.headers()).await
             }
             Endpoint::Series => api::series::series(services, &request).await,
+            Endpoint::Comparison => api::comparison::comparison(services, &request).await,
             Endpoint::Export => api::export::export(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,

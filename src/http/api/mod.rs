@@ -1,5 +1,6 @@
 //! What the paths answer, one file per resource.
 
+pub mod comparison;
 pub mod export;
 pub mod ingest;
 pub mod lifecycle;
