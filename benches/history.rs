@@ -2,7 +2,7 @@
 //!
 //! Every operation is measured every ten seconds, with one to five metrics, for so many simulated days; the clock of
 //! the engine is an argument, so that a week takes a minute. Says in one line of JSON what the process and the series
-//! take then, and how long it takes to cut seven days into hours. `benches/peers/run memory` uses it.
+//! take then, and how long it takes to cut seven days into hours and to find the last 1 000 values, all series merged. `benches/peers/run memory` uses it.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -21,6 +21,7 @@ use opwatch::engine::measurement::{Draft, Measurement};
 use opwatch::engine::metric::{Column, Stat};
 use opwatch::engine::store::{Cut, StoreSettings};
 use opwatch::engine::time::{Now, Timestamp};
+use opwatch::engine::window::Reach;
 use opwatch::engine::{Engine, Settings};
 
 /// Seconds between two measurements of an operation.
@@ -112,6 +113,10 @@ fn main() {
     };
     let (pieces, quantiles_ms) = points(true);
     let (_, moments_ms) = points(false);
+    let began = clock.now().steady;
+    let runs = store.window(&ids, Column::Duration, Reach::Runs(1_000), true, end);
+    assert!(runs.stat(Stat::Quantile(0.5)).is_some());
+    let runs_ms = (clock.now().steady - began).as_secs_f64() * 1e3;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = |name: &str| -> f64 {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -119,7 +124,7 @@ fn main() {
         number.unwrap_or(0.0)
     };
     println!(
-        r#"{{"series":{},"store_mib":{},"store_peak_mib":{},"resident_mib":{},"resident_peak_mib":{},"rows_dropped":{},"buckets_dropped":{},"points":{pieces},"points_ms":{moments_ms},"points_with_quantiles_ms":{quantiles_ms}}}"#,
+        r#"{{"series":{},"store_mib":{},"store_peak_mib":{},"resident_mib":{},"resident_peak_mib":{},"rows_dropped":{},"buckets_dropped":{},"points":{pieces},"points_ms":{moments_ms},"points_with_quantiles_ms":{quantiles_ms},"run_window_ms":{runs_ms}}}"#,
         engine.store().len(),
         engine.store().heap_bytes() as f64 / 1_048_576.0,
         peak as f64 / 1_048_576.0,

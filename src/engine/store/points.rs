@@ -237,7 +237,9 @@ mod tests {
             // The clock goes on in between.
             store.sweep(now(second));
             let value = f64::from(number % 97) + 1.0;
-            let labels = vec![("host", if number % 3 == 0 { "a" } else { "b" })];
+            // Some series have more than others, and a short run window is made of many.
+            let host = format!("h{}", (number * number) % 23);
+            let labels = vec![("host", host.as_str())];
             let draft = Draft {
                 labels,
                 ..lasting("op", value)

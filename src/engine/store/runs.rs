@@ -12,6 +12,10 @@ use crate::engine::stats::Moments;
 use crate::engine::time::Timestamp;
 use crate::engine::window::Window;
 
+/// So many times what is wanted is gathered before it is cut, so that a thousand series take neither the memory nor the
+/// time of a thousand histories.
+const AHEAD_OF_CUT: usize = 4;
+
 impl Store {
     /// The last `runs` values of `column` over several series, merged, oldest first: those of which a run window is made.
     /// Of equal times the one that came last stands last.
@@ -66,17 +70,30 @@ fn latest_first<'a>(
 ) -> (Vec<Sample>, u64) {
     let mut readings: Vec<Sample> = Vec::new();
     let (mut merged, mut arrivals) = (0, 0);
+    // Once there are enough, only what is later than the last of them can still count.
+    let mut enough = None;
     for series in series {
         let buckets = series.columns.iter().find(|(c, _)| *c == column);
         arrivals += buckets.map_or(0, |(_, buckets)| buckets.arrivals());
-        readings.extend(series.recent.latest_first(column).take(runs));
+        let latest = series.recent.latest_first(column).take(runs);
+        let counts = |reading: &Sample| enough.is_none_or(|enough| rank(reading, now) > enough);
+        readings.extend(latest.filter(counts));
         merged += 1;
+        if readings.len() >= runs.saturating_mul(AHEAD_OF_CUT) {
+            cut(&mut readings, runs, now);
+            enough = readings.last().map(|reading| rank(reading, now));
+        }
     }
     if merged > 1 {
-        readings.sort_by_key(|reading| std::cmp::Reverse(rank(reading, now)));
-        readings.truncate(runs);
+        cut(&mut readings, runs, now);
     }
     (readings, arrivals)
+}
+
+/// Keeps the latest, in order; of equal times those of the series that came first.
+fn cut(readings: &mut Vec<Sample>, runs: usize, now: Timestamp) {
+    readings.sort_by_key(|reading| std::cmp::Reverse(rank(reading, now)));
+    readings.truncate(runs);
 }
 
 /// What lies ahead came before the clock was set back: it is older than all that came since.
