@@ -37,6 +37,10 @@ pub fn compare_kept(
         Some(Reach::Time(span)) => now.before(span).before(MAX_AHEAD),
         _ => Timestamp::from_millis(i64::MIN),
     };
+    let mut settings = Settings::default();
+    if let Some(Reach::Runs(runs)) = asked.window {
+        settings.store.max_history = runs as usize;
+    }
     let (mut engine, mut reached, mut unreadable) = (None, Timestamp::default(), 0);
     database.page_through(since, |group| {
         let batches = (group.body.ok()).and_then(|body| admitted_from_bytes(&body).ok());
@@ -48,7 +52,7 @@ pub fn compare_kept(
             // Its own time is now, so that what was imported late is a run like any other.
             reached = reached.max(taken.at);
             let at = moment(reached);
-            let engine = engine.get_or_insert_with(|| Engine::new(Settings::default(), at));
+            let engine = engine.get_or_insert_with(|| Engine::new(settings.clone(), at));
             let mut measurement = taken.measurement;
             measurement.at = Some(taken.at);
             // An id has been looked at before it was kept.

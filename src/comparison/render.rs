@@ -180,7 +180,10 @@ fn told(difference: &DifferenceBody, unit: Option<&str>) -> String {
             format!("{}×", number(value))
         } else {
             let sign = if value > 0.0 { "+" } else { "" };
-            format!("{sign}{}", quantity(value, unit))
+            match unit {
+                Some("ratio") => format!("{sign}{} points", number(value * 100.0)),
+                _ => format!("{sign}{}", quantity(value, unit)),
+            }
         }
     };
     let interval = match (difference.low, difference.high) {
