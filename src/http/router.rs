@@ -22,6 +22,8 @@ enum Endpoint {
     AlertHistory,
     Operations,
     Operation,
+    Series,
+    Comparison,
     Export,
     Runtime,
     Ingest,
@@ -57,6 +59,13 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         "/api/v1/operations/{operation}",
         Method::GET,
         Endpoint::Operation,
+        false,
+    ),
+    ("/api/v1/series", Method::GET, Endpoint::Series, false),
+    (
+        "/api/v1/comparison",
+        Method::GET,
+        Endpoint::Comparison,
         false,
     ),
     ("/api/v1/export", Method::GET, Endpoint::Export, false),
@@ -147,6 +156,8 @@ impl Router {
             Endpoint::Operation => {
                 api::operations::one(services, argument, request.headers()).await
             }
+            Endpoint::Series => api::series::series(services, &request).await,
+            Endpoint::Comparison => api::comparison::comparison(services, &request).await,
             Endpoint::Export => api::export::export(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,

@@ -133,6 +133,15 @@ impl Client {
         }
     }
 
+    /// Asks `endpoint`, with the credentials of its URL, and reads the answer; `timeout` counts for all of it.
+    ///
+    /// # Errors
+    /// Where no answer came; an answer of any status is not an error.
+    pub async fn get(&self, endpoint: &Endpoint, timeout: Duration) -> Result<Reply, ClientError> {
+        self.send(Method::GET, endpoint, None, &[], Bytes::new(), timeout)
+            .await
+    }
+
     /// Sends `body` to `endpoint` and reads the answer; `timeout` counts for all of it.
     ///
     /// `authorization` stands in for credentials of the URL.
@@ -147,8 +156,28 @@ impl Client {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Reply, ClientError> {
+        self.send(
+            Method::POST,
+            endpoint,
+            authorization,
+            headers,
+            body,
+            timeout,
+        )
+        .await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        endpoint: &Endpoint,
+        authorization: Option<HeaderValue>,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Reply, ClientError> {
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(endpoint.uri().clone())
             .header(USER_AGENT, AGENT);
         let of_url = || {
