@@ -85,7 +85,7 @@ fn every_key_has_its_effect() {
     );
     // Of the file, and the guide's; `self_rules` is off.
     let groups: Vec<_> = config.groups.iter().map(|g| g.name.as_str()).collect();
-    assert_eq!(groups, ["fraud", "empty", "json", "guide"]);
+    assert_eq!(groups, ["fraud", "empty", "json", "regressions", "guide"]);
     // A group without an interval takes the configured one.
     assert_eq!(config.groups[1].interval, Duration::from_secs(30));
     assert_eq!(
