@@ -2,19 +2,22 @@
 
 use std::io::BufRead;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::config::Config;
+use crate::engine::baseline::Baselines;
 use crate::engine::dispatch::{GroupBy, Integration, Receiver, Route, Timing};
 use crate::engine::measurement::Measurement;
 use crate::engine::metric::Metric;
 use crate::engine::rule::RuleGroup;
 use crate::engine::selector::Selector;
 use crate::engine::series::{FieldFault, OWN_OPERATION};
-use crate::engine::time::Timestamp;
+use crate::engine::time::{Now, Timestamp};
+use crate::engine::{Engine, Settings};
 use crate::export::{Fault, Filter, Form, Measured, Place, ReadError, read, read_kept, read_plain};
 use crate::replay::{Recording, Setting};
 use crate::rulefile::BuiltIn;
-use crate::storage::Database;
+use crate::storage::{Database, Kind};
 
 /// How a file is read.
 #[derive(Clone, Debug)]
@@ -98,6 +101,17 @@ fn with_time(measurement: Measurement) -> Result<(Timestamp, Measurement), Field
     let at = measurement.at;
     let at = at.ok_or_else(|| FieldFault::new("timestamp", reason))?;
     Ok((at, measurement))
+}
+
+/// The baselines that were set and are kept in a database; those that cannot be read are left out.
+pub fn baselines(database: &Database) -> Arc<Baselines> {
+    let mut engine = Engine::new(Settings::default(), Now::default());
+    let _ = database.state(|row| {
+        if let (Kind::Baseline, Ok(Some(body))) = (row.kind, &row.body) {
+            let _ = engine.restore_baseline(body);
+        }
+    });
+    engine.baselines().clone()
 }
 
 /// How a recording is replayed under a configuration, or under other rules than its own; with what is to be known of it.

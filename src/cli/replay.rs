@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::{FOUND, NO_DATA, UNUSABLE, coloured, complain, configuration, data};
-use crate::app::replay::{Gathering, Reading, setting};
+use crate::app::replay::{Gathering, Reading, baselines, setting};
 use crate::clock::Clock;
 use crate::config::{Config, load_rules};
 use crate::document::units::{Cores, Period};
+use crate::engine::baseline::Baselines;
 use crate::engine::rule::RuleGroup;
 use crate::engine::time::Timestamp;
 use crate::export::{Filter, Form, Measured, moment};
@@ -103,7 +105,8 @@ impl Replay {
             return Err(complain(UNUSABLE, message));
         }
         let output = self.output;
-        let recording = self.gather(Gathering::new(&config, filter), file)?;
+        let (recording, baselines) = self.gather(Gathering::new(&config, filter), file)?;
+        setting.baselines = baselines;
         setting.until = match until {
             Some(Until::At(at)) => Some(at),
             Some(Until::After(tail)) => recording.span().map(|(_, last)| last.after(tail.0)),
@@ -161,7 +164,7 @@ impl Replay {
         self,
         mut gathering: Gathering,
         config: Option<PathBuf>,
-    ) -> Result<Recording, ExitCode> {
+    ) -> Result<(Recording, Arc<Baselines>), ExitCode> {
         if self.files.is_empty() {
             let database = self.data.open(config)?;
             let unreadable = gathering.add_kept(&database);
@@ -170,7 +173,7 @@ impl Replay {
                     "left out {unreadable} groups of measurements that cannot be read; `opwatch store check` says more"
                 ));
             }
-            return Ok(gathering.recording());
+            return Ok((gathering.recording(), baselines(&database)));
         }
         let reading = match (self.metric, self.operation) {
             (Some(metric), Some(operation)) => Reading::Plain(operation, metric),
@@ -179,7 +182,7 @@ impl Replay {
         for path in &self.files {
             add(&mut gathering, path, &reading)?;
         }
-        Ok(gathering.recording())
+        Ok((gathering.recording(), Arc::default()))
     }
 }
 

@@ -74,6 +74,11 @@ impl Engine {
         &self.baselines
     }
 
+    /// Takes baselines that were set elsewhere in the place of its own.
+    pub fn take_baselines(&mut self, baselines: Arc<Baselines>) {
+        self.baselines = baselines;
+    }
+
     /// Sets a baseline for each instance that is selected and has values; returns them.
     ///
     /// # Errors

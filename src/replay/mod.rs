@@ -23,10 +23,12 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::engine::admission::IngestCounts;
+use crate::engine::baseline::Baselines;
 use crate::engine::measurement::Measurement;
 use crate::engine::time::Timestamp;
 pub use alerts::Alert;
@@ -71,6 +73,8 @@ pub struct Setting {
     pub engine: Settings,
     /// Cores that `cpu_ratio` is a share of; without it a rule on it has no data.
     pub cpu_limit: Option<f64>,
+    /// The baselines that were set, as they are now.
+    pub baselines: Arc<Baselines>,
     /// When service begins; with the first measurement where it is not said or is later than that.
     pub from: Option<Timestamp>,
     /// Until when rules are judged, inclusive; by default until every group has been judged once after the last

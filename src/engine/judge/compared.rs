@@ -27,7 +27,7 @@ const RELEARNED_WITHIN: (Duration, Duration) =
 const RUNS_BEFORE: u32 = 1_000;
 /// Stretches that are remembered as disturbed, at most.
 const MAX_DISTURBED: usize = 32;
-/// A window of time is looked at again after this part of its length: in less little of it is new.
+/// A window of time is looked at again after this part of its length, though nothing came.
 const PARTS: i64 = 120;
 /// As long as the finest buckets.
 const FINEST: i64 = 10_000;
@@ -169,9 +169,7 @@ impl Compared {
             Timestamp::from_millis((now.millis().div_euclid(step) + 1) * step)
         });
         let next = again.into_iter().chain(until).min();
-        let basis = Basis::of(subject.series, store, scope, next);
-        let is_enough = until.is_some() && rule.lacking(&comparison.found).is_none();
-        comparison.basis = Some(if is_enough { basis.enough() } else { basis });
+        comparison.basis = Some(Basis::of(subject.series, store, scope, next));
         comparison
     }
 

@@ -151,7 +151,9 @@ impl RuleState {
                 self.departed.push(instance);
             }
         }
-        for (labels, series) in selected {
+        for (labels, mut series) in selected {
+            // By their names: their numbers, which decide between runs of equal time, are others after a restart.
+            series.sort_by_cached_key(|id| store.get(*id).map(|series| series.key.clone()));
             let departed = &mut self.departed;
             let instance = (self.instances.entry(labels)).or_insert_with_key(|labels| {
                 // One that comes back goes on where it was, so that its end is not told beside it.

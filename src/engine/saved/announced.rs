@@ -13,7 +13,14 @@ use crate::engine::time::{Now, Timestamp};
 const WHAT: &str = "notification";
 
 /// The kinds of alert that [`Subject::alert_type`](crate::engine::judge::Subject::alert_type) names.
-const ALERT_TYPES: [&str; 4] = ["threshold_exceeded", "absence", "no_data", "rule_error"];
+const ALERT_TYPES: [&str; 6] = [
+    "threshold_exceeded",
+    "degradation",
+    "anomaly_detected",
+    "absence",
+    "no_data",
+    "rule_error",
+];
 
 /// An alert as others were told of it.
 #[derive(Clone, PartialEq, prost::Message)]

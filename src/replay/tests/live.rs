@@ -8,7 +8,9 @@ use super::*;
 use crate::engine::Engine;
 use crate::engine::admission::Batch;
 use crate::engine::alert::{Change, EndReason};
+use crate::engine::baseline::Content;
 use crate::engine::judge::AlertChange;
+use crate::engine::metric::Metric;
 use crate::engine::series::Labels;
 use crate::engine::time::Now;
 
@@ -115,7 +117,27 @@ fn rule() -> impl Strategy<Value = String> {
     let absence = (every, grace, expect, hold).prop_map(|(every, grace, expect, hold)| {
         format!("absence: {{expect_every: {every}, grace: {grace}, expect: {expect}}}{hold}")
     });
-    prop_oneof![4 => threshold, 1 => absence]
+    prop_oneof![4 => threshold, 1 => absence, 4 => regression()]
+}
+
+fn regression() -> impl Strategy<Value = String> {
+    let stat = prop_oneof![Just("mean"), Just("median"), Just("p90")];
+    let baseline = prop_oneof![
+        3 => Just("{pinned: b}, compat: guide"),
+        3 => Just("{pinned: b}"),
+        3 => Just("{rolling: 1h}, false_alarms: 100 per 1d"),
+        1 => Just("{offset: 10m}, false_alarms: 100 per 1d"),
+        1 => Just("{seasonal: 10m}, false_alarms: 100 per 1d"),
+    ];
+    let window = prop_oneof![Just("2m"), Just("10m"), Just("'2m, at least 12 runs'")];
+    let worse = prop_oneof![Just("1%"), Just("{medium: 1%, high: 30%}"), Just("0.1 sd")];
+    (stat, baseline, window, worse).prop_map(|(stat, baseline, window, worse)| {
+        let (baseline, more) = baseline.split_once('}').unwrap();
+        let worse = if baseline.contains("pinned") && worse.contains("sd") { "2%" } else { worse };
+        format!(
+            "by: [], regression: {{metric: duration, stat: {stat}, window: {window}, min_samples: 5, worse_by: {worse}, baseline: {baseline}}}{more}}}"
+        )
+    })
 }
 
 /// Groups of one to three rules.
@@ -292,6 +314,7 @@ fn engine(setting: &Setting, now: Now) -> Engine {
     let mut engine = Engine::new(setting.engine.clone(), now);
     engine.begin_saving();
     engine.set_cpu_limit(setting.cpu_limit);
+    engine.take_baselines(setting.baselines.clone());
     engine.promise_calls(LONGEST_WAIT);
     engine
 }
@@ -334,7 +357,14 @@ fn told(changes: &[AlertChange]) -> (Vec<Told>, u64) {
 
 /// Runs live, perhaps with restarts before some arrivals, and compares with the replay of what was logged.
 fn compare(rules: &str, arrivals: &[Arrival], restarts: &[usize]) -> Result<(), TestCaseError> {
-    let setting = setting(rules);
+    let mut setting = setting(rules);
+    let number = Content::Number {
+        value: 5.0,
+        sd: Some(2.0),
+    };
+    Arc::make_mut(&mut setting.baselines)
+        .set("b", Metric::Duration, Labels::default(), number, at(0))
+        .unwrap();
     let mut live = Live::new(setting.clone());
     for (number, arrival) in arrivals.iter().enumerate() {
         if restarts.contains(&number) {
