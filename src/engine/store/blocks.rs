@@ -7,6 +7,7 @@ use super::totals::AHEAD;
 use super::{SeriesId, Store};
 use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
+use crate::engine::stats::Moments;
 use crate::engine::time::{Timestamp, millis};
 use crate::engine::window::Window;
 
@@ -62,6 +63,20 @@ impl Store {
             });
         }
         blocks
+    }
+
+    /// How many values of a column came after `from`, which is where buckets begin.
+    pub fn count_since(&self, ids: &[SeriesId], column: Column, from: Timestamp) -> u64 {
+        let series = ids.iter().filter_map(|id| self.get(*id));
+        let columns = series.filter_map(|series| series.columns.iter().find(|(c, _)| *c == column));
+        let (mut moments, mut last) = (Moments::default(), None);
+        for (_, buckets) in columns {
+            let end = Timestamp::from_millis(i64::MAX);
+            buckets.each_between(from, end, |_, held| {
+                held.gather(&mut moments, &mut last, None)
+            });
+        }
+        moments.count()
     }
 
     /// How many values the series have ever taken in a column.
