@@ -1,10 +1,14 @@
 //! scratch
 mod noise;
+mod trends;
 use noise::Runs;
 use opwatch::engine::cohort::{Cohort, Course};
 use opwatch::engine::contrast::{Feature, compare};
 
 fn main() {
+    if std::env::args().any(|argument| argument == "trends") {
+        return trends::run(2_000);
+    }
     let trials = 10_000u64;
     for feature in [Feature::Median, Feature::Quantile(0.95)] {
         println!("{feature:?}");

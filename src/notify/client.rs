@@ -147,8 +147,37 @@ impl Client {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Reply, ClientError> {
+        self.send(
+            Method::POST,
+            endpoint,
+            authorization,
+            headers,
+            body,
+            timeout,
+        )
+        .await
+    }
+
+    /// Asks `endpoint` for what it has; `timeout` counts for all of it.
+    ///
+    /// # Errors
+    /// Where no answer came; an answer of any status is not an error.
+    pub async fn get(&self, endpoint: &Endpoint, timeout: Duration) -> Result<Reply, ClientError> {
+        self.send(Method::GET, endpoint, None, &[], Bytes::new(), timeout)
+            .await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        endpoint: &Endpoint,
+        authorization: Option<HeaderValue>,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Reply, ClientError> {
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(endpoint.uri().clone())
             .header(USER_AGENT, AGENT);
         let of_url = || {

@@ -40,25 +40,18 @@ pub(super) fn read(
     let (metric, stat) = (metric?, stat?);
     let range = Range::of(&metric, stat);
     let way = way(written, &metric, around, place, checker);
-    let reaches = written.reaches.as_deref();
-    let reaches = match (reaches, way) {
+    let reaches = match (written.reaches.as_deref(), way) {
         (Some(text), Some((towards, _))) => {
-            let place = place.key("reaches");
-            Some(reaches_of(text, towards, range, &place, checker)?)
+            reaches_of(text, towards, range, &place.key("reaches"), checker).map(Some)
         }
-        _ => None,
+        _ => Some(None),
     };
     let (towards, amounts) = way?;
-    let (pace, levels) = match amounts {
-        Some((key, amounts)) => levels(
-            amounts,
-            towards,
-            severity,
-            recover,
-            range,
-            &place.key(key),
-            checker,
-        )?,
+    let slopes = match amounts {
+        Some((key, amounts)) => {
+            let place = place.key(key);
+            levels(amounts, towards, severity, recover, range, &place, checker)
+        }
         // Any slope will do that reaches the value in time.
         None => {
             let any = Level {
@@ -66,9 +59,10 @@ pub(super) fn read(
                 limit: 0.0,
                 recover: None,
             };
-            (Pace::Absolute, vec![any])
+            Some((Pace::Absolute, vec![any]))
         }
     };
+    let (pace, levels) = slopes?;
     Some(Trend {
         metric,
         stat,
@@ -76,7 +70,7 @@ pub(super) fn read(
         towards,
         levels,
         pace,
-        reaches,
+        reaches: reaches?,
         recover,
         budget: budget?,
         min_samples,

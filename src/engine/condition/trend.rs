@@ -3,7 +3,8 @@
 //! An alert needs a slope beyond its limit *and* evidence that it is no chance. What is found changes only when a bucket
 //! closes (or a late value changes a closed one), so that there is one decision a bucket. Each is made at the probability
 //! with which the budget of false alarms would be spent if all of them were independent, and at 0.001 at most. As windows
-//! of neighbouring decisions are nearly the same, alarms come in clusters and more rarely than that.
+//! of neighbouring decisions are nearly the same, alarms come in clusters and more rarely than that. An alert that fires
+//! holds as long as the slope does.
 
 use std::time::Duration;
 
@@ -73,6 +74,14 @@ impl Trend {
         self.budget.in_a(self.frame.bucket()).min(trend::EVIDENCE)
     }
 
+    /// The probability of going so clearly the rule's way by chance.
+    fn p_of(&self, fitted: &Fitted) -> f64 {
+        match self.towards {
+            Worse::Up => fitted.drift.p_rise,
+            Worse::Down => fitted.drift.p_fall,
+        }
+    }
+
     /// A slope of the metric's unit in that of the limits.
     fn paced(&self, slope: f64, fitted: &Fitted) -> Option<f64> {
         let paced = match self.pace {
@@ -108,19 +117,18 @@ impl Trend {
         let slope = fitted.and_then(|one| Some((self.paced(one.drift.slope.value, &one)?, one)));
         let own = |slope| slope * self.towards.sign();
         let limit = fitted.map_or(level.limit, |one| self.limit(level.limit, &one, now));
+        let stands = |is_breached| match is_breached {
+            true => Standing::Breached,
+            false => Standing::Holds,
+        };
         let standing = match slope {
             _ if charted.is_mixed || charted.n == 0 => Standing::NoData,
+            // What began within the window bends the line, and so takes of the evidence that there was.
+            Some((slope, _)) if is_firing && trend.buckets >= self.min_samples => {
+                stands(own(slope) > own(self.recovered(level, limit)))
+            }
             Some((slope, fitted)) if self.is_enough(charted) => {
-                let p = match self.towards {
-                    Worse::Up => fitted.drift.p_rise,
-                    Worse::Down => fitted.drift.p_fall,
-                };
-                let stays = is_firing && own(slope) > own(self.recovered(level, limit));
-                if stays || (own(slope) > own(limit) && p <= self.p_limit()) {
-                    Standing::Breached
-                } else {
-                    Standing::Holds
-                }
+                stands(own(slope) > own(limit) && self.p_of(&fitted) <= self.p_limit())
             }
             _ => Standing::Insufficient,
         };
@@ -159,10 +167,7 @@ impl Trend {
         Evidence {
             change: change.map(|(change, _)| change),
             interval: change.map(|(_, interval)| interval),
-            p_value: Some(match self.towards {
-                Worse::Up => fitted.drift.p_rise,
-                Worse::Down => fitted.drift.p_fall,
-            }),
+            p_value: Some(self.p_of(fitted)),
             statistic: Some(fitted.drift.z),
             effective_n: Some(fitted.drift.effective),
             ..Evidence::default()

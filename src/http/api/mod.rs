@@ -6,6 +6,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod operations;
 pub mod rules;
+pub mod trends;
 
 use std::sync::{Arc, Mutex};
 
