@@ -59,7 +59,7 @@ impl Series {
 }
 
 /// Prints all tables.
-pub fn run(trials: u64) {
+pub fn print(trials: u64) {
     println!(
         "buckets bucket persistence season rise | stable rising falling insufficient (% of {trials})"
     );

@@ -281,8 +281,10 @@ fn relearned_after(rule: &Regression) -> Option<Duration> {
         Against::Rolling(span) => {
             Some((span / RELEARNED).clamp(RELEARNED_WITHIN.0, RELEARNED_WITHIN.1))
         }
+        // What moves along with the window is looked at again when that has moved by a little.
+        Against::Offset(_) | Against::Seasonal(_) => rule.reach.span().map(|span| span / 20),
         Against::PreviousVersion => Some(RELEARNED_WITHIN.0),
-        Against::Pinned(_) | Against::Offset(_) | Against::Seasonal(_) => None,
+        Against::Pinned(_) => None,
     }
 }
 

@@ -89,7 +89,14 @@ impl CohortMessage {
         }
         let pairs = self.values.into_iter().zip(self.counts);
         let values = Counted::from_pairs(pairs).filter(|values| values.count() > 0);
+        let values = values.ok_or_else(|| damaged("it has no values"))?;
+        let scale = Scale {
+            is_log: self.is_log,
+            center: self.center,
+            spread: self.spread,
+        };
         Ok(Cohort {
+            variance: scale.variance(&values),
             summary: Summary {
                 n: self.n,
                 mean: self.mean,
@@ -97,12 +104,8 @@ impl CohortMessage {
                 min: self.min,
                 max: self.max,
             },
-            values: values.ok_or_else(|| damaged("it has no values"))?,
-            scale: Scale {
-                is_log: self.is_log,
-                center: self.center,
-                spread: self.spread,
-            },
+            values,
+            scale,
             blocks: (self.block_means.into_iter().zip(self.block_counts))
                 .map(|(mean, n)| Block { mean, n })
                 .collect(),

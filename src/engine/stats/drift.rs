@@ -125,11 +125,11 @@ struct Persistence {
 fn persistence(ranks: &[f64]) -> Option<Persistence> {
     let n = size(ranks.len());
     let raw = autocorrelation(ranks, 1)?;
-    let unbiased = raw + (2.0 + 4.0 * raw) / n;
-    let error = ((1.0 - unbiased * unbiased).max(0.0) / n).sqrt();
     let within = |r: f64| r.clamp(0.0, MOST_PERSISTENT);
+    let unbiased = within(raw + (2.0 + 4.0 * raw) / n);
+    let error = ((1.0 - unbiased * unbiased) / n).sqrt();
     Some(Persistence {
-        unbiased: within(unbiased),
+        unbiased,
         cautious: within(unbiased + CAUTION * error),
         is_significant: raw > SIGNIFICANT / n.sqrt(),
     })
