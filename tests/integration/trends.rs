@@ -1,8 +1,8 @@
 //! What gets better or worse: over HTTP, on the command line, and as a rule.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use opwatch::clock::Clock;
 use serde_json::Value;
 
 use crate::sidecar::{Folder, Sidecar, run};
@@ -11,8 +11,8 @@ const DAY: u64 = 86_400;
 
 /// The middle of today and of the days before, in seconds since 1970, oldest first; today is not over yet.
 fn days(number: u64) -> Vec<u64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let today = now.as_secs() / DAY * DAY;
+    let now = Clock::start().now().wall.millis().unsigned_abs() / 1_000;
+    let today = now / DAY * DAY;
     (1..=number)
         .rev()
         .map(|ago| today - ago * DAY + DAY / 2)
@@ -165,10 +165,10 @@ groups:
         summary.starts_with("detect loses -0.0") && summary.ends_with("10 runs"),
         "{summary}"
     );
-    std::thread::sleep(Duration::from_millis(10));
-    let value = sidecar.metric(r#"opwatch_rule_value{alertname="AccuracyDeclines",algorithm="iforest",operation="detect",severity="high"}"#);
-    assert!(
-        value.is_none_or(|value| (value + 0.02).abs() < 1e-6),
-        "{value:?}"
-    );
+    let labels =
+        r#"{alertname="AccuracyDeclines",algorithm="iforest",operation="detect",severity="high"}"#;
+    let value = sidecar.metric(&format!("opwatch_rule_value{labels}"));
+    let limit = sidecar.metric(&format!("opwatch_rule_limit{labels}"));
+    assert!((value.unwrap() + 0.02).abs() < 1e-6, "{value:?}");
+    assert_eq!(limit, Some(-0.01));
 }

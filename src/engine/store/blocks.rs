@@ -73,7 +73,7 @@ impl Store {
         for (_, buckets) in columns {
             let end = Timestamp::from_millis(i64::MAX);
             buckets.each_between(from, end, |_, held| {
-                held.gather(&mut moments, &mut last, None)
+                held.gather(&mut moments, &mut last, None);
             });
         }
         moments.count()

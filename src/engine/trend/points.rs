@@ -43,7 +43,7 @@ impl Frame {
             return Err(FrameError::Number(BUCKETS.0, BUCKETS.1));
         }
         let step = store::step_at(window);
-        if bucket.as_millis() % step.as_millis() != 0 {
+        if !bucket.as_millis().is_multiple_of(step.as_millis()) {
             return Err(FrameError::Finer(step));
         }
         Ok(Self { window, bucket })
