@@ -77,9 +77,8 @@ pub fn drift(times: &[f64], values: &[f64], phases: Option<&[usize]>) -> Option<
         None => (values, 1.0),
     };
     let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
-    let values = rounded(values, largest);
-    let first = theil_sen(times, &values, 0.95, 1.0)?;
-    let rests = times.iter().zip(&values);
+    let first = theil_sen(times, values, 0.95, 1.0)?;
+    let rests = times.iter().zip(values);
     let rests: Vec<f64> = rests.map(|(t, v)| v - first.slope.value * t).collect();
     let rests = rounded(&rests, largest);
     if !finite(&rests) {
@@ -87,8 +86,8 @@ pub fn drift(times: &[f64], values: &[f64], phases: Option<&[usize]>) -> Option<
     }
     let persistence = persistence(&midranks(&rests));
     let inflated = lost * inflation_of(persistence.map(|p| p.cautious), n);
-    let test = mann_kendall_inflated(&values, inflated)?;
-    let line = theil_sen(times, &values, 0.95, inflated)?;
+    let test = mann_kendall_inflated(&rounded(values, largest), inflated)?;
+    let line = theil_sen(times, values, 0.95, inflated)?;
     let plain = persistence.filter(|p| p.is_significant).map(|p| p.unbiased);
     Some(Drift {
         slope: line.slope,
