@@ -116,8 +116,13 @@ impl Trends {
         };
         let answer: Answer =
             serde_json::from_slice(&reply.body).map_err(|error| foreign(&error))?;
-        if let Some(error) = answer.error.filter(|_| reply.status != StatusCode::OK) {
-            return Err(complain(UNUSABLE, &error));
+        if reply.status != StatusCode::OK {
+            let code = match reply.status.is_server_error() {
+                true => UNREACHABLE,
+                false => UNUSABLE,
+            };
+            let why = answer.error.unwrap_or_else(|| reply.excerpt());
+            return Err(complain(code, &why));
         }
         if answer.data.is_empty() {
             return Err(complain(

@@ -42,6 +42,8 @@ pub mod store;
 
 pub mod trend;
 
+pub mod comparison;
+
 pub mod template;
 
 pub mod condition;

@@ -4,7 +4,6 @@ use super::admission::IngestCounts;
 use super::judge::{AlertChange, GroupState, RuleState};
 use super::rule::External;
 use super::store::Store;
-use super::watched::Watched;
 use super::{Due, Engine};
 
 impl Engine {
@@ -29,11 +28,6 @@ impl Engine {
     /// The rule that is due.
     pub fn rule(&self, due: Due) -> Option<&RuleState> {
         self.groups.get(due.group)?.rules.get(due.rule)
-    }
-
-    /// Which stretches of the wall clock were lived through.
-    pub fn watched(&self) -> &Watched {
-        &self.clocks.watched
     }
 
     /// Counts of what came in.

@@ -22,6 +22,8 @@ enum Endpoint {
     AlertHistory,
     Operations,
     Operation,
+    Series,
+    Comparison,
     Export,
     Trends,
     Runtime,
@@ -58,6 +60,13 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         "/api/v1/operations/{operation}",
         Method::GET,
         Endpoint::Operation,
+        false,
+    ),
+    ("/api/v1/series", Method::GET, Endpoint::Series, false),
+    (
+        "/api/v1/comparison",
+        Method::GET,
+        Endpoint::Comparison,
         false,
     ),
     ("/api/v1/export", Method::GET, Endpoint::Export, false),
@@ -149,6 +158,8 @@ impl Router {
             Endpoint::Operation => {
                 api::operations::one(services, argument, request.headers()).await
             }
+            Endpoint::Series => api::series::series(services, &request).await,
+            Endpoint::Comparison => api::comparison::comparison(services, &request).await,
             Endpoint::Export => api::export::export(services, &request).await,
             Endpoint::Trends => api::trends::trends(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,

@@ -13,6 +13,7 @@
 mod abuse;
 mod bad_input;
 mod beside_prometheus;
+mod comparison;
 mod durable;
 mod end_to_end;
 mod exchange;
@@ -30,6 +31,7 @@ mod reload;
 mod replay;
 mod resilience;
 mod rules;
+mod series;
 mod shipped;
 mod sidecar;
 mod statistics;

@@ -3,7 +3,7 @@
 use crate::engine::cohort::{Course, Summary};
 use crate::engine::metric::{Column, Metric};
 use crate::engine::stats::Moments;
-use crate::engine::store::{SeriesId, Store};
+use crate::engine::store::{Cut, SeriesId, Store};
 use crate::engine::time::Timestamp;
 use crate::engine::window::{Reach, Window};
 
@@ -97,8 +97,9 @@ fn runs_of(
     end: Timestamp,
     left_out: &[(Timestamp, Timestamp)],
 ) -> Gathered {
-    let mut samples = (source.store).runs(source.series, column, runs as usize, after, end);
-    samples.retain(|sample| !is_left_out(sample.at, left_out));
+    let mut samples = (source.store).recent_values(source.series, column, runs as usize, end);
+    let is_new = |at| after.is_none_or(|after| at > after);
+    samples.retain(|sample| is_new(sample.at) && !is_left_out(sample.at, left_out));
     let mut moments = Moments::default();
     for sample in &samples {
         moments.add(sample.value, sample.weight);
@@ -120,20 +121,19 @@ fn stretch_of(
     end: Timestamp,
     left_out: &[(Timestamp, Timestamp)],
 ) -> Gathered {
-    let blocks = (source.store).blocks(
-        source.series,
-        column,
-        (start, end),
-        end.since(start) / PARTS,
-    );
-    let kept = || {
-        blocks
-            .iter()
-            .filter(|(begin, _)| !is_left_out(**begin, left_out))
+    let cut = Cut {
+        from: start,
+        to: end,
+        step: end.since(start) / PARTS,
+        with_quantiles: true,
     };
+    let points = source.store.points(source.series, column, cut, end);
+    let kept: Vec<(Timestamp, Window)> = (points.windows())
+        .filter(|(begin, _)| !is_left_out(*begin, left_out))
+        .collect();
     let mut gathered = Gathered::default();
     let mut moments = Moments::default();
-    for (_, block) in kept() {
+    for (_, block) in &kept {
         moments.merge(&block.moments);
         if let Some(counted) = block.distribution.counted() {
             let values = counted.pairs().iter();
@@ -143,9 +143,11 @@ fn stretch_of(
         }
     }
     gathered.summary = source.summary(&moments);
-    let last = |block: &Window| block.last.map(|sample| sample.at);
-    gathered.span = (kept().next().map(|(begin, _)| *begin))
-        .zip(kept().filter_map(|(_, block)| last(block)).max());
+    let last = kept
+        .iter()
+        .filter_map(|(_, block)| Some(block.last?.at))
+        .max();
+    gathered.span = kept.first().map(|(begin, _)| *begin).zip(last);
     gathered
 }
 

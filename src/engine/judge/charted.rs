@@ -73,7 +73,7 @@ impl Chart {
         };
         let rests_on = RestsOn {
             open,
-            settled: settled(source, open),
+            settled: settled(source, frame, open),
             cpu_limit: scope.cpu_limit,
         };
         if self.rests_on == Some(rests_on) {

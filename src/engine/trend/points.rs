@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::engine::baseline::Source;
-use crate::engine::metric::Stat;
-use crate::engine::store::{self, Store};
+use crate::engine::metric::{Column, Stat};
+use crate::engine::store::{self, Cut, Points};
 use crate::engine::time::{Timestamp, millis};
 use crate::engine::watched::Watched;
 use crate::engine::window::Window;
@@ -15,6 +15,8 @@ use super::Point;
 const BUCKETS: (u64, u64) = (5, 1_000);
 /// Where values are counted or added up, a bucket of which one in so many parts was not watched is partial.
 const UNWATCHED: u32 = 100;
+/// Later than anything.
+const LAST: Timestamp = Timestamp::from_millis(i64::MAX / 2);
 
 /// Over which time a trend is looked at, and in pieces of what length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,10 +97,8 @@ pub fn gather(
         return Vec::new();
     };
     let (start, open) = (frame.start(now), frame.open(now));
-    let end = open.after(frame.bucket);
-    let blocks = source
-        .store
-        .blocks(source.series, column, (start, end), frame.bucket);
+    let with_quantiles = matches!(stat, Stat::Quantile(_) | Stat::StdDev);
+    let pieces = pieces(source, column, frame, (start, now), with_quantiles);
     let adds_up = matches!(stat, Stat::Count | Stat::Sum | Stat::PerSecond);
     let born = adds_up.then(|| born(&source)).flatten();
     let is_partial = |begin: Timestamp, end: Timestamp| {
@@ -109,7 +109,8 @@ pub fn gather(
         };
         begin >= open || !kept || born.is_some_and(|born| born > begin) || (adds_up && unwatched())
     };
-    let point = |(begin, window): (Timestamp, Window)| {
+    let point = |(from, window): (Timestamp, Window)| {
+        let begin = frame.open(from);
         let end = begin.after(frame.bucket);
         let window = Window {
             covered: end.min(now.max(begin)).since(begin),
@@ -124,19 +125,39 @@ pub fn gather(
             is_partial: is_partial(begin, end),
         })
     };
-    blocks.into_iter().filter_map(point).collect()
+    pieces.filter_map(point).collect()
 }
 
-/// How many values have come that belong to buckets that had closed by then, whether they are still kept or not. While
-/// it is the same, so are those buckets.
-pub fn settled(source: Source<'_>, open: Timestamp) -> u64 {
+/// How many values have come that belong to buckets that had closed when the open one began, whether they are still kept
+/// or not. While it is the same, so are those buckets.
+pub fn settled(source: Source<'_>, frame: Frame, open: Timestamp) -> u64 {
     let Some(column) = source.store.column(source.metric) else {
         return 0;
     };
-    let (store, ids): (&Store, _) = (source.store, source.series);
-    store
-        .arrivals(ids, column)
-        .saturating_sub(store.count_since(ids, column, open))
+    // What is ahead of the clock as well.
+    let since = pieces(source, column, frame, (open, LAST), false);
+    let since: u64 = since.map(|(_, window)| window.count()).sum();
+    let all = source.store.arrivals(source.series, column);
+    all.saturating_sub(since)
+}
+
+/// The values of a stretch of time, bucket by bucket.
+fn pieces(
+    source: Source<'_>,
+    column: Column,
+    frame: Frame,
+    (from, to): (Timestamp, Timestamp),
+    with_quantiles: bool,
+) -> impl Iterator<Item = (Timestamp, Window)> {
+    let cut = Cut {
+        from,
+        to,
+        step: frame.bucket,
+        with_quantiles,
+    };
+    let mut pieces = Points::new(cut, to);
+    source.store.add_points(&mut pieces, source.series, column);
+    pieces.windows()
 }
 
 /// When the first of the series appeared.

@@ -1,11 +1,13 @@
 //! What the paths answer, one file per resource.
 
+pub mod comparison;
 pub mod export;
 pub mod ingest;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;
 pub mod rules;
+pub mod series;
 pub mod trends;
 
 use std::sync::{Arc, Mutex};
