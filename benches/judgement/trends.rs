@@ -1,5 +1,12 @@
 //! Trends: how often flat series are called stable, which slopes are found, and how soon a slow drift is.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a table for people, of figures that are made here"
+)]
+
 use std::time::{Duration, Instant};
 
 use opwatch::engine::condition::{Budget, Charted, Level, Pace, Standing, Trend};
