@@ -1,9 +1,10 @@
 //! What judgement costs in false alarms and finds in changes, by simulation: `checks` for single looks, `alarms` for rules
-//! over simulated days.
+//! over simulated days, `trends` for trends.
 
 mod alarms;
 mod checks;
 mod noise;
+mod trends;
 
 use alarms::{RULES, Scenario, simulate};
 
@@ -20,6 +21,7 @@ fn main() {
     match args.first().map(String::as_str) {
         Some("checks") => checks::print(number(1, 10_000)),
         Some("alarms") => print_alarms(number(1, 20), number(2, 30)),
+        Some("trends") => trends::print(number(1, 2_000)),
         _ => {
             checks::print(200);
             print_alarms(2, 5);

@@ -11,6 +11,7 @@ mod replay;
 mod serve;
 mod store;
 mod test;
+mod trends;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ enum Command {
     Export(export::Export),
     /// Read measurements from a file into a data directory, or into a running opwatch.
     Import(import::Import),
+    /// Tell what gets better or worse, and how fast, as a running opwatch sees it.
+    Trends(trends::Trends),
     /// Look at what is kept.
     Store(store::Store),
 }
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(compare)) => compare.run(),
         Some(Command::Export(export)) => export.run(cli.config),
         Some(Command::Import(import)) => import.run(cli.config),
+        Some(Command::Trends(trends)) => trends.run(),
         Some(Command::Store(store)) => store.run(cli.config),
     }
 }

@@ -21,6 +21,7 @@ mod absence;
 mod clocks;
 mod dependence;
 mod restart;
+mod trend;
 mod unchanged;
 
 fn at(seconds: u64) -> Now {

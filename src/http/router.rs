@@ -25,6 +25,7 @@ enum Endpoint {
     Series,
     Comparison,
     Export,
+    Trends,
     Runtime,
     Ingest,
     Start,
@@ -69,6 +70,7 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         false,
     ),
     ("/api/v1/export", Method::GET, Endpoint::Export, false),
+    ("/api/v1/trends", Method::GET, Endpoint::Trends, false),
     (
         "/api/v1/status/runtime",
         Method::GET,
@@ -159,6 +161,7 @@ impl Router {
             Endpoint::Series => api::series::series(services, &request).await,
             Endpoint::Comparison => api::comparison::comparison(services, &request).await,
             Endpoint::Export => api::export::export(services, &request).await,
+            Endpoint::Trends => api::trends::trends(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,
             Endpoint::Start => api::ingest::start(services, request).await,

@@ -75,6 +75,15 @@ fn condition(condition: &Condition) -> Vec<String> {
             regression.min_samples.to_string(),
             regression.weighs_evidence.to_string(),
         ],
+        Condition::Trend(trend) => vec![
+            "trend".to_owned(),
+            trend.metric.to_string(),
+            trend.stat.to_string(),
+            format!("{:?} {:?}", trend.frame, trend.towards),
+            format!("{:?} {:?} {}", trend.pace, trend.reaches, trend.recover),
+            format!("{:?}", trend.budget),
+            trend.min_samples.to_string(),
+        ],
         Condition::Absence(absence) => ["absence".to_owned()]
             .into_iter()
             .chain(

@@ -74,7 +74,12 @@ impl<'a> Range<'a> {
         }
     }
 
-    fn check_unit(self, quantity: Quantity, place: &Place, checker: &mut Checker<'_>) -> bool {
+    pub(super) fn check_unit(
+        self,
+        quantity: Quantity,
+        place: &Place,
+        checker: &mut Checker<'_>,
+    ) -> bool {
         let fits = self.takes(quantity.unit);
         if !fits {
             let (metric, allowed) = (self.metric, self.example());
@@ -88,7 +93,7 @@ impl<'a> Range<'a> {
     }
 
     /// Refuses a limit that no value can breach.
-    fn check_reachable(
+    pub(super) fn check_reachable(
         self,
         comparison: Comparison,
         limit: f64,

@@ -14,6 +14,7 @@ mod query;
 mod regression;
 mod rule;
 mod threshold;
+mod trend;
 pub mod unittest;
 mod wire;
 
@@ -29,6 +30,7 @@ pub use files::{load_all, matching};
 pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
 pub use query::query;
+pub use trend::{frame_fault, read_stat};
 
 use crate::document::{Document, Place};
 use crate::engine::rule::{Rule, RuleGroup};

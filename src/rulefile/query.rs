@@ -15,6 +15,10 @@ pub fn query(rule: &Rule) -> String {
             Worse::Up => Comparison::Above.operator(),
             Worse::Down => Comparison::Below.operator(),
         },
+        Condition::Trend(trend) => match trend.towards {
+            Worse::Up => Comparison::Above.operator(),
+            Worse::Down => Comparison::Below.operator(),
+        },
         Condition::Absence(_) => Comparison::Above.operator(),
     };
     format!(

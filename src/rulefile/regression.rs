@@ -1,7 +1,5 @@
 //! `regression:` of a rule.
 
-use std::time::Duration;
-
 use super::findings::Checker;
 use super::threshold::{self, Surroundings};
 use super::wire;
@@ -18,8 +16,6 @@ use crate::engine::window::Reach;
 const MIN_SAMPLES: u64 = 10;
 /// A firing alert holds until what it is about is less than this part of its limit, unless the rule says otherwise.
 const RECOVER: f64 = 0.8;
-/// False alarms that are accepted unless the rule says otherwise: one in thirty days.
-const PER: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Reads a regression; `severity` is that of its alerts unless their labels or levels say otherwise. `None` where a fault
 /// leaves nothing to judge by.
@@ -49,10 +45,7 @@ pub(super) fn read(
     let amounts = amounts(written, severity, place, checker);
     let budget = match written.false_alarms.as_deref() {
         Some(text) => budget(text, &place.key("false_alarms"), checker),
-        None => Some(Budget {
-            alarms: 1.0,
-            per: PER,
-        }),
+        None => Some(Budget::default()),
     };
     let worse = (metric.as_ref())
         .and_then(|metric| worse(metric, written.worse.map(Into::into), place, checker));
@@ -290,7 +283,7 @@ fn amounts(
 }
 
 /// `1 per 30d`.
-fn budget(text: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Budget> {
+pub(super) fn budget(text: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Budget> {
     let budget = read_budget(text);
     if budget.is_none() {
         checker.fault(

@@ -9,6 +9,7 @@ use super::definition;
 use super::findings::{Checker, did_you_mean};
 use super::regression;
 use super::threshold::{self, Surroundings};
+use super::trend;
 use super::wire;
 use crate::document::Place;
 use crate::engine::condition::{Against, Condition, Regression};
@@ -45,26 +46,22 @@ pub(super) fn read(
     let name = name(written, around.damaged, place, checker);
     let mut by = by(written.by.as_deref(), &place.key("by"), checker);
     let has_severity = |labels: &[Templated]| labels.iter().any(|label| label.name == "severity");
+    let labelled = written.labels.contains_key("severity") || has_severity(group_labels);
+    let severity = (!labelled).then_some(Severity::Medium);
     let condition = match check_kinds(written, around.damaged, place, checker) {
         Some(Kind::Threshold(threshold)) => {
             threshold::read(threshold, around, &place.key("threshold"), checker)
                 .map(Condition::Threshold)
         }
         Some(Kind::Regression(regression)) => {
-            let labelled = written.labels.contains_key("severity") || has_severity(group_labels);
-            let severity = (!labelled).then_some(Severity::Medium);
-            regression::read(
-                regression,
-                severity,
-                around,
-                &place.key("regression"),
-                checker,
-            )
-            .map(Condition::Regression)
+            let place = place.key("regression");
+            regression::read(regression, severity, around, &place, checker)
+                .map(Condition::Regression)
+        }
+        Some(Kind::Trend(trend)) => {
+            trend::read(trend, severity, around, &place.key("trend"), checker).map(Condition::Trend)
         }
         Some(Kind::Absence(absence)) => {
-            let labelled = written.labels.contains_key("severity") || has_severity(group_labels);
-            let severity = (!labelled).then_some(Severity::Medium);
             refuse_on_data(written, place, checker);
             absence::read(absence, &by, severity, &place.key("absence"), checker)
                 .map(Condition::Absence)
@@ -175,6 +172,7 @@ fn name(
 enum Kind<'a> {
     Threshold(&'a wire::Threshold),
     Regression(&'a wire::Regression),
+    Trend(&'a wire::Trend),
     Absence(&'a wire::Absence),
 }
 
@@ -210,6 +208,7 @@ fn check_kinds<'a>(
         [] => checker.fault(place, format!("no condition given, allowed: {allowed}")),
         ["threshold"] => return written.threshold.as_ref().map(Kind::Threshold),
         ["regression"] => return written.regression.as_ref().map(Kind::Regression),
+        ["trend"] => return written.trend.as_ref().map(Kind::Trend),
         ["absence"] => return written.absence.as_ref().map(Kind::Absence),
         // A recording rule has been refused already.
         ["expr"] if written.record.is_some() => {}

@@ -39,7 +39,7 @@ pub(super) struct Rule {
     pub by: Option<Vec<String>>,
     pub threshold: Option<Threshold>,
     pub regression: Option<Regression>,
-    pub trend: Option<IgnoredAny>,
+    pub trend: Option<Trend>,
     pub anomaly: Option<IgnoredAny>,
     pub absence: Option<Absence>,
     pub expr: Option<IgnoredAny>,
@@ -89,6 +89,21 @@ pub(super) struct Regression {
     pub min_samples: Option<u64>,
     pub worse: Option<Direction>,
     pub compat: Option<Compat>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trend {
+    pub metric: String,
+    pub stat: Option<String>,
+    pub window: Period,
+    pub bucket: Period,
+    pub rising: Option<Amounts>,
+    pub falling: Option<Amounts>,
+    pub reaches: Option<String>,
+    pub recover: Option<Quantity>,
+    pub false_alarms: Option<String>,
+    pub min_samples: Option<u64>,
 }
 
 /// What a window is compared with: one of these.

@@ -36,4 +36,5 @@ mod shipped;
 mod sidecar;
 mod statistics;
 mod target;
+mod trends;
 mod victoria_metrics;

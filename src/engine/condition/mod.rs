@@ -4,12 +4,14 @@ mod absence;
 mod doubt;
 mod regression;
 mod threshold;
+mod trend;
 
 use super::metric::{Metric, Stat};
 use super::window::Reach;
 pub use absence::Absence;
 pub use regression::{Against, Amount, Budget, Decision, Found, Lack, Regression};
 pub use threshold::{Comparison, Level, Threshold};
+pub use trend::{Charted, Pace, Reaches, Trend};
 
 /// What a rule asks of its data.
 #[derive(Clone, Debug)]
@@ -19,6 +21,9 @@ pub enum Condition {
     Threshold(Threshold),
     /// A statistic of a window compared with a baseline. Its verdict changes as that of a threshold, and when a block closes.
     Regression(Regression),
+    /// A statistic that gets worse from bucket to bucket. Its verdict changes when a bucket closes, and when a late value
+    /// changes a closed one.
+    Trend(Trend),
     /// Nothing has been heard for too long. Its verdict changes with the passing of time alone.
     Absence(Absence),
 }
@@ -97,6 +102,11 @@ impl Condition {
                 reach: regression.reach,
                 stat: regression.stat,
             }),
+            Self::Trend(trend) => Some(Need {
+                metric: trend.metric.clone(),
+                reach: Reach::Time(trend.frame.window()),
+                stat: trend.stat,
+            }),
             Self::Absence(_) => None,
         }
     }
@@ -110,6 +120,7 @@ impl Condition {
             Self::Regression(regression) => {
                 (regression.metric.to_string(), regression.stat.to_string())
             }
+            Self::Trend(trend) => (trend.metric.to_string(), trend.stat.to_string()),
             Self::Absence(_) => ("absence".to_owned(), String::new()),
         }
     }
@@ -119,6 +130,7 @@ impl Condition {
         match self {
             Self::Threshold(threshold) => &threshold.levels,
             Self::Regression(regression) => &regression.levels,
+            Self::Trend(trend) => &trend.levels,
             Self::Absence(absence) => &absence.levels,
         }
     }
@@ -127,7 +139,7 @@ impl Condition {
     pub fn alert_type(&self) -> &'static str {
         match self {
             Self::Threshold(_) => "threshold_exceeded",
-            Self::Regression(_) => "degradation",
+            Self::Regression(_) | Self::Trend(_) => "degradation",
             Self::Absence(_) => "absence",
         }
     }

@@ -63,9 +63,19 @@ pub struct Budget {
     pub per: Duration,
 }
 
+impl Default for Budget {
+    /// One in thirty days.
+    fn default() -> Self {
+        Self {
+            alarms: 1.0,
+            per: Duration::from_secs(30 * 24 * 3_600),
+        }
+    }
+}
+
 impl Budget {
     /// How often one event comes within a stretch of time.
-    fn in_a(&self, span: Duration) -> f64 {
+    pub(super) fn in_a(&self, span: Duration) -> f64 {
         self.alarms * span.as_secs_f64() / self.per.as_secs_f64()
     }
 

@@ -1,6 +1,7 @@
 //! What an instance is judged by: its window, or the word that nothing of it has changed since the last evaluation.
 
 use super::Scope;
+use super::charted::Charting;
 use super::compared::Comparison;
 use crate::engine::metric::Stat;
 use crate::engine::rule::Rule;
@@ -19,6 +20,8 @@ pub enum Datum {
     Window(Box<Window>, Option<Basis>),
     /// Its window and what that is compared with.
     Compared(Box<Comparison>),
+    /// The trend of its buckets.
+    Charted(Box<Charting>),
     /// Its window has the same values as at the last evaluation.
     Unchanged,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::charted::Chart;
 use super::compared::{self, Before, Compared};
 use super::data::{self, Basis, Datum};
 use super::tracked::{Subject, Told, Tracked};
@@ -35,6 +36,8 @@ pub struct Instance {
     pub(in crate::engine) arrivals: u64,
     /// What a rule on a regression remembers of it.
     pub compared: Option<Box<Compared>>,
+    /// What a rule on a trend remembers of it.
+    pub chart: Option<Box<Chart>>,
     /// The versions before its own, where the rule compares versions.
     pub(super) before: Before,
     /// What it was last judged by, and how long that stays so.
@@ -58,6 +61,7 @@ impl Instance {
             stands_in: false,
             arrivals: 0,
             compared: matches!(rule.condition, Condition::Regression(_)).then(Box::default),
+            chart: matches!(rule.condition, Condition::Trend(_)).then(Box::default),
             before: Before::default(),
             reading: Reading::default(),
             basis: None,
@@ -91,14 +95,22 @@ impl Instance {
         self.series = series;
         // The number of a series may have passed to another one.
         self.basis = None;
+        if let Some(chart) = &mut self.chart {
+            chart.reset();
+        }
     }
 
     /// What it is to be judged by now.
     pub(super) fn look(&self, rule: &Rule, store: &Store, scope: &Scope) -> Datum {
         match &self.basis {
             Some(basis) if basis.holds(&self.series, store, scope) => Datum::Unchanged,
-            _ => match (&rule.condition, &self.compared) {
-                (Condition::Regression(regression), Some(compared)) => {
+            _ => match (&rule.condition, &self.compared, &self.chart) {
+                (Condition::Trend(trend), _, Some(chart)) => chart
+                    .look(trend, &self.series, store, scope)
+                    .map_or(Datum::Unchanged, |charting| {
+                        Datum::Charted(Box::new(charting))
+                    }),
+                (Condition::Regression(regression), Some(compared), _) => {
                     let subject = compared::Subject {
                         labels: &self.labels,
                         series: &self.series,
@@ -128,6 +140,13 @@ impl Instance {
                     compared.take(regression, comparison, scope.now.steady);
                 }
                 return gained;
+            }
+            Datum::Charted(charting) => {
+                let charted = charting.chart.charted;
+                self.reading.n = charted.n;
+                self.basis = charting.basis;
+                let before = self.chart.replace(Box::new(charting.chart.clone()));
+                return before.is_none_or(|before| before.charted != charted);
             }
             Datum::Unchanged => {
                 // A block may close all the same.
@@ -176,6 +195,12 @@ impl Instance {
                             compared.map_or_else(Default::default, |one| (one.found, one.decision));
                         let interval = scope.interval;
                         regression.judge(level, &found, decision, is_firing, gained, interval)
+                    }
+                    Condition::Trend(trend) => {
+                        let is_firing = tracked.state.is_firing();
+                        let charted = (self.chart.as_deref())
+                            .map_or_else(Default::default, |one| one.charted);
+                        trend.judge(level, &charted, is_firing, gained, scope.now.wall)
                     }
                     Condition::Absence(absence) => {
                         // What was missed before the break stays missed until it is seen.

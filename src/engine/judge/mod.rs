@@ -1,6 +1,7 @@
 //! Judging: rules over the instances of their data, and the alerts that come of it.
 
 mod absence;
+mod charted;
 mod compared;
 mod data;
 mod group;
@@ -19,6 +20,7 @@ use super::rule::External;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
 use super::watched::Watched;
+pub use charted::{Chart, Charting};
 pub use compared::{Compared, Learned};
 pub use data::{Answer, Datum};
 pub use group::GroupState;

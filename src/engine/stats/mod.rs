@@ -3,6 +3,7 @@
 
 pub mod counted;
 pub mod dependence;
+pub mod drift;
 pub mod exceedance;
 pub mod interval;
 pub mod means;
@@ -87,6 +88,7 @@ mod tests {
                 format!("{:?}", trend::mann_kendall_dependent(times, values, Correction::Significant(9))),
                 format!("{:?}", trend::theil_sen(times, values, 0.5, 1.0)),
                 format!("{:?}", trend::line(times, values)),
+                format!("{:?}", drift::drift(times, values, Some(&[0, 1, 0, 1, 0, 1, 0, 1, 0][..n]))),
                 format!("{:?}", means.and_then(|(a, b)| welch(&a, &b, 0.95))),
                 format!("{:?}", means.and_then(|(a, b)| ratio(&a, &b, 0.95))),
             ];

@@ -28,7 +28,7 @@ pub struct MannKendall {
 /// *Rank Correlation Methods*, 1975; H. B. Mann, 1945). For values that do not depend on each other but for the trend.
 /// Costs n² / 2 comparisons. Constants have `z` 0 and `p` 1; `None` under two values.
 pub fn mann_kendall(values: &[f64]) -> Option<MannKendall> {
-    with_inflation(values, 1.0)
+    mann_kendall_inflated(values, 1.0)
 }
 
 /// Which autocorrelations of the ranks the variance is corrected for.
@@ -74,10 +74,11 @@ pub fn mann_kendall_dependent(
         return None;
     }
     let correlations = autocorrelations(&midranks(&rests), correction);
-    with_inflation(values, inflation(&correlations, size(values.len())))
+    mann_kendall_inflated(values, inflation(&correlations, size(values.len())))
 }
 
-fn with_inflation(values: &[f64], inflation: f64) -> Option<MannKendall> {
+/// The same with the variance multiplied by `inflation`.
+pub(super) fn mann_kendall_inflated(values: &[f64], inflation: f64) -> Option<MannKendall> {
     let sorted = ascending(values).filter(|sorted| sorted.len() > 1)?;
     let mut rest = values;
     let mut s = 0i64;
@@ -146,7 +147,7 @@ fn autocorrelations(ranks: &[f64], correction: Correction) -> Vec<f64> {
 }
 
 /// Hamed and Rao's factor, kept at 1 or above.
-fn inflation(autocorrelations: &[f64], n: f64) -> f64 {
+pub(super) fn inflation(autocorrelations: &[f64], n: f64) -> f64 {
     let terms = autocorrelations.iter().zip(1..).map(|(correlation, lag)| {
         let left = n - size(lag);
         left * (left - 1.0) * (left - 2.0) * correlation

@@ -53,6 +53,13 @@ pub(super) fn steps() -> impl DoubleEndedIterator<Item = i64> + ExactSizeIterato
     TIERS.iter().map(|tier| tier.step)
 }
 
+/// How long the buckets are in which values of that age are kept.
+pub fn step_at(age: Duration) -> Duration {
+    let fine = TIERS.iter().find(|tier| millis(age) <= tier.reach);
+    let step = fine.map_or(HOUR, |tier| tier.step);
+    Duration::from_millis(step.unsigned_abs())
+}
+
 /// The times up to which each tier has been rolled into the next; the last is the end of retention.
 ///
 /// They follow the clock, also back: after a clock that ran ahead has been set right, records of the true

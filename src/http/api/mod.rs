@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod operations;
 pub mod rules;
 pub mod series;
+pub mod trends;
 
 use std::sync::{Arc, Mutex};
 
