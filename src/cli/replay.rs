@@ -1,10 +1,10 @@
 //! `opwatch replay`: rules over recorded measurements.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write, stderr, stdout};
-use std::path::{Path, PathBuf};
+use std::io::stdout;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::input::{note_down, read_file};
 use super::{FOUND, NO_DATA, UNUSABLE, coloured, complain, configuration, data};
 use crate::app::replay::{Gathering, Reading, setting};
 use crate::clock::Clock;
@@ -16,9 +16,6 @@ use crate::export::{Filter, Form, Measured, moment};
 use crate::replay::show::{Output, write};
 use crate::replay::{Recording, ReplayError, replay};
 use crate::rulefile::Surroundings;
-
-/// Faults of a file that are told one by one; those beyond are counted.
-const TOLD: u64 = 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -177,7 +174,9 @@ impl Replay {
             _ => Reading::Export(self.format),
         };
         for path in &self.files {
-            add(&mut gathering, path, &reading)?;
+            read_file(path, |input, tell| {
+                gathering.add_file(input, &reading, tell)
+            })?;
         }
         Ok(gathering.recording())
     }
@@ -186,37 +185,4 @@ impl Replay {
 enum Until {
     At(Timestamp),
     After(Period),
-}
-
-fn add(gathering: &mut Gathering, path: &Path, reading: &Reading) -> Result<(), ExitCode> {
-    let name = path.display();
-    let input: Box<dyn BufRead> = if path.as_os_str() == "-" {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(path);
-        let file = file.map_err(|error| complain(UNUSABLE, &format!("{name}: {error}")))?;
-        Box::new(BufReader::with_capacity(64 << 10, file))
-    };
-    let mut told: u64 = 0;
-    let read = gathering.add_file(input, reading, |fault| {
-        told += 1;
-        if told <= TOLD {
-            note_down(&format!("{name}: {fault}"));
-        }
-    });
-    if told > TOLD {
-        note_down(&format!(
-            "{name}: {} more faults are not shown",
-            told - TOLD
-        ));
-    }
-    if told > 0 {
-        note_down(&format!("{name}: left out {told} records"));
-    }
-    read.map_err(|error| complain(UNUSABLE, &format!("{name}: {error}")))
-}
-
-/// Writes to standard error. Nobody who reads it is no reason to stop.
-fn note_down(text: &str) {
-    let _ = writeln!(stderr(), "{text}");
 }

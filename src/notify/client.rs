@@ -147,10 +147,39 @@ impl Client {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Reply, ClientError> {
-        let mut request = Request::builder()
+        let request = Request::builder()
             .method(Method::POST)
-            .uri(endpoint.uri().clone())
-            .header(USER_AGENT, AGENT);
+            .uri(endpoint.uri().clone());
+        self.send(endpoint, request, authorization, headers, body, timeout)
+            .await
+    }
+
+    /// Asks `endpoint` for `query`, which stands after a `?`; `timeout` counts for all of it.
+    ///
+    /// # Errors
+    /// Where no answer came; an answer of any status is not an error.
+    pub async fn get(
+        &self,
+        endpoint: &Endpoint,
+        query: &str,
+        timeout: Duration,
+    ) -> Result<Reply, ClientError> {
+        let uri = format!("{}?{query}", endpoint.uri());
+        let request = Request::builder().method(Method::GET).uri(uri);
+        self.send(endpoint, request, None, &[], Bytes::new(), timeout)
+            .await
+    }
+
+    async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: hyper::http::request::Builder,
+        authorization: Option<HeaderValue>,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Reply, ClientError> {
+        let mut request = request.header(USER_AGENT, AGENT);
         let of_url = || {
             let (name, password) = endpoint.credentials()?;
             Some(basic(name, password))
