@@ -84,8 +84,11 @@ pub fn gather(
     gathered
 }
 
-fn is_left_out(at: Timestamp, left_out: &[(Timestamp, Timestamp)]) -> bool {
-    left_out.iter().any(|(from, to)| *from <= at && at <= *to)
+/// Whether what lies between these times overlaps a stretch that is left out.
+fn is_left_out(first: Timestamp, last: Timestamp, left_out: &[(Timestamp, Timestamp)]) -> bool {
+    left_out
+        .iter()
+        .any(|(from, to)| *from <= last && first <= *to)
 }
 
 /// The last runs, one by one.
@@ -98,7 +101,7 @@ fn runs_of(
     left_out: &[(Timestamp, Timestamp)],
 ) -> Gathered {
     let mut samples = (source.store).runs(source.series, column, runs as usize, after, end);
-    samples.retain(|sample| !is_left_out(sample.at, left_out));
+    samples.retain(|sample| !is_left_out(sample.at, sample.at, left_out));
     let mut moments = Moments::default();
     for sample in &samples {
         moments.add(sample.value, sample.weight);
@@ -126,10 +129,12 @@ fn stretch_of(
         (start, end),
         end.since(start) / PARTS,
     );
+    let last = |block: &Window| block.last.map(|sample| sample.at);
+    // A block that the stretch begins in holds some of it already.
     let kept = || {
-        blocks
-            .iter()
-            .filter(|(begin, _)| !is_left_out(**begin, left_out))
+        (blocks.iter()).filter(|(begin, block)| {
+            !is_left_out(**begin, last(block).unwrap_or(**begin), left_out)
+        })
     };
     let mut gathered = Gathered::default();
     let mut moments = Moments::default();
@@ -143,7 +148,6 @@ fn stretch_of(
         }
     }
     gathered.summary = source.summary(&moments);
-    let last = |block: &Window| block.last.map(|sample| sample.at);
     gathered.span = (kept().next().map(|(begin, _)| *begin))
         .zip(kept().filter_map(|(_, block)| last(block)).max());
     gathered
