@@ -23,6 +23,7 @@ enum Endpoint {
     Operations,
     Operation,
     Export,
+    Regressions,
     Runtime,
     Ingest,
     Start,
@@ -60,6 +61,12 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         false,
     ),
     ("/api/v1/export", Method::GET, Endpoint::Export, false),
+    (
+        "/api/v1/regressions",
+        Method::GET,
+        Endpoint::Regressions,
+        false,
+    ),
     (
         "/api/v1/status/runtime",
         Method::GET,
@@ -148,6 +155,7 @@ impl Router {
                 api::operations::one(services, argument, request.headers()).await
             }
             Endpoint::Export => api::export::export(services, &request).await,
+            Endpoint::Regressions => api::regressions::regressions(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,
             Endpoint::Start => api::ingest::start(services, request).await,

@@ -397,7 +397,9 @@ pub fn compare_with_pinned(
             // Of a baseline it is known which metrics it is of: the others are no news unless they are asked for.
             if !question.metrics.is_empty() {
                 let now = current(labels, &metric, None, None);
-                rows.push(judge(question, labels, &metric, now.as_ref(), None));
+                if now.is_some() {
+                    rows.push(judge(question, labels, &metric, now.as_ref(), None));
+                }
             }
             continue;
         };

@@ -2,10 +2,17 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::time::Duration;
 
+use opwatch::engine::baselines::{Wanted, WantedContent};
+use opwatch::engine::metric::Metric;
+use opwatch::engine::series::Labels;
+use opwatch::engine::time::{Now, Timestamp};
+use opwatch::engine::{Engine, Settings};
+use opwatch::storage::{Commit, Kind, Write, open_alone};
 use serde_json::Value;
 
-use crate::sidecar::{Folder, run};
+use crate::sidecar::{Folder, Sidecar, run, wait_for};
 
 /// Noise that is the same every time.
 fn noisy(i: u32, around: f64) -> f64 {
@@ -232,4 +239,122 @@ fn exports_of_the_guide_are_compared_by_its_own_rule() {
         let (code, said, errors) = compared(&folder, &["--format", "guide", "--compat", "guide"]);
         assert_eq!(code, Some(expected), "{said}{errors}");
     }
+}
+
+/// A data directory in which 1 s is set as the baseline `good` of durations.
+fn with_baseline(folder: &Folder) {
+    let now = Now {
+        wall: Timestamp::default(),
+        steady: Duration::ZERO,
+    };
+    let mut engine = Engine::new(Settings::default(), now);
+    engine.begin_saving();
+    let content = WantedContent::Number {
+        labels: Labels::default(),
+        value: 1.0,
+        sd: None,
+    };
+    let wanted = Wanted {
+        name: "good".to_owned(),
+        metric: Metric::Duration,
+        content,
+    };
+    engine.set_baseline(&wanted, now).unwrap();
+    let unread = open_alone(&folder.0.join("data"), 1 << 28).unwrap();
+    let now = unread.clock.now();
+    let mut alone = unread.alone().unwrap();
+    let writes = engine.take_unsaved_baselines().into_iter();
+    let writes = writes.map(|baseline| Write {
+        kind: Kind::Baseline,
+        key: baseline.key,
+        as_of: 0,
+        body: baseline.body,
+    });
+    alone
+        .write(&Commit {
+            sequence: 0,
+            now,
+            judged: Duration::ZERO,
+            admitted: None,
+            saved_up_to: Some(0),
+            kept_from: Timestamp::default(),
+            writes: writes.collect(),
+            anew_from: None,
+        })
+        .unwrap();
+}
+
+const RULES: &str = "
+groups:
+  - name: worse
+    interval: 1s
+    rules:
+      - alert: Worse
+        regression:
+          {metric: duration, stat: mean, window: 20 runs, baseline: {pinned: good}, worse_by: {medium: 20%, critical: 150%}, compat: guide}
+";
+
+#[test]
+fn a_running_opwatch_and_its_data_directory_are_compared_with_a_baseline_that_was_set() {
+    let folder = Folder::new();
+    with_baseline(&folder);
+    folder.write("rules.yaml", RULES);
+    let config = "data_dir: data\nrule_files: [rules.yaml]\n";
+    let sidecar = Sidecar::start_in(folder, config);
+    let url = format!("http://{}", sidecar.public);
+    let check = |more: &[&str]| {
+        let arguments = [&["check-regression", "--baseline-name"], more].concat();
+        run(&sidecar.folder, &arguments)
+    };
+    let (code, said, errors) = check(&["good", "--data-dir", "data"]);
+    assert_eq!((code, said.as_str()), (Some(3), ""), "{errors}");
+    assert!(errors.starts_with("no recent data: "), "{errors}");
+    let (code, _, errors) = check(&["good", "--url", &url]);
+    assert_eq!(code, Some(3), "{errors}");
+
+    let record = r#"{"operation": "checkout", "duration_seconds": 2.0}"#;
+    let reply = sidecar.post("/v1/operations", &[record; 20].join("\n"));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    for place in [&["--url", url.as_str()], &["--data-dir", "data"]] {
+        let (code, said, errors) =
+            check(&[&["good", "--stat", "mean", "-o", "csv"], place as &[&str]].concat());
+        assert_eq!((code, errors.as_str()), (Some(1), ""), "{said}");
+        let row = said.lines().nth(1).unwrap();
+        let expected =
+            r#""{""operation"":""checkout""}",duration,mean,regressed,critical,1,2,1,,,,0,20,"#;
+        assert_eq!(row, expected);
+        let (code, ..) = check(&[&["good", "--threshold", "120%"], place as &[&str]].concat());
+        assert_eq!(code, Some(0));
+        let (code, _, errors) = check(&[&["bad"], place as &[&str]].concat());
+        assert_eq!(code, Some(5), "{errors}");
+        assert!(errors.starts_with("no baseline \"bad\" is set"), "{errors}");
+    }
+    let (code, _, errors) = check(&[
+        "good",
+        "--url",
+        &format!("http://{}", sidecar.ingest),
+        "--window",
+        "0s",
+    ]);
+    assert!(code == Some(2) || code == Some(3), "{errors}");
+
+    let rules = wait_for("the rule to fire", || {
+        let reply = sidecar.get("/api/v1/regressions").json();
+        let rules = reply["data"]["rules"].clone();
+        (rules[0]["levels"][0]["state"] == "firing").then_some(rules)
+    });
+    let levels = &rules[0]["levels"];
+    assert_eq!(levels[0]["limit"], 1.2);
+    assert_eq!(levels[0]["verdict"], "breached");
+    assert_eq!(levels[1]["verdict"], "holds");
+    assert_eq!(
+        (&rules[0]["value"], &rules[0]["change"]),
+        (&2.0.into(), &1.0.into())
+    );
+    let reply = sidecar.get("/api/v1/regressions?baseline=good&treshold=1");
+    assert_eq!(reply.status, 400);
+    assert!(
+        reply.text().contains("allowed are operation, metric"),
+        "{reply:?}"
+    );
 }

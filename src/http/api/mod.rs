@@ -5,6 +5,7 @@ pub mod ingest;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;
+pub mod regressions;
 pub mod rules;
 
 use std::sync::{Arc, Mutex};
