@@ -12,6 +12,7 @@ mod findings;
 mod limits;
 mod query;
 mod regression;
+mod relative;
 mod rule;
 mod threshold;
 pub mod unittest;

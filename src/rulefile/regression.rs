@@ -131,7 +131,7 @@ fn worse(
     }
 }
 
-fn against(
+pub(super) fn against(
     written: &wire::Against,
     reach: Option<Reach>,
     around: Surroundings,

@@ -2,6 +2,7 @@
 
 use super::Scope;
 use super::compared::Comparison;
+use super::relative::Limited;
 use crate::engine::metric::Stat;
 use crate::engine::rule::Rule;
 use crate::engine::series::Labels;
@@ -19,6 +20,8 @@ pub enum Datum {
     Window(Box<Window>, Option<Basis>),
     /// Its window and what that is compared with.
     Compared(Box<Comparison>),
+    /// Its window and what its limits are multiples of.
+    Limited(Box<Limited>),
     /// Its window has the same values as at the last evaluation.
     Unchanged,
 }
@@ -50,6 +53,14 @@ impl Basis {
             from: scope.now.wall,
             until,
             baselines: scope.baselines.generation(),
+        }
+    }
+
+    /// The same until that time at most, where one is given.
+    pub(super) fn until_at_most(self, until: Option<Timestamp>) -> Self {
+        Self {
+            until: self.until.into_iter().chain(until).min(),
+            ..self
         }
     }
 

@@ -9,6 +9,7 @@ use crate::engine::metric::Worse;
 
 mod cases;
 mod nothing;
+mod relative;
 
 const DAY: u64 = 86_400;
 
