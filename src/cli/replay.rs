@@ -13,14 +13,15 @@ use crate::document::units::{Cores, Period};
 use crate::engine::rule::RuleGroup;
 use crate::engine::time::Timestamp;
 use crate::export::{Filter, Form, Measured, moment};
-use crate::replay::show::{Output, write};
-use crate::replay::{Recording, ReplayError, replay};
-use crate::rulefile::Surroundings;
+use crate::replay::show::{Output, write, write_budgets};
+use crate::replay::{Recording, ReplayError, Setting, replay, replay_budgets};
+use crate::rulefile::{Surroundings, read_budget};
 
 const EXAMPLES: &str = "\
 Examples:
   opwatch replay --data-dir /var/lib/opwatch --rules new.yaml --from -7d
   opwatch replay measurements.ndjson --rules rules/*.yaml -o csv
+  opwatch replay measurements.ndjson --rules worse.yaml --budgets '1 per 7d,1 per 30d,1 per 90d'
   opwatch replay latency.csv --operation checkout --metric duration --rules slow.yaml
 
 Each measurement comes in at its own time, through the engine that serves; nobody is told anything. Rules are judged \
@@ -63,6 +64,9 @@ pub(super) struct Replay {
     /// Of how many cores `cpu_ratio` is a share; without it as the configuration says.
     #[arg(long, value_name = "CORES")]
     cpu_limit: Option<Cores>,
+    /// Budgets of false alarms, such as `1 per 7d,1 per 30d`: what the rules that have one would raise under each.
+    #[arg(long, value_name = "BUDGETS", value_delimiter = ',')]
+    budgets: Vec<String>,
     /// table, json or csv.
     #[arg(long, short, default_value = "table")]
     output: Output,
@@ -99,19 +103,17 @@ impl Replay {
             let message = "there are no rules; --rules names files with some, or `rule_files` of the configuration";
             return Err(complain(UNUSABLE, message));
         }
-        let output = self.output;
+        let (output, budgets) = (self.output, self.budgets.clone());
         let recording = self.gather(Gathering::new(&config, filter), file)?;
         setting.until = match until {
             Some(Until::At(at)) => Some(at),
             Some(Until::After(tail)) => recording.span().map(|(_, last)| last.after(tail.0)),
             None => None,
         };
-        let replayed = replay(&recording, &setting).map_err(|error| match error {
-            ReplayError::Empty => {
-                complain(NO_DATA, "there are no measurements that were asked for")
-            }
-            ReplayError::TooLong { .. } => complain(UNUSABLE, &error.to_string()),
-        })?;
+        if !budgets.is_empty() {
+            return under_budgets(&recording, &setting, budgets, output);
+        }
+        let replayed = replay(&recording, &setting).map_err(explain)?;
         // A reader that has gone away has what it wanted.
         let _ = write(&replayed, output, &mut stdout().lock());
         Ok(match replayed.alerts.is_empty() {
@@ -180,6 +182,43 @@ impl Replay {
         }
         Ok(gathering.recording())
     }
+}
+
+fn explain(error: ReplayError) -> ExitCode {
+    match error {
+        ReplayError::Empty => complain(NO_DATA, "there are no measurements that were asked for"),
+        ReplayError::TooLong { .. } => complain(UNUSABLE, &error.to_string()),
+    }
+}
+
+fn under_budgets(
+    recording: &Recording,
+    setting: &Setting,
+    names: Vec<String>,
+    output: Output,
+) -> Result<ExitCode, ExitCode> {
+    let read = |name: &String| {
+        read_budget(name.trim()).ok_or_else(|| {
+            let message = format!("--budgets: {name:?} is no budget; a number per time such as `1 per 30d`, between 1 per 10y and 100 per 1d, is allowed");
+            complain(UNUSABLE, &message)
+        })
+    };
+    let budgets = names.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let replayed = replay_budgets(recording, setting, &budgets).map_err(explain)?;
+    if replayed.is_empty() {
+        let message = "no rule has a budget of false alarms; rules on a regression have one, unless they say `compat: guide`";
+        return Err(complain(UNUSABLE, message));
+    }
+    let names = names.into_iter().map(|name| name.trim().to_owned());
+    let replayed: Vec<_> = names.zip(replayed).collect();
+    // A reader that has gone away has what it wanted.
+    let _ = write_budgets(&replayed, output, &mut stdout().lock());
+    Ok(
+        match replayed.iter().all(|(_, one)| one.alerts.is_empty()) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(FOUND),
+        },
+    )
 }
 
 enum Until {
