@@ -33,6 +33,7 @@ fn rule(number: u64) -> Option<Rule> {
                 recover: None,
             }],
             min_samples: 1,
+            relative: None,
         }),
         hold: Hold::default(),
         on_error: OnError::Keep,

@@ -128,6 +128,7 @@ fn rule(number: u64) -> Option<Rule> {
                 recover: None,
             }],
             min_samples: 1,
+            relative: None,
         }),
         hold: Hold::default(),
         mode: Mode::Active,

@@ -12,6 +12,7 @@
 //! | [`engine`] | pure: measurements, store, rules, alerts, templates, dispatch |
 //! | [`storage`] | what must survive is committed here before it counts |
 //! | [`export`] | measurements as files: written and read back as JSON, NDJSON and CSV; the original guide's read |
+//! | [`regressions`] | pure: two sets of measurements compared, and what has become worse |
 //! | [`replay`] | pure: recorded measurements through the engine, and what would have fired |
 //! | [`comparison`] | algorithms or versions of an operation compared: asked for, answered, shown |
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
@@ -43,10 +44,12 @@
 //! - Nothing is lost in silence: every refusal and loss has a counter.
 //! - Everything is bounded: memory, series, queues, bodies, connections, templates.
 
+mod amount;
 pub mod app;
 pub mod cgroup;
 pub mod cli;
 pub mod clock;
+mod columns;
 pub mod comparison;
 pub mod config;
 pub mod document;
@@ -58,6 +61,7 @@ pub mod http;
 pub mod ingest;
 pub mod logging;
 pub mod notify;
+pub mod regressions;
 pub mod replay;
 pub mod rulefile;
 pub mod secret;

@@ -2,6 +2,7 @@
 
 pub mod import;
 pub mod open_files;
+pub mod regressions;
 mod reload;
 pub mod replay;
 mod restore;

@@ -1,12 +1,14 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
 mod check;
+mod check_regression;
 mod compare;
 mod configuration;
 mod data;
 mod demo;
 mod export;
 mod import;
+mod input;
 mod replay;
 mod serve;
 mod store;
@@ -27,11 +29,14 @@ const UNUSABLE: u8 = 2;
 const NO_DATA: u8 = 3;
 /// The server cannot be reached.
 const UNREACHABLE: u8 = 4;
+/// There is no baseline to compare with.
+const NO_BASELINE: u8 = 5;
 
 /// Watches operations: measurements in, Prometheus metrics and trustworthy alerts out.
 ///
 /// Without a command it serves. Exit codes: 0 good; 1 found something (faults in the files given, a failed
-/// test, an alert that would have fired); 2 wrong use or unusable configuration; 3 no data; 4 server not reachable.
+/// test, an alert that would have fired); 2 wrong use or unusable configuration; 3 no data; 4 server not reachable;
+/// 5 no baseline.
 #[derive(Debug, Parser)]
 #[command(name = "opwatch", version)]
 struct Cli {
@@ -54,6 +59,8 @@ enum Command {
     Replay(replay::Replay),
     /// Compare the algorithms or versions of an operation: speed, memory, throughput, reliability, quality.
     Compare(compare::Compare),
+    /// Compare measurements with a baseline and say what has become worse; made for continuous integration.
+    CheckRegression(check_regression::CheckRegression),
     /// Write the measurements that are kept as JSON, NDJSON or CSV; also while opwatch runs.
     Export(export::Export),
     /// Read measurements from a file into a data directory, or into a running opwatch.
@@ -74,6 +81,7 @@ pub fn main() -> ExitCode {
         Some(Command::Test(test)) => test.run(),
         Some(Command::Replay(replay)) => replay.run(cli.config),
         Some(Command::Compare(compare)) => compare.run(),
+        Some(Command::CheckRegression(check)) => check.run(cli.config),
         Some(Command::Export(export)) => export.run(cli.config),
         Some(Command::Import(import)) => import.run(cli.config),
         Some(Command::Trends(trends)) => trends.run(),

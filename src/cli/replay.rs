@@ -1,11 +1,11 @@
 //! `opwatch replay`: rules over recorded measurements.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write, stderr, stdout};
-use std::path::{Path, PathBuf};
+use std::io::stdout;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::input::{note_down, read_file};
 use super::{FOUND, NO_DATA, UNUSABLE, coloured, complain, configuration, data};
 use crate::app::replay::{Gathering, Reading, baselines, setting};
 use crate::clock::Clock;
@@ -15,17 +15,15 @@ use crate::engine::baseline::Baselines;
 use crate::engine::rule::RuleGroup;
 use crate::engine::time::Timestamp;
 use crate::export::{Filter, Form, Measured, moment};
-use crate::replay::show::{Output, write};
-use crate::replay::{Recording, ReplayError, replay};
-use crate::rulefile::Surroundings;
-
-/// Faults of a file that are told one by one; those beyond are counted.
-const TOLD: u64 = 20;
+use crate::replay::show::{Output, write, write_budgets};
+use crate::replay::{Recording, ReplayError, Setting, replay, replay_budgets};
+use crate::rulefile::{Surroundings, read_budget};
 
 const EXAMPLES: &str = "\
 Examples:
   opwatch replay --data-dir /var/lib/opwatch --rules new.yaml --from -7d
   opwatch replay measurements.ndjson --rules rules/*.yaml -o csv
+  opwatch replay measurements.ndjson --rules worse.yaml --budgets '1 per 7d,1 per 30d,1 per 90d'
   opwatch replay latency.csv --operation checkout --metric duration --rules slow.yaml
 
 Each measurement comes in at its own time, through the engine that serves; nobody is told anything. Rules are judged \
@@ -68,6 +66,9 @@ pub(super) struct Replay {
     /// Of how many cores `cpu_ratio` is a share; without it as the configuration says.
     #[arg(long, value_name = "CORES")]
     cpu_limit: Option<Cores>,
+    /// Budgets of false alarms, such as `1 per 7d,1 per 30d`: what the rules that have one would raise under each.
+    #[arg(long, value_name = "BUDGETS", value_delimiter = ',')]
+    budgets: Vec<String>,
     /// table, json or csv.
     #[arg(long, short, default_value = "table")]
     output: Output,
@@ -104,7 +105,7 @@ impl Replay {
             let message = "there are no rules; --rules names files with some, or `rule_files` of the configuration";
             return Err(complain(UNUSABLE, message));
         }
-        let output = self.output;
+        let (output, budgets) = (self.output, self.budgets.clone());
         let (recording, baselines) = self.gather(Gathering::new(&config, filter), file)?;
         setting.baselines = baselines;
         setting.until = match until {
@@ -112,12 +113,10 @@ impl Replay {
             Some(Until::After(tail)) => recording.span().map(|(_, last)| last.after(tail.0)),
             None => None,
         };
-        let replayed = replay(&recording, &setting).map_err(|error| match error {
-            ReplayError::Empty => {
-                complain(NO_DATA, "there are no measurements that were asked for")
-            }
-            ReplayError::TooLong { .. } => complain(UNUSABLE, &error.to_string()),
-        })?;
+        if !budgets.is_empty() {
+            return under_budgets(&recording, &setting, budgets, output);
+        }
+        let replayed = replay(&recording, &setting).map_err(explain)?;
         // A reader that has gone away has what it wanted.
         let _ = write(&replayed, output, &mut stdout().lock());
         Ok(match replayed.alerts.is_empty() {
@@ -180,46 +179,52 @@ impl Replay {
             _ => Reading::Export(self.format),
         };
         for path in &self.files {
-            add(&mut gathering, path, &reading)?;
+            read_file(path, |input, tell| {
+                gathering.add_file(input, &reading, tell)
+            })?;
         }
         Ok((gathering.recording(), Arc::default()))
     }
 }
 
+fn explain(error: ReplayError) -> ExitCode {
+    match error {
+        ReplayError::Empty => complain(NO_DATA, "there are no measurements that were asked for"),
+        ReplayError::TooLong { .. } => complain(UNUSABLE, &error.to_string()),
+    }
+}
+
+fn under_budgets(
+    recording: &Recording,
+    setting: &Setting,
+    names: Vec<String>,
+    output: Output,
+) -> Result<ExitCode, ExitCode> {
+    let read = |name: &String| {
+        read_budget(name.trim()).ok_or_else(|| {
+            let message = format!("--budgets: {name:?} is no budget; a number per time such as `1 per 30d`, between 1 per 10y and 100 per 1d, is allowed");
+            complain(UNUSABLE, &message)
+        })
+    };
+    let budgets = names.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let replayed = replay_budgets(recording, setting, &budgets).map_err(explain)?;
+    if replayed.is_empty() {
+        let message = "no rule has a budget of false alarms; rules on a regression have one, unless they say `compat: guide`";
+        return Err(complain(UNUSABLE, message));
+    }
+    let names = names.into_iter().map(|name| name.trim().to_owned());
+    let replayed: Vec<_> = names.zip(replayed).collect();
+    // A reader that has gone away has what it wanted.
+    let _ = write_budgets(&replayed, output, &mut stdout().lock());
+    Ok(
+        match replayed.iter().all(|(_, one)| one.alerts.is_empty()) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(FOUND),
+        },
+    )
+}
+
 enum Until {
     At(Timestamp),
     After(Period),
-}
-
-fn add(gathering: &mut Gathering, path: &Path, reading: &Reading) -> Result<(), ExitCode> {
-    let name = path.display();
-    let input: Box<dyn BufRead> = if path.as_os_str() == "-" {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(path);
-        let file = file.map_err(|error| complain(UNUSABLE, &format!("{name}: {error}")))?;
-        Box::new(BufReader::with_capacity(64 << 10, file))
-    };
-    let mut told: u64 = 0;
-    let read = gathering.add_file(input, reading, |fault| {
-        told += 1;
-        if told <= TOLD {
-            note_down(&format!("{name}: {fault}"));
-        }
-    });
-    if told > TOLD {
-        note_down(&format!(
-            "{name}: {} more faults are not shown",
-            told - TOLD
-        ));
-    }
-    if told > 0 {
-        note_down(&format!("{name}: left out {told} records"));
-    }
-    read.map_err(|error| complain(UNUSABLE, &format!("{name}: {error}")))
-}
-
-/// Writes to standard error. Nobody who reads it is no reason to stop.
-fn note_down(text: &str) {
-    let _ = writeln!(stderr(), "{text}");
 }

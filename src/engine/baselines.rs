@@ -168,6 +168,18 @@ impl Engine {
         reach: Reach,
         end: Timestamp,
     ) -> Gathered {
+        self.gather_after(series, metric, reach, None, end)
+    }
+
+    /// The same of what came after a time, where one is given.
+    pub fn gather_after(
+        &self,
+        series: &[SeriesId],
+        metric: &Metric,
+        reach: Reach,
+        after: Option<Timestamp>,
+        end: Timestamp,
+    ) -> Gathered {
         let divisor = match metric {
             Metric::CpuRatio => match self.cpu_limit {
                 Some(limit) => Some(limit),
@@ -181,7 +193,7 @@ impl Engine {
             metric,
             divisor,
         };
-        gather(source, reach, None, end, &[])
+        gather(source, reach, after, end, &[])
     }
 
     fn measured(

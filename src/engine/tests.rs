@@ -20,6 +20,7 @@ use crate::engine::window::Reach;
 mod absence;
 mod clocks;
 mod dependence;
+mod regression;
 mod restart;
 mod trend;
 mod unchanged;
@@ -52,6 +53,7 @@ fn rule() -> Rule {
                 level(Severity::Critical, 20.0),
             ],
             min_samples: 1,
+            relative: None,
         }),
         hold: Hold::default(),
         on_error: OnError::Keep,
@@ -319,6 +321,7 @@ fn missing_data_raises_an_alert_of_its_own_where_the_rule_asks_for_it() {
         comparison: Comparison::Above,
         levels: vec![level(Severity::High, 10.0)],
         min_samples: 1,
+        relative: None,
     });
     let mut engine = engine(rule);
     measure(&mut engine, "op", 15.0, at(0));

@@ -207,7 +207,7 @@ impl RuleRow {
         Self {
             labels: labels.into_boxed(),
             value: level.verdict.and_then(|verdict| verdict.value),
-            limit: level.level().map_or(f64::NAN, |level| level.limit),
+            limit: level.limit.unwrap_or(f64::NAN),
             state: match (level.state, standing) {
                 (AlertState::Firing { .. }, _) => 2,
                 (AlertState::Pending { .. }, _) => 1,

@@ -26,6 +26,7 @@ enum Endpoint {
     Comparison,
     Export,
     Trends,
+    Regressions,
     Runtime,
     Ingest,
     Start,
@@ -71,6 +72,12 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
     ),
     ("/api/v1/export", Method::GET, Endpoint::Export, false),
     ("/api/v1/trends", Method::GET, Endpoint::Trends, false),
+    (
+        "/api/v1/regressions",
+        Method::GET,
+        Endpoint::Regressions,
+        false,
+    ),
     (
         "/api/v1/status/runtime",
         Method::GET,
@@ -162,6 +169,7 @@ impl Router {
             Endpoint::Comparison => api::comparison::comparison(services, &request).await,
             Endpoint::Export => api::export::export(services, &request).await,
             Endpoint::Trends => api::trends::trends(services, &request).await,
+            Endpoint::Regressions => api::regressions::regressions(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,
             Endpoint::Start => api::ingest::start(services, request).await,

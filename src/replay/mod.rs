@@ -8,6 +8,7 @@
 //! | [`Recording`] | measurements in the order of their time |
 //! | [`Setting`] | rules and bounds, and which stretch of time is judged |
 //! | [`Replayed`] | the alerts that fired, and a summary of each rule |
+//! | [`replay_budgets`] | the same under other budgets of false alarms |
 //! | [`show`] | a replay as a table, JSON or CSV |
 //!
 //! Each measurement comes in at its own time. Groups are judged at the multiples of their interval on the wall clock, as
@@ -16,6 +17,7 @@
 //! nobody measured because nobody was there looks like time in which nothing happened.
 
 mod alerts;
+mod budgets;
 mod run;
 pub mod show;
 mod summary;
@@ -32,6 +34,7 @@ use crate::engine::baseline::Baselines;
 use crate::engine::measurement::Measurement;
 use crate::engine::time::Timestamp;
 pub use alerts::Alert;
+pub use budgets::replay_budgets;
 pub use run::replay;
 pub use summary::RuleSummary;
 

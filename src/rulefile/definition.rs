@@ -57,13 +57,16 @@ fn parts(rule: &Rule) -> Vec<String> {
 
 fn condition(condition: &Condition) -> Vec<String> {
     match condition {
-        Condition::Threshold(threshold) => vec![
+        Condition::Threshold(threshold) => [
             threshold.metric.to_string(),
             threshold.stat.to_string(),
             threshold.reach.to_string(),
             threshold.comparison.operator().to_owned(),
             threshold.min_samples.to_string(),
-        ],
+        ]
+        .into_iter()
+        .chain((threshold.relative.iter()).map(|one| format!("{} {:?}", one.stat, one.against)))
+        .collect(),
         Condition::Regression(regression) => vec![
             "regression".to_owned(),
             regression.metric.to_string(),

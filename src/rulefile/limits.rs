@@ -64,6 +64,16 @@ impl<'a> Range<'a> {
         }
     }
 
+    /// The same for what are multiples of a value.
+    pub(super) fn of_multiples(self) -> Self {
+        Self {
+            unit: Unit::None,
+            lowest: 0.0,
+            highest: f64::INFINITY,
+            ..self
+        }
+    }
+
     /// The value as a person would write it.
     fn show(self, value: f64) -> String {
         match self.unit {
@@ -137,14 +147,14 @@ pub(super) fn levels(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Vec<Level> {
-    let pairs: Vec<(Option<Severity>, Quantity)> = match written {
-        wire::Limits::One(quantity) => vec![(None, *quantity)],
-        wire::Limits::Levels(levels) => levels.iter().map(|(s, q)| (Some(*s), *q)).collect(),
-        wire::Limits::Baseline => {
-            checker.fault_at_key(place, "a limit relative to a baseline is not available yet");
-            Vec::new()
-        }
-    };
+    let pairs = pairs(written).into_iter();
+    let pairs: Vec<(Option<Severity>, Quantity)> = (pairs)
+        .filter_map(|(severity, limit)| match limit {
+            wire::Limit::Value(quantity) => Some((severity, *quantity)),
+            // These are read as multiples.
+            wire::Limit::Relative(_) => None,
+        })
+        .collect();
     if comparison == Comparison::Equals && matches!(written, wire::Limits::Levels(_)) {
         checker.fault_at_key(
             place,
@@ -186,6 +196,14 @@ pub(super) fn levels(
         });
     }
     levels
+}
+
+/// The limits with the severities that they have, mildest first.
+pub(super) fn pairs(written: &wire::Limits) -> Vec<(Option<Severity>, &wire::Limit)> {
+    match written {
+        wire::Limits::One(limit) => vec![(None, limit)],
+        wire::Limits::Levels(levels) => levels.iter().map(|(s, limit)| (Some(*s), limit)).collect(),
+    }
 }
 
 /// Sets where each level recovers: at a value of the metric, or at a share p of the limit (`above L` under p·L,

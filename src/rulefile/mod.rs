@@ -12,6 +12,7 @@ mod findings;
 mod limits;
 mod query;
 mod regression;
+mod relative;
 mod rule;
 mod threshold;
 mod trend;
@@ -30,6 +31,7 @@ pub use files::{load_all, matching};
 pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
 pub use query::query;
+pub use regression::read_budget;
 pub use trend::{frame_fault, read_stat};
 
 use crate::document::{Document, Place};

@@ -124,7 +124,7 @@ fn worse(
     }
 }
 
-fn against(
+pub(super) fn against(
     written: &wire::Against,
     reach: Option<Reach>,
     around: Surroundings,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::findings::{Checker, did_you_mean};
 use super::limits::{self, Range};
-use super::wire;
+use super::{relative, wire};
 use crate::document::Place;
-use crate::document::units::Period;
+use crate::document::units::{Period, Quantity, Unit};
 use crate::engine::condition::{Comparison, Threshold};
 use crate::engine::metric::{Metric, MetricName, Stat, Worse};
 use crate::engine::series::is_label_name;
@@ -53,9 +53,31 @@ pub(super) fn read(
         );
     }
     let (metric, stat, (key, comparison, limits)) = (metric?, stat?, comparison?);
-    let range = Range::of(&metric, stat);
-    let mut levels = limits::levels(limits, comparison, range, &place.key(key), checker);
-    if let Some(recover) = written.recover {
+    let mut range = Range::of(&metric, stat);
+    let multiples = relative::Multiples {
+        metric: &metric,
+        stat,
+        comparison,
+        limits,
+    };
+    let (mut levels, relative) = match multiples.are_meant() {
+        true => {
+            range = range.of_multiples();
+            multiples.read(written, reach, around, (place, key), checker)?
+        }
+        false => {
+            if written.of.is_some() {
+                checker.fault_at_key(
+                    &place.key("of"),
+                    "`of` says which baseline limits are multiples of, allowed: with limits such as {baseline: p95, times: 1.5}",
+                );
+            }
+            let levels = limits::levels(limits, comparison, range, &place.key(key), checker);
+            (levels, None)
+        }
+    };
+    let is_readable = |recover: &Quantity| relative.is_none() || recover.unit == Unit::Ratio;
+    if let Some(recover) = written.recover.filter(is_readable) {
         let place = place.key("recover");
         limits::recover(recover, &mut levels, comparison, range, &place, checker);
     }
@@ -75,6 +97,7 @@ pub(super) fn read(
         comparison,
         levels,
         min_samples,
+        relative,
     })
 }
 

@@ -385,6 +385,7 @@ fn rule(name: &str, operation: &str, metric: Metric, limits: &[f64]) -> Rule {
             comparison: Comparison::Above,
             levels: levels.collect(),
             min_samples: 1,
+            relative: None,
         }),
         hold: Hold::default(),
         on_error: OnError::Keep,

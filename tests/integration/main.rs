@@ -13,6 +13,7 @@
 mod abuse;
 mod bad_input;
 mod beside_prometheus;
+mod check_regression;
 mod comparison;
 mod durable;
 mod end_to_end;

@@ -84,8 +84,11 @@ pub fn gather(
     gathered
 }
 
-fn is_left_out(at: Timestamp, left_out: &[(Timestamp, Timestamp)]) -> bool {
-    left_out.iter().any(|(from, to)| *from <= at && at <= *to)
+/// Whether what lies between these times overlaps a stretch that is left out.
+fn is_left_out(first: Timestamp, last: Timestamp, left_out: &[(Timestamp, Timestamp)]) -> bool {
+    left_out
+        .iter()
+        .any(|(from, to)| *from <= last && first <= *to)
 }
 
 /// The last runs, one by one.
@@ -99,7 +102,7 @@ fn runs_of(
 ) -> Gathered {
     let mut samples = (source.store).recent_values(source.series, column, runs as usize, end);
     let is_new = |at| after.is_none_or(|after| at > after);
-    samples.retain(|sample| is_new(sample.at) && !is_left_out(sample.at, left_out));
+    samples.retain(|sample| is_new(sample.at) && !is_left_out(sample.at, sample.at, left_out));
     let mut moments = Moments::default();
     for sample in &samples {
         moments.add(sample.value, sample.weight);
@@ -129,7 +132,11 @@ fn stretch_of(
     };
     let points = source.store.points(source.series, column, cut, end);
     let kept: Vec<(Timestamp, Window)> = (points.windows())
-        .filter(|(begin, _)| !is_left_out(*begin, left_out))
+        // A block that the stretch begins in holds some of it already.
+        .filter(|(begin, block)| {
+            let last = block.last.map_or(*begin, |last| last.at);
+            !is_left_out(*begin, last, left_out)
+        })
         .collect();
     let mut gathered = Gathered::default();
     let mut moments = Moments::default();

@@ -10,7 +10,7 @@ use super::metric::{Metric, Stat};
 use super::window::Reach;
 pub use absence::Absence;
 pub use regression::{Against, Amount, Budget, Decision, Found, Lack, Regression};
-pub use threshold::{Comparison, Level, Threshold};
+pub use threshold::{Comparison, Level, Relative, Threshold, Unit};
 pub use trend::{Charted, Pace, Reaches, Trend};
 
 /// What a rule asks of its data.
@@ -122,6 +122,24 @@ impl Condition {
             }
             Self::Trend(trend) => (trend.metric.to_string(), trend.stat.to_string()),
             Self::Absence(_) => ("absence".to_owned(), String::new()),
+        }
+    }
+
+    /// The baseline that it is judged against, if any.
+    pub fn against(&self) -> Option<&Against> {
+        match self {
+            Self::Threshold(threshold) => threshold.relative.as_ref().map(|one| &one.against),
+            Self::Regression(regression) => Some(&regression.against),
+            Self::Trend(_) | Self::Absence(_) => None,
+        }
+    }
+
+    /// Whether its levels are limits of its value as they stand.
+    pub fn has_fixed_limits(&self) -> bool {
+        match self {
+            Self::Threshold(threshold) => threshold.relative.is_none(),
+            Self::Regression(_) | Self::Trend(_) => false,
+            Self::Absence(_) => true,
         }
     }
 

@@ -191,12 +191,20 @@ impl Lack {
 }
 
 impl Regression {
-    /// How much worse it is; negative where it is better.
+    /// How much worse it is; negative where it is better. Any difference from a baseline of nothing, or from one that
+    /// never differed, is more than any share and any number of standard deviations.
     pub fn amount_of(&self, contrast: &Contrast) -> Option<f64> {
         let amount = match self.amount {
             Amount::Relative => contrast.change,
             Amount::StandardDeviations => contrast.sds,
         };
+        let difference = contrast.value - contrast.baseline;
+        let has_unit = self.amount == Amount::Relative || contrast.baseline_sd.is_some();
+        let amount = amount.or_else(|| match difference {
+            _ if !has_unit => None,
+            0.0 => Some(0.0),
+            difference => Some(f64::INFINITY.copysign(difference)),
+        });
         amount.map(|amount| self.worse.sign() * amount)
     }
 
@@ -228,6 +236,9 @@ impl Regression {
         let least = crate::engine::measurement::count(self.min_samples);
         if found.n < self.min_samples {
             Some(Lack::Values)
+        } else if self.amount_of(contrast).is_none() {
+            // A number without a standard deviation, or a single value: there is nothing to count in.
+            Some(Lack::BaselineData)
         } else if !self.weighs(found) {
             None
         } else if contrast.effective < least {
@@ -301,7 +312,7 @@ impl Regression {
     ) -> Verdict {
         let contrast = found.contrast.as_ref();
         let standing = match (self.lacking(found), contrast) {
-            (Some(Lack::Data | Lack::Time), _) | (_, None) => Standing::NoData,
+            (Some(Lack::Data | Lack::Time), _) | (None, None) => Standing::NoData,
             (Some(_), _) => Standing::Insufficient,
             (None, Some(contrast)) => {
                 let is_worse = |by: f64| {

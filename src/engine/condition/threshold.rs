@@ -1,6 +1,6 @@
 //! A statistic of a window compared with fixed limits.
 
-use super::{Standing, Verdict, doubt};
+use super::{Against, Evidence, Standing, Verdict, doubt};
 use crate::engine::metric::{Metric, Stat};
 use crate::engine::rule::Severity;
 use crate::engine::watched::Coverage;
@@ -93,6 +93,37 @@ pub struct Threshold {
     pub levels: Vec<Level>,
     /// Fewer values than this are too few to judge.
     pub min_samples: u64,
+    /// What limits are multiples of; without it they are values.
+    pub relative: Option<Relative>,
+}
+
+/// What the limits of a threshold are multiples of: a statistic of each instance's own baseline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relative {
+    /// Which statistic.
+    pub stat: Stat,
+    /// Of which baseline.
+    pub against: Against,
+}
+
+/// What that statistic is for an instance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unit {
+    /// The statistic.
+    pub value: f64,
+    /// On how many values it rests; 0 for a number that somebody gave.
+    pub n: u64,
+}
+
+impl Level {
+    /// The level with its limit in the unit of an instance.
+    fn times(&self, unit: f64) -> Self {
+        Self {
+            severity: self.severity,
+            limit: self.limit * unit,
+            recover: self.recover.map(|recover| recover * unit),
+        }
+    }
 }
 
 impl Threshold {
@@ -134,6 +165,40 @@ impl Threshold {
             n,
             gained,
             evidence: None,
+        }
+    }
+
+    /// The same where limits are multiples of `unit`. Without one there is nothing to judge by, and beside a negative one
+    /// more and less change places.
+    pub fn judge_relative(
+        &self,
+        level: &Level,
+        unit: Option<Unit>,
+        reading: Reading,
+        coverage: Coverage,
+        firing: bool,
+        gained: bool,
+    ) -> Verdict {
+        match unit.filter(|unit| unit.value >= 0.0) {
+            Some(unit) => Verdict {
+                evidence: Some(Evidence {
+                    baseline: Some(unit.value),
+                    baseline_n: unit.n,
+                    ..Evidence::default()
+                }),
+                ..self.judge(&level.times(unit.value), reading, coverage, firing, gained)
+            },
+            None => Verdict {
+                standing: match reading.n {
+                    0 => Standing::NoData,
+                    _ => Standing::Insufficient,
+                },
+                value: reading.value,
+                limit: f64::NAN,
+                n: reading.n,
+                gained,
+                evidence: None,
+            },
         }
     }
 
@@ -194,6 +259,7 @@ mod tests {
                 recover: None,
             }],
             min_samples: 1,
+            relative: None,
         }
     }
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use super::Scope;
 use super::data::Basis;
-use crate::engine::baseline::{
-    Content, Gathered, LEAST_LEARNED, Source, gather, is_by_factors, stat_of,
-};
+use super::learned::{Learned, Lesson, relearned_after};
+use crate::engine::baseline::{Content, Gathered, Source, gather, is_by_factors, stat_of};
 use crate::engine::cohort::Cohort;
-use crate::engine::condition::{Against, Decision, Found, Lack, Regression};
+use crate::engine::condition::{Against, Decision, Found, Lack, Regression, Unit};
 use crate::engine::contrast;
 use crate::engine::metric::Metric;
 use crate::engine::series::Labels;
@@ -17,22 +16,12 @@ use crate::engine::store::{SeriesId, Store};
 use crate::engine::time::{Timestamp, millis};
 use crate::engine::window::Reach;
 
-/// Windows of earlier periods that a seasonal reference is made of, at most.
-const SEASONS: u32 = 7;
-/// A rolling reference is learned anew after this part of its length, within these bounds.
-const RELEARNED: u32 = 168;
-const RELEARNED_WITHIN: (Duration, Duration) =
-    (Duration::from_secs(300), Duration::from_secs(3_600));
-/// Runs of the version before that a version is compared with, at most.
-const RUNS_BEFORE: u32 = 1_000;
-/// Stretches that are remembered as disturbed, at most.
-const MAX_DISTURBED: usize = 32;
 /// A window of time is looked at again after this part of its length, though nothing came.
 const PARTS: i64 = 120;
 /// As long as the finest buckets.
 const FINEST: i64 = 10_000;
 
-/// What one instance of a rule on a regression remembers.
+/// What one instance of a rule on a regression remembers, or of a threshold whose limits are relative to a baseline.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compared {
     /// What was found at the last evaluation.
@@ -45,17 +34,10 @@ pub struct Compared {
     pub(in crate::engine) learned: Option<Learned>,
     /// Whether that has been saved.
     pub(in crate::engine) is_learned_saved: bool,
+    /// What the limits of a threshold are multiples of, as it was last found.
+    pub unit: Option<Unit>,
     /// Stretches in which an alert fired: nothing is learned from them.
     pub(in crate::engine) disturbed: Vec<(Timestamp, Timestamp)>,
-}
-
-/// A reference that was learned.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Learned {
-    /// When.
-    pub at: Timestamp,
-    /// From what.
-    pub cohort: Arc<Cohort>,
 }
 
 /// What an instance is to be judged by.
@@ -156,14 +138,25 @@ impl Compared {
             Some(Content::Number { value, sd }) => Some(Reference::Number(*value, *sd)),
             Some(Content::Measured { cohort, .. }) => Some(Reference::Cohort(cohort.clone())),
             None => {
-                let learned = self.learned(rule, source, subject, &window, now);
+                let lesson = Lesson {
+                    source,
+                    reach: rule.reach,
+                    against: &rule.against,
+                };
+                let learned = self.learn(lesson, subject, || window.span, now);
                 comparison.learned.clone_from(&learned);
                 learned.map(|learned| Reference::Cohort(learned.cohort))
             }
         };
         comparison.found = found(rule, &window, reference, after, now);
         let relearned = comparison.learned.as_ref();
-        let again = relearned.and_then(|learned| Some(learned.at.after(relearned_after(rule)?)));
+        let again = relearned.and_then(|learned| {
+            Some(
+                learned
+                    .at
+                    .after(relearned_after(&rule.against, rule.reach)?),
+            )
+        });
         let until = rule.reach.span().map(|span| {
             let step = (millis(span) / PARTS).max(FINEST);
             Timestamp::from_millis((now.millis().div_euclid(step) + 1) * step)
@@ -173,72 +166,13 @@ impl Compared {
         comparison
     }
 
-    /// The reference of a rule that learns it: the last one as long as it holds, else a new one.
-    fn learned(
-        &self,
-        rule: &Regression,
-        source: Source<'_>,
-        subject: &Subject<'_>,
-        window: &Gathered,
-        now: Timestamp,
-    ) -> Option<Learned> {
-        if let Some(learned) = &self.learned {
-            let holds = relearned_after(rule)
-                .is_some_and(|after| learned.at <= now && now < learned.at.after(after));
-            if subject.is_frozen || holds {
-                return Some(learned.clone());
-            }
-        }
-        let start = match (rule.reach, window.span) {
-            (Reach::Runs(_), Some((from, _))) => from.before(Duration::from_millis(1)),
-            (Reach::Time(span) | Reach::AtLeast(span, _), Some((from, _))) => {
-                now.before(span).min(from)
-            }
-            (_, None) => return self.learned.clone(),
-        };
-        let until = |span: Duration, end: Timestamp| {
-            gather(source, Reach::Time(span), None, end, &self.disturbed)
-        };
-        let gathered = match &rule.against {
-            Against::Pinned(_) => return None,
-            Against::Rolling(span) => until(*span, start),
-            Against::Offset(offset) => until(rule.reach.span()?, now.before(*offset)),
-            Against::Seasonal(season) => {
-                let mut all = Gathered::default();
-                let span = rule.reach.span()?;
-                for periods in (1..=SEASONS).rev() {
-                    all.append(until(span, now.before(*season * periods)));
-                }
-                all
-            }
-            Against::PreviousVersion => {
-                let of = |series| Source { series, ..source };
-                let all = |series| gather(of(series), Reach::Runs(RUNS_BEFORE), None, now, &[]);
-                let mut versions = subject.before.versions.iter().map(|series| all(series));
-                versions.find(|runs| runs.summary.is_some_and(|s| s.n >= LEAST_LEARNED))?
-            }
-        };
-        gathered
-            .summary
-            .filter(|summary| summary.n >= LEAST_LEARNED)?;
-        let by_factors = is_by_factors(&rule.metric);
-        let cohort = Cohort::of(&gathered.course, gathered.summary, by_factors, None)?;
-        Some(Learned {
-            at: now,
-            cohort: Arc::new(cohort),
-        })
-    }
-
     /// Takes what was found at an evaluation, and decides where a block has closed.
     pub(super) fn take(&mut self, rule: &Regression, comparison: &Comparison, at: Duration) {
         if comparison.version != self.version {
             self.decision = None;
             self.version = comparison.version;
         }
-        if comparison.learned.is_some() && comparison.learned != self.learned {
-            self.is_learned_saved = false;
-            self.learned.clone_from(&comparison.learned);
-        }
+        self.keep(comparison.learned.as_ref());
         self.found = comparison.found;
         self.decide(rule, at);
     }
@@ -246,41 +180,6 @@ impl Compared {
     /// Decides where a block has closed.
     pub(super) fn decide(&mut self, rule: &Regression, at: Duration) {
         self.decision = rule.decide(self.decision, &self.found, at);
-    }
-
-    /// Notes that an alert fires, or has stopped to, so that nothing is learned from that time.
-    pub(super) fn disturb(
-        &mut self,
-        rule: &Regression,
-        is_firing: bool,
-        was_firing: bool,
-        now: Timestamp,
-    ) {
-        if is_firing && !was_firing {
-            let from = now.before(self.found.covered);
-            self.disturbed.push((from, now));
-            let excess = self.disturbed.len().saturating_sub(MAX_DISTURBED);
-            self.disturbed.drain(..excess);
-        } else if was_firing && let Some((_, to)) = self.disturbed.last_mut() {
-            *to = now;
-        }
-        if let Against::Rolling(span) = rule.against {
-            let kept = now.before(span * 2);
-            self.disturbed.retain(|(_, to)| *to >= kept);
-        }
-    }
-}
-
-/// How long a learned reference holds; `None` where it is another at every moment.
-fn relearned_after(rule: &Regression) -> Option<Duration> {
-    match rule.against {
-        Against::Rolling(span) => {
-            Some((span / RELEARNED).clamp(RELEARNED_WITHIN.0, RELEARNED_WITHIN.1))
-        }
-        // What moves along with the window is looked at again when that has moved by a little.
-        Against::Offset(_) | Against::Seasonal(_) => rule.reach.span().map(|span| span / 20),
-        Against::PreviousVersion => Some(RELEARNED_WITHIN.0),
-        Against::Pinned(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Scope;
 use super::charted::Charting;
 use super::compared::Comparison;
+use super::relative::Limited;
 use crate::engine::metric::Stat;
 use crate::engine::rule::Rule;
 use crate::engine::series::Labels;
@@ -22,6 +23,8 @@ pub enum Datum {
     Compared(Box<Comparison>),
     /// The trend of its buckets.
     Charted(Box<Charting>),
+    /// Its window and what its limits are multiples of.
+    Limited(Box<Limited>),
     /// Its window has the same values as at the last evaluation.
     Unchanged,
 }
@@ -53,6 +56,14 @@ impl Basis {
             from: scope.now.wall,
             until,
             baselines: scope.baselines.generation(),
+        }
+    }
+
+    /// The same until that time at most, where one is given.
+    pub(super) fn until_at_most(self, until: Option<Timestamp>) -> Self {
+        Self {
+            until: self.until.into_iter().chain(until).min(),
+            ..self
         }
     }
 

@@ -60,7 +60,7 @@ impl Instance {
             expected_since: None,
             stands_in: false,
             arrivals: 0,
-            compared: matches!(rule.condition, Condition::Regression(_)).then(Box::default),
+            compared: rule.condition.against().map(|_| Box::default()),
             chart: matches!(rule.condition, Condition::Trend(_)).then(Box::default),
             before: Before::default(),
             reading: Reading::default(),
@@ -104,24 +104,35 @@ impl Instance {
     pub(super) fn look(&self, rule: &Rule, store: &Store, scope: &Scope) -> Datum {
         match &self.basis {
             Some(basis) if basis.holds(&self.series, store, scope) => Datum::Unchanged,
-            _ => match (&rule.condition, &self.compared, &self.chart) {
-                (Condition::Trend(trend), _, Some(chart)) => chart
-                    .look(trend, &self.series, store, scope)
-                    .map_or(Datum::Unchanged, |charting| {
-                        Datum::Charted(Box::new(charting))
-                    }),
-                (Condition::Regression(regression), Some(compared), _) => {
-                    let subject = compared::Subject {
-                        labels: &self.labels,
-                        series: &self.series,
-                        before: &self.before,
-                        is_frozen: self.is_active(),
-                    };
-                    let comparison = compared.look(regression, &subject, store, scope);
-                    Datum::Compared(Box::new(comparison))
+            _ => {
+                let subject = || compared::Subject {
+                    labels: &self.labels,
+                    series: &self.series,
+                    before: &self.before,
+                    is_frozen: self.is_active(),
+                };
+                match (&rule.condition, &self.compared, &self.chart) {
+                    (Condition::Trend(trend), _, Some(chart)) => chart
+                        .look(trend, &self.series, store, scope)
+                        .map_or(Datum::Unchanged, |charting| {
+                            Datum::Charted(Box::new(charting))
+                        }),
+                    (Condition::Regression(regression), Some(compared), _) => {
+                        let comparison = compared.look(regression, &subject(), store, scope);
+                        Datum::Compared(Box::new(comparison))
+                    }
+                    (Condition::Threshold(threshold), Some(compared), _) => {
+                        match &threshold.relative {
+                            Some(relative) => {
+                                let rule = (rule, threshold, relative);
+                                compared.look_relative(rule, &subject(), store, scope)
+                            }
+                            None => data::window(rule, &self.series, store, scope),
+                        }
+                    }
+                    _ => data::window(rule, &self.series, store, scope),
                 }
-                _ => data::window(rule, &self.series, store, scope),
-            },
+            }
         }
     }
 
@@ -129,6 +140,14 @@ impl Instance {
     fn read(&mut self, rule: &Rule, datum: &Datum, scope: &Scope) -> bool {
         let (window, basis) = match datum {
             Datum::Window(window, basis) => (window, basis),
+            Datum::Limited(limited) => {
+                if let (Condition::Threshold(threshold), Some(compared)) =
+                    (&rule.condition, &mut self.compared)
+                {
+                    compared.take_unit(limited, threshold.reach);
+                }
+                (&limited.window, &limited.basis)
+            }
             Datum::Compared(comparison) => {
                 let gained = comparison.found.arrivals > self.arrivals;
                 self.arrivals = comparison.found.arrivals;
@@ -186,7 +205,12 @@ impl Instance {
                 let verdict = match &rule.condition {
                     Condition::Threshold(threshold) => {
                         let is_firing = tracked.state.is_firing();
-                        threshold.judge(level, reading, coverage, is_firing, gained)
+                        let unit = self.compared.as_ref().map(|compared| compared.unit);
+                        match unit {
+                            None => threshold.judge(level, reading, coverage, is_firing, gained),
+                            Some(unit) => threshold
+                                .judge_relative(level, unit, reading, coverage, is_firing, gained),
+                        }
                     }
                     Condition::Regression(regression) => {
                         let is_firing = tracked.state.is_firing();
@@ -214,10 +238,8 @@ impl Instance {
             }
         }
         let is_firing = self.is_firing();
-        if let (Condition::Regression(regression), Some(compared)) =
-            (&rule.condition, &mut self.compared)
-        {
-            compared.disturb(regression, is_firing, was_firing, scope.now.wall);
+        if let (Some(against), Some(compared)) = (rule.condition.against(), &mut self.compared) {
+            compared.disturb(against, is_firing, was_firing, scope.now.wall);
         }
         if let Some(missing) = &mut self.missing {
             let verdict = Verdict {

@@ -175,12 +175,12 @@ impl RuleState {
 
     /// Tells each instance which versions came before its own.
     fn order_versions(&mut self, store: &Store) {
+        type Version = (Option<Timestamp>, Labels, Vec<SeriesId>);
         let came = |ids: &[SeriesId]| {
             let series = ids.iter().filter_map(|id| store.get(*id));
             series.map(|series| series.totals.created).min()
         };
-        let mut families: BTreeMap<Labels, Vec<(Option<Timestamp>, Labels, Vec<SeriesId>)>> =
-            BTreeMap::new();
+        let mut families: BTreeMap<Labels, Vec<Version>> = BTreeMap::new();
         for (labels, instance) in &self.instances {
             let series = instance.series.clone();
             let version = (came(&series), labels.clone(), series);

@@ -69,6 +69,8 @@ pub struct Tracked {
     pub verdict: Option<Verdict>,
     /// The latest value that was defined.
     pub value: Option<f64>,
+    /// The latest limit that was defined, in the unit of the value.
+    pub limit: Option<f64>,
     /// What it says, rendered at the last evaluation that found it active.
     pub annotations: Labels,
     /// When its state last changed.
@@ -92,7 +94,13 @@ impl Tracked {
         external: &External,
     ) -> Self {
         let labels = wording::labels(rule, instance, &subject, external);
+        // What is a multiple or a share of a baseline is no limit before the baseline is known.
+        let limit = match &subject {
+            Subject::Level(level) if rule.condition.has_fixed_limits() => Some(level.limit),
+            _ => None,
+        };
         Self {
+            limit,
             fingerprint: wording::leaving(&labels, external).fingerprint(),
             labels,
             subject,
@@ -139,6 +147,9 @@ impl Tracked {
         let (state, change) = alert::advance(self.state, &verdict, hold, scope.now);
         self.verdict = Some(verdict);
         self.value = verdict.value.or(self.value);
+        if let (Subject::Level(_), true) = (&self.subject, verdict.limit.is_finite()) {
+            self.limit = Some(verdict.limit);
+        }
         self.enter(rule, state, change, scope, effects);
         if self.state.active_at().is_some() {
             self.annotations = wording::annotations(self, rule, labels, &scope.external);
@@ -288,7 +299,7 @@ impl Tracked {
             metric,
             stat,
             value: self.value,
-            limit: self.level().map_or(0.0, |level| level.limit),
+            limit: self.limit.unwrap_or_default(),
             n: self.verdict.map_or(0, |verdict| verdict.n),
         }
     }

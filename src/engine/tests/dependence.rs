@@ -230,6 +230,7 @@ fn a_rule_on_opwatch_itself_sees_its_losses_and_no_other_rule_does() {
             comparison: Comparison::Above,
             levels: vec![level(Severity::Medium, 0.0)],
             min_samples: 1,
+            relative: None,
         }),
         ..over("Overflow", 0.0, &[], &[])
     };

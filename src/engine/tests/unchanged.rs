@@ -50,6 +50,7 @@ fn rules() -> Vec<Rule> {
         comparison: Comparison::Above,
         levels: vec![level(Severity::Medium, 5.0), level(Severity::High, 20.0)],
         min_samples: 2,
+        relative: None,
     };
     let named = |(number, need)| Rule {
         name: format!("Rule{number}"),

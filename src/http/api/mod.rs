@@ -6,6 +6,7 @@ pub mod ingest;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;
+pub mod regressions;
 pub mod rules;
 pub mod series;
 pub mod trends;

@@ -302,7 +302,7 @@ fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option
         kind: alert.subject.alert_type(&rule.rule),
         metric,
         stat,
-        threshold: alert.level().map(|level| level.limit),
+        threshold: alert.limit,
         n: alert.verdict.map_or(0, |verdict| verdict.n),
         fingerprint: format!("{:016x}", alert.fingerprint),
         shadow: rule.rule.mode == Mode::Shadow,

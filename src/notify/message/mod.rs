@@ -1,12 +1,12 @@
 //! What a message to people says: what happened, how far off, since when, compared with what.
 
-mod amount;
 mod html;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::html::Html;
+use crate::amount;
 use crate::engine::alert::EndReason;
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::metric::{Metric, Worse};

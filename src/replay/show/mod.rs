@@ -1,5 +1,6 @@
 //! A replay as people and programs read it.
 
+mod budgets;
 mod json;
 mod table;
 
@@ -9,6 +10,8 @@ use std::str::FromStr;
 
 use super::{Alert, Replayed};
 use crate::engine::time::Timestamp;
+
+pub use budgets::write_budgets;
 
 /// How a replay is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::ended;
+use crate::columns::table;
 use crate::document::units::Period;
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
@@ -145,27 +146,6 @@ fn number(value: f64) -> String {
     } else {
         text
     }
-}
-
-/// Rows below a row of names, in columns as wide as their widest cell.
-fn table<const N: usize>(names: [&str; N], rows: Vec<[String; N]>) -> String {
-    let names = names.map(str::to_owned);
-    let all: Vec<[String; N]> = std::iter::once(names).chain(rows).collect();
-    let mut text = String::new();
-    let width = |column: usize| {
-        let cells = all.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    for row in &all {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

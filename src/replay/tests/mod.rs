@@ -196,6 +196,46 @@ fn levels_and_rules_of_the_same_name_are_told_apart() {
 }
 
 #[test]
+fn a_smaller_budget_raises_no_more_and_rules_without_one_are_left_out() {
+    let rules = "groups: [{name: g, interval: 1m, rules: [
+        {alert: Slow, threshold: {metric: duration, stat: last, window: 1 runs, above: 0s}},
+        {alert: Worse, depends_on: [Slow], regression: {metric: duration, stat: median, window: 30 runs, baseline: {rolling: 1d}, worse_by: 10%}},
+    ]}]";
+    // An hour in four is a little slower: sure enough for one budget and not for the other.
+    let value = |minute: i64| {
+        let noise = (minute * 7_919 % 101) as f64 / 50.0 - 1.0;
+        let slower = if minute > 600 && minute / 60 % 4 == 0 {
+            1.3
+        } else {
+            1.0
+        };
+        (minute * 60, slower * (1.0 + 0.3 * noise))
+    };
+    let recording = recording(&(0..2_880).map(value).collect::<Vec<_>>());
+    let budgets = ["100 per 1d", "1 per 7d", "1 per 1000d"];
+    let budgets = budgets.map(|text| crate::rulefile::read_budget(text).unwrap());
+    let setting = setting(rules);
+    let replayed = replay_budgets(&recording, &setting, &budgets).unwrap();
+    let alerts: Vec<u64> = replayed.iter().map(|one| one.rules[0].alerts).collect();
+    assert!(
+        replayed
+            .iter()
+            .all(|one| one.rules.len() == 1 && one.rules[0].rule == "Worse")
+    );
+    assert!(
+        alerts.is_sorted_by(|more, fewer| more >= fewer),
+        "{alerts:?}"
+    );
+    assert!(alerts[0] > alerts[2], "{alerts:?}");
+    // The rule's own budget gives what a replay of it gives.
+    let own = crate::rulefile::read_budget("1 per 30d").unwrap();
+    let under_own = replay_budgets(&recording, &setting, &[own]).unwrap();
+    let plain = replay(&recording, &setting).unwrap();
+    let worse = plain.rules.iter().find(|one| one.rule == "Worse").unwrap();
+    assert_eq!(under_own[0].rules[0].alerts, worse.alerts);
+}
+
+#[test]
 fn nothing_and_too_much_to_replay_are_refused() {
     let none = replay(&Recording::default(), &setting(SLOW)).map(drop);
     assert_eq!(none, Err(ReplayError::Empty));

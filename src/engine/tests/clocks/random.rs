@@ -32,6 +32,7 @@ fn settings(has_more: bool) -> Settings {
             comparison,
             levels: vec![level(Severity::High, limit)],
             min_samples: 1,
+            relative: None,
         })
     };
     let last = Condition::Threshold(Threshold {
@@ -41,6 +42,7 @@ fn settings(has_more: bool) -> Settings {
         comparison: Comparison::Above,
         levels: vec![level(Severity::High, 10.0)],
         min_samples: 1,
+        relative: None,
     });
     let conditions = [
         last,

@@ -15,6 +15,7 @@ fn counting(comparison: Comparison, limit: f64) -> Rule {
             comparison,
             levels: vec![level(Severity::High, limit)],
             min_samples: 1,
+            relative: None,
         }),
         labels: Vec::new(),
         definition: 8,

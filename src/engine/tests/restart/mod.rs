@@ -24,6 +24,7 @@ fn patient() -> Rule {
             comparison: Comparison::Above,
             levels: vec![level(Severity::Medium, 10.0), level(Severity::High, 20.0)],
             min_samples: 1,
+            relative: None,
         }),
         hold: Hold {
             hold: Duration::from_secs(30),

@@ -28,7 +28,7 @@ fn render(format: &Format, number: f64) -> String {
 }
 
 /// A value of a statistic of a metric.
-pub(super) fn of(metric: &Metric, stat: &str, number: f64) -> String {
+pub(crate) fn of(metric: &Metric, stat: &str, number: f64) -> String {
     let plain = |number: f64| {
         let format = if number.abs() >= 1000.0 {
             &LARGE
@@ -54,7 +54,7 @@ pub(super) fn of(metric: &Metric, stat: &str, number: f64) -> String {
 }
 
 /// A length of time, to the second.
-pub(super) fn span(span: Duration) -> String {
+pub(crate) fn span(span: Duration) -> String {
     render(&DURATION, Duration::from_secs(span.as_secs()).as_secs_f64())
 }
 

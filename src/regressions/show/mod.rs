@@ -1,0 +1,190 @@
+//! What was found, as people and programs read it.
+
+mod csv;
+mod junit;
+mod markdown;
+mod table;
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use super::{Body, Finding, Findings, Question, Status};
+use crate::amount;
+
+/// How findings are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// A table for people.
+    #[default]
+    Table,
+    /// One object with everything.
+    Json,
+    /// Fit for a comment on a pull request.
+    Markdown,
+    /// A test case for each instance and metric, as continuous integration shows them.
+    Junit,
+    /// One a row below a row of names.
+    Csv,
+}
+
+impl Output {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Table,
+        Self::Json,
+        Self::Markdown,
+        Self::Junit,
+        Self::Csv,
+    ];
+
+    /// Its name, as it is written in an option.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Markdown => "markdown",
+            Self::Junit => "junit",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An output that there is not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no output; allowed are table, json, markdown, junit, csv")]
+pub struct UnknownOutput(String);
+
+impl FromStr for Output {
+    type Err = UnknownOutput;
+
+    fn from_str(text: &str) -> Result<Self, UnknownOutput> {
+        let known = Self::ALL.into_iter().find(|output| output.as_str() == text);
+        // As much of it as a message should repeat.
+        known.ok_or_else(|| UnknownOutput(text.chars().take(60).collect()))
+    }
+}
+
+/// Writes findings.
+///
+/// # Errors
+/// What `out` answers.
+pub fn write(
+    findings: &Findings,
+    question: &Question,
+    output: Output,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
+    match output {
+        Output::Table => out.write_all(table::text(findings, question).as_bytes()),
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut *out, &Body::of(findings, question))?;
+            out.write_all(b"\n")
+        }
+        Output::Markdown => out.write_all(markdown::text(findings, question).as_bytes()),
+        Output::Junit => out.write_all(junit::text(findings).as_bytes()),
+        Output::Csv => csv::write(findings, out),
+    }
+}
+
+/// A relative change as people write it: `+20.5%`.
+pub(super) fn percent(change: f64) -> String {
+    let text = format!("{:+.1}%", change * 100.0);
+    // A change that rounds to nothing goes neither way.
+    match text.as_str() {
+        "+0.0%" | "-0.0%" => "0.0%".to_owned(),
+        _ => text,
+    }
+}
+
+/// One line that says what came of it.
+fn headline(findings: &Findings) -> String {
+    let words = [
+        "regressed",
+        "improved",
+        "stable",
+        "insufficient",
+        "new",
+        "missing",
+    ];
+    let counts = words.map(|word| format!("{} {word}", findings.count(word)));
+    counts.join(", ")
+}
+
+/// What was asked, in one line.
+fn asked(question: &Question) -> String {
+    let beyond = format!(
+        "worse by more than {}% (critical: {}%)",
+        question.threshold * 100.0,
+        question.critical * 100.0
+    );
+    match question.is_guide {
+        true => format!("{beyond}, plain means as in the original guide"),
+        false => format!(
+            "{beyond}, p at most 0.001, at least {} independent values",
+            question.min_samples
+        ),
+    }
+}
+
+/// The cells that tables for people have in common.
+struct Cells {
+    status: String,
+    baseline: String,
+    current: String,
+    change: String,
+    interval: String,
+    p_value: String,
+    n: String,
+}
+
+impl Cells {
+    fn of(row: &Finding) -> Self {
+        let none = || "-".to_owned();
+        let value = |value: Option<f64>| {
+            value.map_or_else(none, |value| amount::of(&row.metric, &row.stat, value))
+        };
+        Self {
+            status: match &row.status {
+                Status::Regressed(level) => level.as_str().to_owned(),
+                status => status.as_str().to_owned(),
+            },
+            baseline: value(row.baseline),
+            current: value(row.current),
+            change: row.change.map_or_else(none, percent),
+            interval: row.interval.map_or_else(none, |(low, high)| {
+                format!("{} to {}", percent(low), percent(high))
+            }),
+            p_value: row.p_value.map_or_else(none, |p| match p {
+                p if p < 1e-4 => "<0.0001".to_owned(),
+                p => format!("{p:.4}"),
+            }),
+            n: match (row.baseline_n, row.n) {
+                (0, n) => n.to_string(),
+                (before, n) => format!("{before}, {n}"),
+            },
+        }
+    }
+}
+
+/// The reasons of what could not be judged, each once.
+fn reasons(findings: &Findings) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for row in &findings.rows {
+        if let Status::Insufficient(why) = &row.status {
+            reasons.push(format!("{} of {}: {why}", row.measured(), row.instance()));
+        }
+    }
+    for score in &findings.undirected {
+        reasons.push(format!(
+            "score {score} was left out, because which way it gets worse is not known: --worse {score}=up or --worse {score}=down says so"
+        ));
+    }
+    reasons
+}

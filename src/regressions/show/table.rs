@@ -1,0 +1,34 @@
+//! Findings as a table for people.
+
+use std::fmt::Write as _;
+
+use super::{Cells, asked, headline, reasons};
+use crate::columns::table;
+use crate::regressions::{Findings, Question};
+
+pub(super) fn text(findings: &Findings, question: &Question) -> String {
+    let rows = findings.rows.iter().map(|row| {
+        let cells = Cells::of(row);
+        [
+            cells.status,
+            row.instance(),
+            row.measured(),
+            cells.baseline,
+            cells.current,
+            cells.change,
+            cells.interval,
+            cells.p_value,
+            cells.n,
+        ]
+    });
+    let names = [
+        "STATUS", "INSTANCE", "METRIC", "BASELINE", "CURRENT", "CHANGE", "95%", "P", "N",
+    ];
+    let mut text = table(names, rows.collect());
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "\n{}\n{}", headline(findings), asked(question));
+    for reason in reasons(findings) {
+        let _ = writeln!(text, "{reason}");
+    }
+    text
+}
