@@ -4,7 +4,7 @@
 //! its standard error, as a *t* statistic with the degrees of freedom of B. L. Welch (*The generalization of Student's
 //! problem*, Biometrika 34, 1947) and F. E. Satterthwaite (1946). The standard error is taken from the means of blocks,
 //! so that dependence inside blocks counts, and widened by how far neighbouring blocks depend on each other
-//! ([`inflation`]). For quantiles and shares: how many values lie beyond a value of the reference, of which the exact
+//! (`inflation`). For quantiles and shares: how many values lie beyond a value of the reference, of which the exact
 //! distribution is known whatever the values are distributed like ([`exceedance`]).
 //!
 //! **Size.** The shift of E. J. Lehmann and J. L. Hodges (*Estimates of location based on rank tests*, 1963) for medians,
