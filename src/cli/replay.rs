@@ -116,7 +116,7 @@ impl Replay {
         if !budgets.is_empty() {
             return under_budgets(&recording, &setting, budgets, output);
         }
-        let replayed = replay(&recording, &setting).map_err(explain)?;
+        let replayed = replay(&recording, &setting).map_err(|error| explain(&error))?;
         // A reader that has gone away has what it wanted.
         let _ = write(&replayed, output, &mut stdout().lock());
         Ok(match replayed.alerts.is_empty() {
@@ -187,7 +187,7 @@ impl Replay {
     }
 }
 
-fn explain(error: ReplayError) -> ExitCode {
+fn explain(error: &ReplayError) -> ExitCode {
     match error {
         ReplayError::Empty => complain(NO_DATA, "there are no measurements that were asked for"),
         ReplayError::TooLong { .. } => complain(UNUSABLE, &error.to_string()),
@@ -207,7 +207,7 @@ fn under_budgets(
         })
     };
     let budgets = names.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let replayed = replay_budgets(recording, setting, &budgets).map_err(explain)?;
+    let replayed = replay_budgets(recording, setting, &budgets).map_err(|error| explain(&error))?;
     if replayed.is_empty() {
         let message = "no rule has a budget of false alarms; rules on a regression have one, unless they say `compat: guide`";
         return Err(complain(UNUSABLE, message));
