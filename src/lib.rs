@@ -56,6 +56,7 @@ pub mod http;
 pub mod ingest;
 pub mod logging;
 pub mod notify;
+pub mod pinned;
 pub mod replay;
 pub mod rulefile;
 pub mod secret;

@@ -3,6 +3,7 @@
 pub mod import;
 pub mod open_files;
 mod reload;
+pub mod remote;
 pub mod replay;
 mod restore;
 mod target;

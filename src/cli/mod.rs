@@ -1,5 +1,6 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
+mod baselines;
 mod check;
 mod configuration;
 mod data;
@@ -8,7 +9,10 @@ mod export;
 mod import;
 mod replay;
 mod serve;
+mod server;
+mod set_baseline;
 mod store;
+mod table;
 mod test;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
@@ -56,6 +60,10 @@ enum Command {
     Import(import::Import),
     /// Look at what is kept.
     Store(store::Store),
+    /// Say what a metric is like when all is well: as it was measured, or as a number; rules are judged against it.
+    SetBaseline(set_baseline::SetBaseline),
+    /// List the baselines that were set, or delete some.
+    Baselines(baselines::List),
 }
 
 /// Runs the command line of this process.
@@ -70,6 +78,8 @@ pub fn main() -> ExitCode {
         Some(Command::Export(export)) => export.run(cli.config),
         Some(Command::Import(import)) => import.run(cli.config),
         Some(Command::Store(store)) => store.run(cli.config),
+        Some(Command::SetBaseline(set)) => set.run(cli.config),
+        Some(Command::Baselines(list)) => list.run(cli.config),
     }
 }
 

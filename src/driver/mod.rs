@@ -235,7 +235,7 @@ impl Driver {
             let _ = reply.send(Ok(answer));
         }
         for tell in group.outcomes {
-            tell();
+            tell(self.storage.is_written());
         }
         if !group.notifications.is_empty() {
             self.notifiers.send(group.notifications);

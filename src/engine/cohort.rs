@@ -235,6 +235,29 @@ impl Cohort {
         })
     }
 
+    /// The cohort itself, if it is one that could have been measured: it may come from outside.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn checked(self) -> Result<Self, &'static str> {
+        let Summary { mean, min, max, .. } = self.summary;
+        let scale = self.scale;
+        let mut numbers = [mean, min, max, scale.center, scale.spread]
+            .into_iter()
+            .chain(self.summary.sd)
+            .chain(self.blocks.iter().map(|block| block.mean));
+        if !numbers.all(f64::is_finite) || scale.spread <= 0.0 {
+            return Err("a number of it is none");
+        }
+        if !self.blocks.iter().all(|b| b.n.is_finite() && b.n > 0.0) {
+            return Err("a block of it is empty");
+        }
+        if self.values.count() == 0 {
+            return Err("it has no values");
+        }
+        Ok(self)
+    }
+
     /// The `q`-quantile, 0 to 1.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.values.quantile(q)

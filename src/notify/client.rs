@@ -147,8 +147,32 @@ impl Client {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Reply, ClientError> {
+        self.send(
+            Method::POST,
+            endpoint,
+            authorization,
+            headers,
+            body,
+            timeout,
+        )
+        .await
+    }
+
+    /// The same with any method.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn send(
+        &self,
+        method: Method,
+        endpoint: &Endpoint,
+        authorization: Option<HeaderValue>,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Reply, ClientError> {
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(endpoint.uri().clone())
             .header(USER_AGENT, AGENT);
         let of_url = || {

@@ -29,6 +29,7 @@ pub use files::{load_all, matching};
 pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
 pub use query::query;
+pub use threshold::{read_metric, read_window};
 
 use crate::document::{Document, Place};
 use crate::engine::rule::{Rule, RuleGroup};

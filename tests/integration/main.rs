@@ -12,6 +12,7 @@
 
 mod abuse;
 mod bad_input;
+mod baselines;
 mod beside_prometheus;
 mod durable;
 mod end_to_end;

@@ -76,20 +76,9 @@ impl CohortMessage {
 
     fn read(self) -> Result<Cohort, Damaged> {
         let damaged = |why: &str| Damaged::new(WHAT, why);
-        let numbers = [self.mean, self.min, self.max, self.center, self.spread];
-        let mut finite = (numbers.iter())
-            .chain(&self.sd)
-            .chain(&self.values)
-            .chain(&self.block_means);
-        if !finite.all(|number| number.is_finite()) || self.spread <= 0.0 {
-            return Err(damaged("a number of it is none"));
-        }
-        if !self.block_counts.iter().all(|n| n.is_finite() && *n > 0.0) {
-            return Err(damaged("a block of it is empty"));
-        }
         let pairs = self.values.into_iter().zip(self.counts);
-        let values = Counted::from_pairs(pairs).filter(|values| values.count() > 0);
-        Ok(Cohort {
+        let values = Counted::from_pairs(pairs);
+        let cohort = Cohort {
             summary: Summary {
                 n: self.n,
                 mean: self.mean,
@@ -97,7 +86,7 @@ impl CohortMessage {
                 min: self.min,
                 max: self.max,
             },
-            values: values.ok_or_else(|| damaged("it has no values"))?,
+            values: values.ok_or_else(|| damaged("a value of it is none"))?,
             scale: Scale {
                 is_log: self.is_log,
                 center: self.center,
@@ -106,7 +95,8 @@ impl CohortMessage {
             blocks: (self.block_means.into_iter().zip(self.block_counts))
                 .map(|(mean, n)| Block { mean, n })
                 .collect(),
-        })
+        };
+        cohort.checked().map_err(damaged)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the paths answer, one file per resource.
 
+pub mod baselines;
 pub mod export;
 pub mod ingest;
 pub mod lifecycle;

@@ -1,0 +1,224 @@
+//! Baselines: they are set over HTTP or by a command, survive whatever becomes of process and disk, and travel.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::sidecar::{Folder, Reply, Sidecar, request, wait_for};
+
+const PATH: &str = "/api/v1/baselines";
+const DURABLE: &str = "data_dir: data\n";
+
+/// Measures runs of an operation that take 1.00, 1.01, … seconds.
+fn measure(sidecar: &Sidecar, operation: &str, runs: u32) {
+    let records: Vec<Value> = (0..runs)
+        .map(|n| json!({"operation": operation, "algorithm": "forest", "duration_seconds": 1.0 + f64::from(n) / 100.0}))
+        .collect();
+    sidecar.measure(&Value::from(records).to_string());
+}
+
+fn set(sidecar: &Sidecar, body: &Value) -> Value {
+    let reply = sidecar.post(PATH, &body.to_string());
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.json()["data"].take()
+}
+
+fn listed(sidecar: &Sidecar, query: &str) -> Vec<Value> {
+    let data = sidecar.data(&format!("{PATH}{query}"));
+    data["baselines"].as_array().unwrap().clone()
+}
+
+fn delete(sidecar: &Sidecar, query: &str) -> Reply {
+    request(
+        &sidecar.ingest,
+        "DELETE",
+        &format!("{PATH}{query}"),
+        &[],
+        b"",
+    )
+}
+
+/// R8: a baseline is set from what was measured, read, set again and removed.
+#[test]
+fn a_baseline_is_set_from_what_was_measured() {
+    let sidecar = Sidecar::start("", &[]);
+    measure(&sidecar, "train", 101);
+    measure(&sidecar, "score", 20);
+    let data = set(
+        &sidecar,
+        &json!({"name": "good", "metric": "duration", "select": "{operation=\"train\"}", "window": "1000 runs"}),
+    );
+    // Kept in memory alone, as configured.
+    assert_eq!(data["durable"], false);
+    let baseline = &data["baselines"][0];
+    assert_eq!(
+        baseline["labels"],
+        json!({"operation": "train", "algorithm": "forest"})
+    );
+    for (field, expected) in [
+        ("version", 1.0),
+        ("n", 101.0),
+        ("mean", 1.5),
+        ("min", 1.0),
+        ("max", 2.0),
+        ("median", 1.5),
+        ("p95", 1.95),
+        ("p99", 1.99),
+        ("sd", 0.293_001_706_479_672_2),
+    ] {
+        let value = baseline[field].as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-9, "{field}: {baseline}");
+    }
+    assert!(baseline["from"].is_string() && baseline["to"].is_string());
+    assert!(baseline.get("values").is_none());
+    // Of all operations, with the default window; versions count up.
+    let data = set(&sidecar, &json!({"name": "good", "metric": "duration"}));
+    assert_eq!(data["baselines"].as_array().unwrap().len(), 2);
+    let versions = |query: &str| -> Vec<u64> {
+        let all = listed(&sidecar, query);
+        all.iter().map(|b| b["version"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(versions(""), [1, 2]);
+    assert_eq!(
+        versions("?name=good&metric=duration&versions=all"),
+        [1, 1, 2]
+    );
+    assert_eq!(versions("?name=other"), [0; 0]);
+    // Numbers, for all and for one.
+    let number = json!({"name": "good", "metric": "memory_peak", "value": 5e8, "sd": 1e6, "labels": {"operation": "train"}});
+    let data = set(&sidecar, &number);
+    assert_eq!(data["baselines"][0]["value"], 5e8);
+    assert_eq!(data["baselines"][0]["sd"], 1e6);
+    // Some of those selected have no memory: they are named.
+    sidecar.measure(r#"{"operation":"train","algorithm":"forest","memory_bytes":1000}"#);
+    let data = set(&sidecar, &json!({"name": "memory", "metric": "memory"}));
+    assert_eq!(
+        data["without_values"],
+        json!([{"operation": "score", "algorithm": "forest"}])
+    );
+    // Removed by name and metric.
+    assert_eq!(
+        delete(&sidecar, "?name=good&metric=duration").json()["data"]["removed"],
+        3
+    );
+    assert_eq!(delete(&sidecar, "?name=good&metric=duration").status, 404);
+    assert_eq!(delete(&sidecar, "").status, 400);
+    assert_eq!(versions("?name=good"), [1]);
+}
+
+/// R2, R8: what cannot be done is refused with the reason, and changes nothing.
+#[test]
+fn bad_baselines_are_refused_with_the_reason() {
+    let sidecar = Sidecar::start("", &[]);
+    measure(&sidecar, "train", 10);
+    for (body, status, expected) in [
+        (
+            r#"{"name":"a","metric":"duration","value":-1}"#,
+            400,
+            "-1 is no `duration`, allowed: 0 or more",
+        ),
+        (
+            r#"{"name":"a","metric":"duration","value":NaN}"#,
+            400,
+            "NaN",
+        ),
+        (
+            r#"{"name":"a","metric":"duration","valeu":1}"#,
+            400,
+            "did you mean `value`?",
+        ),
+        ("nonsense", 400, "expected"),
+        (
+            r#"{"name":"a","metric":"duration","select":"{operation=\"none\"}"}"#,
+            404,
+            r#"nothing that was measured is selected by {operation="none"}"#,
+        ),
+        (
+            r#"{"name":"a","metric":"memory"}"#,
+            404,
+            r#"no value of `memory` was measured in that window, of {algorithm="forest", operation="train"}"#,
+        ),
+        (r#"{"name":"a","metric":"auc"}"#, 404, "no value of `auc`"),
+        (
+            r#"{"name":"a","metric":"duration","until":"-10d"}"#,
+            404,
+            "no value of `duration`",
+        ),
+    ] {
+        let reply = sidecar.post(PATH, body);
+        let answer = reply.json();
+        assert_eq!(reply.status, status, "{body}: {answer}");
+        let error = answer["error"].as_str().unwrap();
+        assert!(error.contains(expected), "{body}: {error}");
+    }
+    // One bad one of several, and none is set.
+    let several = json!({"baselines": [
+        {"name": "a", "metric": "duration", "value": 1},
+        {"name": "a", "metric": "memory"},
+    ]});
+    assert_eq!(sidecar.post(PATH, &several.to_string()).status, 404);
+    assert_eq!(listed(&sidecar, ""), [] as [Value; 0]);
+    // Only where state may be changed.
+    let public = request(&sidecar.public, "POST", PATH, &[], b"{}");
+    assert_eq!(public.status, 403);
+    let put = request(&sidecar.ingest, "PUT", PATH, &[], b"{}");
+    assert_eq!(
+        (put.status, put.header("allow").as_deref()),
+        (405, Some("GET, POST, DELETE"))
+    );
+    assert_eq!(sidecar.get(&format!("{PATH}?nmae=a")).status, 400);
+}
+
+/// R8: a baseline that was measured here can be used elsewhere.
+#[test]
+fn a_baseline_travels_to_another_machine() {
+    let here = Sidecar::start("", &[]);
+    measure(&here, "train", 200);
+    set(&here, &json!({"name": "good", "metric": "duration"}));
+    set(
+        &here,
+        &json!({"name": "sla", "metric": "duration", "value": 2.5}),
+    );
+    let whole = here.get(&format!("{PATH}?full=true"));
+    let there = Sidecar::start("", &[]);
+    // The answer as it is, a list of baselines, or one of them.
+    let reply = there.post(PATH, &whole.text());
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let sent = listed(&here, "?full=true");
+    let arrived = listed(&there, "?full=true");
+    let without_time = |baselines: &[Value]| -> Vec<Value> {
+        let mut baselines = baselines.to_vec();
+        for baseline in &mut baselines {
+            baseline.as_object_mut().unwrap().remove("set_at");
+        }
+        baselines
+    };
+    assert_eq!(without_time(&arrived), without_time(&sent));
+    let one = there.post(PATH, &sent[0].to_string());
+    assert_eq!(one.json()["data"]["baselines"][0]["version"], 2);
+}
+
+/// R3: what was answered is there after a kill.
+#[test]
+fn baselines_survive_a_kill_right_after_the_answer() {
+    let sidecar = Sidecar::start(DURABLE, &[]);
+    measure(&sidecar, "train", 100);
+    let data = set(&sidecar, &json!({"name": "good", "metric": "duration"}));
+    assert_eq!(data["durable"], true);
+    let folder = sidecar.kill();
+    let sidecar = Sidecar::start_in(folder, DURABLE);
+    let before = listed(&sidecar, "?full=true");
+    assert_eq!(before.len(), 1);
+    assert_eq!(before[0]["n"], 100);
+    set(
+        &sidecar,
+        &json!({"name": "sla", "metric": "duration", "value": 3}),
+    );
+    assert_eq!(delete(&sidecar, "?name=good").status, 200);
+    let folder = sidecar.kill();
+    let sidecar = Sidecar::start_in(folder, DURABLE);
+    let after = listed(&sidecar, "?versions=all");
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert_eq!(after[0]["name"], "sla");
+}
