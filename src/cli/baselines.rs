@@ -153,24 +153,6 @@ pub(super) fn shown(baselines: &[Form], output: Output) -> String {
     ];
     match output {
         Output::Csv => table::csv(names, &rows),
-        _ => table::columns(names.map(|name| name).map(upper), &rows),
-    }
-}
-
-/// Names of columns as people see them.
-fn upper(name: &'static str) -> &'static str {
-    match name {
-        "name" => "NAME",
-        "metric" => "METRIC",
-        "labels" => "LABELS",
-        "version" => "VERSION",
-        "set_at" => "SET AT",
-        "n" => "N",
-        "mean" => "MEAN",
-        "sd" => "SD",
-        "median" => "MEDIAN",
-        "p95" => "P95",
-        "p99" => "P99",
-        other => other,
+        _ => table::columns(names, &rows),
     }
 }

@@ -152,10 +152,9 @@ impl Engine {
                 select: select.to_string(),
             });
         }
-        let end = until.unwrap_or(now.wall);
         let (mut contents, mut without) = (Vec::new(), Vec::new());
         for (labels, series) in instances {
-            match self.measured(&series, &wanted.metric, reach, end) {
+            match self.measured(&series, &wanted.metric, reach, until, now.wall) {
                 Some(content) => contents.push((labels, content)),
                 None => without.push(labels),
             }
@@ -212,13 +211,14 @@ impl Engine {
         instances
     }
 
-    /// The values of a metric over several series.
+    /// The values of a metric over several series up to `until`, or to `now`.
     pub fn gather(
         &self,
         series: &[SeriesId],
         metric: &Metric,
         reach: Reach,
-        end: Timestamp,
+        until: Option<Timestamp>,
+        now: Timestamp,
     ) -> Gathered {
         let divisor = match metric {
             Metric::CpuRatio => match self.cpu_limit {
@@ -232,8 +232,9 @@ impl Engine {
             series,
             metric,
             divisor,
+            until,
         };
-        gather(source, reach, None, end, &[])
+        gather(source, reach, None, until.unwrap_or(now), &[])
     }
 
     fn measured(
@@ -241,9 +242,10 @@ impl Engine {
         series: &[SeriesId],
         metric: &Metric,
         reach: Reach,
-        end: Timestamp,
+        until: Option<Timestamp>,
+        now: Timestamp,
     ) -> Option<Content> {
-        let gathered = self.gather(series, metric, reach, end);
+        let gathered = self.gather(series, metric, reach, until, now);
         let (from, to) = gathered.span?;
         let cohort = Cohort::of(
             &gathered.course,

@@ -1,11 +1,8 @@
 //! Baselines: they are set over HTTP or by a command, survive whatever becomes of process and disk, and travel.
 
-use std::fs;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::sidecar::{Folder, Reply, Sidecar, request, wait_for};
+use crate::sidecar::{Folder, Reply, Sidecar, request, run};
 
 const PATH: &str = "/api/v1/baselines";
 const DURABLE: &str = "data_dir: data\n";
@@ -221,4 +218,105 @@ fn baselines_survive_a_kill_right_after_the_answer() {
     let after = listed(&sidecar, "?versions=all");
     assert_eq!(after.len(), 1, "{after:?}");
     assert_eq!(after[0]["name"], "sla");
+}
+
+/// The command line: what it sets, lists and deletes, and how it ends.
+#[test]
+fn commands_set_list_and_delete_baselines() {
+    let sidecar = Sidecar::start("", &[]);
+    measure(&sidecar, "train", 101);
+    let folder = Folder::new();
+    let url = format!("http://{}", sidecar.ingest);
+    let opwatch = |arguments: &[&str]| run(&folder, &[arguments, &["--url", &url]].concat());
+    let set = |arguments: &[&str]| opwatch(&[&["set-baseline"], arguments].concat());
+    let (code, out, error) = set(&[
+        "good",
+        "--metric",
+        "duration",
+        "--operation",
+        "train",
+        "--window",
+        "50 runs",
+    ]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("good") && out.contains("1.755"), "{out}");
+    assert!(out.contains("1 baseline set (in memory alone"), "{out}");
+    // The guide's style: seconds, MB, percent of a core.
+    let (code, out, error) = set(&[
+        "--operation",
+        "train",
+        "--execution-time",
+        "2.5",
+        "--memory-usage",
+        "100",
+        "--cpu-usage",
+        "150",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(code, Some(0), "{error}");
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    let numbers: Vec<(&str, f64)> = (answer["baselines"].as_array().unwrap().iter())
+        .map(|one| {
+            assert_eq!(one["name"], "guide");
+            assert_eq!(one["labels"], json!({"operation": "train"}));
+            (
+                one["metric"].as_str().unwrap(),
+                one["value"].as_f64().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [("duration", 2.5), ("memory", 104_857_600.0), ("cpu", 1.5)];
+    assert_eq!(numbers, expected);
+    // Case 25: a negative memory baseline is refused.
+    for (arguments, expected_code, expected) in [
+        (&["--memory-usage", "-5"][..], 2, "allowed: 0 or more"),
+        (&["x"], 2, "--metric"),
+        (
+            &["x", "--metric", "duration", "--value", "nan"],
+            2,
+            "a finite number",
+        ),
+        (
+            &["x", "--metric", "duration", "--window", "soon"],
+            2,
+            "invalid window",
+        ),
+        (
+            &["x", "--metric", "duration", "--select", "{a"],
+            2,
+            "select",
+        ),
+        (
+            &["x", "--metric", "duration", "--operation", "no\"ne"],
+            3,
+            "nothing that was measured",
+        ),
+        (&["x", "--metric", "memory"], 3, "no value of `memory`"),
+    ] {
+        let (code, _, error) = set(arguments);
+        assert_eq!(code, Some(expected_code), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    let (code, out, _) = opwatch(&["baselines", "-o", "csv"]);
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("name,metric,labels,version,"), "{out}");
+    assert_eq!(out.lines().count(), 5, "{out}");
+    // Into a file, and from it.
+    let (_, out, _) = opwatch(&["baselines", "--name", "good", "--full", "-o", "json"]);
+    folder.write("good.json", &out);
+    let (code, out, error) = set(&["--file", "good.json", "-o", "csv"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains(",2,"), "{out}");
+    let (code, out, _) = opwatch(&["baselines", "--delete", "good"]);
+    assert_eq!((code, out.contains("2 versions deleted")), (Some(0), true));
+    assert_eq!(opwatch(&["baselines", "--delete", "good"]).0, Some(3));
+    assert_eq!(opwatch(&["baselines", "--name", "good"]).0, Some(3));
+    // Nobody there, and the listener of a configuration.
+    let config = format!("listen: {{ingest: '{}'}}\n", sidecar.ingest);
+    folder.write("opwatch.yaml", &config);
+    assert_eq!(run(&folder, &["baselines"]).0, Some(0));
+    drop(sidecar);
+    let (code, _, error) = run(&folder, &["baselines"]);
+    assert_eq!(code, Some(4), "{error}");
 }

@@ -21,6 +21,9 @@ pub struct Source<'s> {
     pub metric: &'s Metric,
     /// What the values are a share of, where they are a share.
     pub divisor: Option<f64>,
+    /// Runs that ended later are not looked at, where it is given; without, also those are that lie ahead, because they came
+    /// before the clock was set back.
+    pub until: Option<Timestamp>,
 }
 
 /// Values in their order with what is known of the whole.
@@ -97,7 +100,13 @@ fn runs_of(
     end: Timestamp,
     left_out: &[(Timestamp, Timestamp)],
 ) -> Gathered {
-    let mut samples = (source.store).runs(source.series, column, runs as usize, after, end);
+    let mut samples = (source.store).runs(
+        source.series,
+        column,
+        runs as usize,
+        (after, source.until),
+        end,
+    );
     samples.retain(|sample| !is_left_out(sample.at, left_out));
     let mut moments = Moments::default();
     for sample in &samples {

@@ -134,6 +134,7 @@ impl Compared {
             series: subject.series,
             metric: &rule.metric,
             divisor,
+            until: None,
         };
         let pinned = match &rule.against {
             Against::Pinned(name) => match scope.baselines.find(name, &rule.metric, subject.labels)

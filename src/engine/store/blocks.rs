@@ -11,20 +11,24 @@ use crate::engine::time::{Timestamp, millis};
 use crate::engine::window::Window;
 
 impl Store {
-    /// The last values of a column over several series that came after `after`, at most `runs`, oldest first.
+    /// The last values of a column over several series that came after the first time and up to the second, where they are
+    /// given; at most `runs`, oldest first.
     pub fn runs(
         &self,
         ids: &[SeriesId],
         column: Column,
         runs: usize,
-        after: Option<Timestamp>,
+        (after, until): (Option<Timestamp>, Option<Timestamp>),
         now: Timestamp,
     ) -> Vec<Sample> {
         let mut samples: Vec<Sample> = Vec::new();
         for series in ids.iter().filter_map(|id| self.get(*id)) {
             let latest = series.recent.latest_first(column);
-            let new = latest.filter(|sample| after.is_none_or(|after| sample.at > after));
-            samples.extend(new.take(runs));
+            let within = latest.filter(|sample| {
+                after.is_none_or(|after| sample.at > after)
+                    && until.is_none_or(|until| sample.at <= until)
+            });
+            samples.extend(within.take(runs));
         }
         // What lies ahead came before the clock was set back: it is older than all that came since. Those of equal times
         // stay in the order in which they came.
