@@ -1,8 +1,11 @@
 //! Baselines: they are set over HTTP or by a command, survive whatever becomes of process and disk, and travel.
 
+use std::fs;
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
-use crate::sidecar::{Folder, Reply, Sidecar, request, run};
+use crate::sidecar::{Folder, Reply, Sidecar, request, run, wait_for};
 
 const PATH: &str = "/api/v1/baselines";
 const DURABLE: &str = "data_dir: data\n";
@@ -319,4 +322,171 @@ fn commands_set_list_and_delete_baselines() {
     drop(sidecar);
     let (code, _, error) = run(&folder, &["baselines"]);
     assert_eq!(code, Some(4), "{error}");
+}
+
+fn data(folder: &Folder, name: &str) -> PathBuf {
+    folder.0.join("data").join(name)
+}
+
+/// What a scrape says of baselines that came back from beside the database, and of what was set aside.
+fn restored(sidecar: &Sidecar) -> (Option<f64>, Option<f64>) {
+    (
+        sidecar.metric("opwatch_store_restored_baselines_total"),
+        sidecar.metric("opwatch_store_set_aside_total"),
+    )
+}
+
+/// R2, R3: a database that is damaged, from elsewhere or gone takes no baseline with it.
+#[test]
+fn baselines_come_back_from_beside_a_database_that_cannot_be_used() {
+    let sidecar = Sidecar::start(DURABLE, &[]);
+    measure(&sidecar, "train", 100);
+    set(&sidecar, &json!({"name": "good", "metric": "duration"}));
+    set(&sidecar, &json!({"name": "good", "metric": "duration"}));
+    set(
+        &sidecar,
+        &json!({"name": "sla", "metric": "duration", "value": 3}),
+    );
+    let before = listed(&sidecar, "?full=true");
+    let mut folder = sidecar.kill();
+    let database = fs::read(data(&folder, "opwatch.db")).unwrap();
+    let mut newer = database.clone();
+    // The `user_version` of SQLite's header.
+    newer[60..64].copy_from_slice(&999_u32.to_be_bytes());
+    let foreign = b"somebody's notes, which are no database ".repeat(200);
+    for (what, bytes) in [
+        ("foreign", Some(foreign)),
+        ("newer", Some(newer)),
+        ("torn", Some(database[..database.len() / 2].to_vec())),
+        ("gone", None),
+    ] {
+        for name in ["opwatch.db", "opwatch.db-wal", "opwatch.db-shm"] {
+            let _ = fs::remove_file(data(&folder, name));
+        }
+        if let Some(bytes) = bytes {
+            fs::write(data(&folder, "opwatch.db"), bytes).unwrap();
+        }
+        let sidecar = Sidecar::start_in(folder, DURABLE);
+        assert_eq!(listed(&sidecar, "?full=true"), before, "{what}");
+        assert_eq!(restored(&sidecar).0, Some(2.0), "{what}: {}", sidecar.log());
+        assert!(sidecar.log().contains("took back baselines"), "{what}");
+        // And they are in the database again.
+        wait_for("everything to be on disk", || {
+            (sidecar.metric("opwatch_store_degraded")? == 0.0
+                && sidecar.metric("opwatch_store_commits_total")? > 1.0)
+                .then_some(())
+        });
+        folder = sidecar.kill();
+        fs::remove_file(data(&folder, "baselines.json")).unwrap();
+        let sidecar = Sidecar::start_in(folder, DURABLE);
+        assert_eq!(listed(&sidecar, "?full=true"), before, "{what}");
+        assert_eq!(restored(&sidecar).0, Some(0.0), "{what}");
+        // Written beside it again with the first commit.
+        folder = wait_for_file(sidecar);
+    }
+    // A whole database knows better: what is not in it was removed.
+    let kept = fs::read(data(&folder, "baselines.json")).unwrap();
+    let sidecar = Sidecar::start_in(folder, DURABLE);
+    assert_eq!(delete(&sidecar, "?name=sla").status, 200);
+    let folder = sidecar.kill();
+    fs::write(data(&folder, "baselines.json"), kept).unwrap();
+    let sidecar = Sidecar::start_in(folder, DURABLE);
+    assert_eq!(listed(&sidecar, "?name=sla"), [] as [Value; 0]);
+}
+
+fn wait_for_file(sidecar: Sidecar) -> Folder {
+    let path = data(&sidecar.folder, "baselines.json");
+    wait_for("baselines.json", || path.exists().then_some(()));
+    sidecar.kill()
+}
+
+/// R2: a damaged file beside the database is set aside, what can be read of it is used, and nothing is lost in silence.
+#[test]
+fn a_damaged_file_of_baselines_is_set_aside() {
+    let sidecar = Sidecar::start(DURABLE, &[]);
+    for name in ["one", "two"] {
+        set(
+            &sidecar,
+            &json!({"name": name, "metric": "duration", "value": 3}),
+        );
+    }
+    let folder = sidecar.kill();
+    let path = data(&folder, "baselines.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    // One of two is bad, and the database is gone.
+    fs::write(&path, whole.replacen("3.0", "-3.0", 1)).unwrap();
+    for name in ["opwatch.db", "opwatch.db-wal", "opwatch.db-shm"] {
+        let _ = fs::remove_file(data(&folder, name));
+    }
+    let sidecar = Sidecar::start_in(folder, DURABLE);
+    let names: Vec<Value> = (listed(&sidecar, "").iter())
+        .map(|one| one["name"].clone())
+        .collect();
+    assert_eq!(names, ["two"]);
+    assert_eq!(restored(&sidecar), (Some(1.0), Some(1.0)));
+    assert!(
+        sidecar.log().contains("-3 is no `duration`"),
+        "{}",
+        sidecar.log()
+    );
+    let mut folder = wait_for_file(sidecar);
+    let entries = |folder: &Folder| {
+        let entries = fs::read_dir(folder.0.join("data")).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("damaged-")).count()
+    };
+    assert_eq!(entries(&folder), 1);
+    // Whatever lies there, opwatch starts.
+    for (index, text) in [
+        "",
+        "[]",
+        "{\"format\":2,\"baselines\":[]}",
+        "\u{0}\u{1}",
+        "{",
+    ]
+    .iter()
+    .enumerate()
+    {
+        fs::write(data(&folder, "baselines.json"), text).unwrap();
+        let sidecar = Sidecar::start_in(folder, DURABLE);
+        assert_eq!(listed(&sidecar, "").len(), 1, "{text}");
+        assert_eq!(restored(&sidecar), (Some(0.0), Some(1.0)), "{text}");
+        folder = wait_for_file(sidecar);
+        assert_eq!(entries(&folder), (index + 2).min(3), "{text}");
+    }
+}
+
+/// R3: while the disk fails a baseline is in memory and the answer says so; it is on disk once that works.
+#[test]
+fn a_baseline_set_while_the_disk_fails_is_saved_later() {
+    let sidecar = Sidecar::start(DURABLE, &[]);
+    let folder = sidecar.folder.0.clone();
+    set(
+        &sidecar,
+        &json!({"name": "before", "metric": "duration", "value": 1}),
+    );
+    // Nobody but SQLite's own lock: another holds it.
+    let other = rusqlite::Connection::open(folder.join("data/opwatch.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = set(
+        &sidecar,
+        &json!({"name": "during", "metric": "duration", "value": 2}),
+    );
+    assert_eq!(answer["durable"], false, "{}", sidecar.log());
+    assert_eq!(listed(&sidecar, "").len(), 2);
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    wait_for("the disk to work again", || {
+        (sidecar.metric("opwatch_store_degraded")? == 0.0).then_some(())
+    });
+    let answer = set(
+        &sidecar,
+        &json!({"name": "after", "metric": "duration", "value": 3}),
+    );
+    assert_eq!(answer["durable"], true);
+    let folder = sidecar.kill();
+    let beside = fs::read_to_string(data(&folder, "baselines.json")).unwrap();
+    assert!(beside.contains("during") && beside.contains("after"));
+    let sidecar = Sidecar::start_in(folder, DURABLE);
+    assert_eq!(listed(&sidecar, "").len(), 3);
 }

@@ -123,6 +123,15 @@ impl Condition {
         }
     }
 
+    /// The value at which a level begins, as far as it is known before there is a verdict: that of a regression depends on
+    /// its baseline.
+    pub fn limit_before(&self, level: &Level) -> Option<f64> {
+        match self {
+            Self::Threshold(_) | Self::Absence(_) => Some(level.limit),
+            Self::Regression(_) => None,
+        }
+    }
+
     /// The kind of alert it raises, as design and webhooks name it.
     pub fn alert_type(&self) -> &'static str {
         match self {

@@ -92,6 +92,11 @@ pub(super) struct Before {
 }
 
 impl Compared {
+    /// The reference as it was last learned; `None` where it was set.
+    pub fn learned(&self) -> Option<&Learned> {
+        self.learned.as_ref()
+    }
+
     /// What it is to be judged by now.
     pub(super) fn look(
         &self,
@@ -157,7 +162,7 @@ impl Compared {
             Some(Content::Number { value, sd }) => Some(Reference::Number(*value, *sd)),
             Some(Content::Measured { cohort, .. }) => Some(Reference::Cohort(cohort.clone())),
             None => {
-                let learned = self.learned(rule, source, subject, &window, now);
+                let learned = self.learn(rule, source, subject, &window, now);
                 comparison.learned.clone_from(&learned);
                 learned.map(|learned| Reference::Cohort(learned.cohort))
             }
@@ -179,7 +184,7 @@ impl Compared {
     }
 
     /// The reference of a rule that learns it: the last one as long as it holds, else a new one.
-    fn learned(
+    fn learn(
         &self,
         rule: &Regression,
         source: Source<'_>,

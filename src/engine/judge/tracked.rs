@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{AlertChange, Effects, Scope, wording};
 use crate::engine::alert::{self, AlertState, Change, EndReason, RESOLVED_RETENTION};
-use crate::engine::condition::{Level, Verdict};
+use crate::engine::condition::{Evidence, Level, Verdict};
 use crate::engine::dispatch::Announced;
 use crate::engine::rule::{External, Hold, Mode, Rule};
 use crate::engine::series::Labels;
@@ -69,6 +69,10 @@ pub struct Tracked {
     pub verdict: Option<Verdict>,
     /// The latest value that was defined.
     pub value: Option<f64>,
+    /// What it was last compared with, as far as that was known.
+    pub limit: Option<f64>,
+    /// What the latest judgement by evidence rests on.
+    pub evidence: Option<Evidence>,
     /// What it says, rendered at the last evaluation that found it active.
     pub annotations: Labels,
     /// When its state last changed.
@@ -99,6 +103,8 @@ impl Tracked {
             state: AlertState::Inactive,
             verdict: None,
             value: None,
+            limit: None,
+            evidence: None,
             annotations: Labels::default(),
             changed_at: None,
             told: Told::Nothing,
@@ -114,6 +120,13 @@ impl Tracked {
             Subject::Level(level) => Some(level),
             Subject::MissingData | Subject::Failure(_) => None,
         }
+    }
+
+    /// The value at which its level begins.
+    pub fn limit(&self, rule: &Rule) -> Option<f64> {
+        let level = self.level()?;
+        // That of a threshold does not depend on what was measured.
+        rule.condition.limit_before(level).or(self.limit)
     }
 
     /// Whether others may still be told of it.
@@ -139,6 +152,10 @@ impl Tracked {
         let (state, change) = alert::advance(self.state, &verdict, hold, scope.now);
         self.verdict = Some(verdict);
         self.value = verdict.value.or(self.value);
+        self.limit = Some(verdict.limit)
+            .filter(|limit| limit.is_finite())
+            .or(self.limit);
+        self.evidence = verdict.evidence.or(self.evidence);
         self.enter(rule, state, change, scope, effects);
         if self.state.active_at().is_some() {
             self.annotations = wording::annotations(self, rule, labels, &scope.external);
