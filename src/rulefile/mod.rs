@@ -28,7 +28,7 @@ use dependencies::Reference;
 pub use files::{load_all, matching};
 pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
-pub use query::query;
+pub use query::{against_name, query};
 pub use threshold::{read_metric, read_window};
 
 use crate::document::{Document, Place};
