@@ -50,6 +50,7 @@ pub mod config;
 pub mod document;
 pub mod driver;
 pub mod engine;
+pub mod explanation;
 pub mod export;
 pub mod exposition;
 pub mod http;

@@ -5,6 +5,7 @@ mod check;
 mod configuration;
 mod data;
 mod demo;
+mod explain;
 mod export;
 mod import;
 mod replay;
@@ -64,6 +65,8 @@ enum Command {
     SetBaseline(set_baseline::SetBaseline),
     /// List the baselines that were set, or delete some.
     Baselines(baselines::List),
+    /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
+    Explain(explain::Explain),
 }
 
 /// Runs the command line of this process.
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Some(Command::Store(store)) => store.run(cli.config),
         Some(Command::SetBaseline(set)) => set.run(cli.config),
         Some(Command::Baselines(list)) => list.run(cli.config),
+        Some(Command::Explain(explain)) => explain.run(cli.config),
     }
 }
 

@@ -21,6 +21,7 @@ enum Endpoint {
     Rules,
     Alerts,
     AlertHistory,
+    Explain,
     Operations,
     Operation,
     Export,
@@ -51,6 +52,7 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         Endpoint::AlertHistory,
         false,
     ),
+    ("/api/v1/explain", Method::GET, Endpoint::Explain, false),
     (
         "/api/v1/operations",
         Method::GET,
@@ -173,6 +175,7 @@ impl Router {
             Endpoint::Rules => api::rules::rules(services, &request).await,
             Endpoint::Alerts => api::rules::alerts(services, request.headers()).await,
             Endpoint::AlertHistory => api::rules::history(services, request.headers()).await,
+            Endpoint::Explain => api::explain::explain(services, &request).await,
             Endpoint::Operations => api::operations::list(services, request.headers()).await,
             Endpoint::Operation => {
                 api::operations::one(services, argument, request.headers()).await

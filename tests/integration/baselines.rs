@@ -490,3 +490,148 @@ fn a_baseline_set_while_the_disk_fails_is_saved_later() {
     let sidecar = Sidecar::start_in(folder, DURABLE);
     assert_eq!(listed(&sidecar, "").len(), 3);
 }
+
+const REGRESSION: &str = r#"
+groups:
+  - name: train
+    interval: 1s
+    rules:
+      - alert: TrainingSlower
+        select: '{operation="train"}'
+        regression:
+          metric: duration
+          stat: median
+          window: 50 runs
+          baseline: {pinned: good}
+          worse_by: {medium: 10%, high: 50%}
+        annotations:
+          summary: '{{ $metric }} {{ printf "%.2f" $value }} was {{ printf "%.2f" $baseline }}: {{ printf "%+.2f" $change }} ({{ $interval }}), p {{ printf "%.3f" $pvalue }}, over {{ printf "%.2f" $threshold }} since {{ $since }}'
+      - alert: TrainingMany
+        select: '{operation="train"}'
+        threshold: {metric: duration, stat: max, window: 10m, above: 100s, min_samples: 100000}
+      - alert: TrainingMissing
+        select: '{operation="train"}'
+        absence: {expect_every: 24h}
+"#;
+
+/// Design 1: a verdict explains itself, to the API, to commands, in the alert and in what it says.
+#[test]
+fn a_verdict_explains_itself() {
+    let config = format!("{DURABLE}rule_files: [rules.yaml]\n");
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", REGRESSION)]);
+    measure(&sidecar, "train", 200);
+    let explained = || {
+        let mut data = sidecar.data("/api/v1/explain?rule=TrainingSlower");
+        data["rules"][0].take()
+    };
+    let one = wait_for("a verdict without a baseline", || {
+        let one = explained().pointer("/instances/0")?.clone();
+        one["lacks"].is_string().then_some(one)
+    });
+    assert_eq!(one["lacks"], "no baseline of that name for this instance");
+    assert_eq!(one["levels"][0]["standing"], "no_data");
+    set(&sidecar, &json!({"name": "good", "metric": "duration"}));
+    // Twice as slow and somewhat more.
+    let slow: Vec<Value> = (0..60)
+        .map(|n| json!({"operation": "train", "algorithm": "forest", "duration_seconds": 4.0 + f64::from(n % 10) / 10.0}))
+        .collect();
+    sidecar.measure(&Value::from(slow).to_string());
+    let alerts = wait_for("the alert", || {
+        let alerts = sidecar.data("/api/v1/alerts")["alerts"].take();
+        let alerts = alerts.as_array().unwrap().clone();
+        let firing = |one: &&Value| one["state"] == "firing";
+        (alerts.iter().filter(firing).count() == 2).then_some(alerts)
+    });
+    let alert = alerts
+        .iter()
+        .find(|one| one["labels"]["severity"] == "high")
+        .unwrap();
+    let evidence = &alert["evidence"];
+    let baseline = evidence["baseline"].as_f64().unwrap();
+    assert!((baseline - 1.995).abs() < 0.01, "{alert}");
+    // The value at which the level begins, not the share that it allows.
+    let threshold = alert["threshold"].as_f64().unwrap();
+    assert!((threshold - 1.5 * baseline).abs() < 1e-9, "{alert}");
+    assert_eq!(alert["type"], "degradation");
+    let (low, high) = (
+        evidence["interval"][0].as_f64().unwrap(),
+        evidence["interval"][1].as_f64().unwrap(),
+    );
+    let change = evidence["change"].as_f64().unwrap();
+    assert!(low < change && change < high && low > 0.5, "{alert}");
+    assert!(evidence["p_value"].as_f64().unwrap() < 1e-6, "{alert}");
+    let summary = alert["annotations"]["summary"].as_str().unwrap();
+    let percent = |change: f64| format!("{:+.0} %", change * 100.0);
+    let interval = format!("({} to {})", percent(low), percent(high));
+    assert!(
+        summary.contains(&interval) && summary.starts_with("duration 4."),
+        "{summary}"
+    );
+    // The whole account.
+    let rule = explained();
+    assert_eq!(rule["condition"]["kind"], "regression");
+    assert_eq!(rule["condition"]["against"], "pinned good");
+    assert_eq!(rule["condition"]["window"], "50 runs");
+    assert!(rule["condition"]["budget"]["block_p"].as_f64().unwrap() > 0.0);
+    let one = &rule["instances"][0];
+    assert_eq!(one["window"]["n"], 50);
+    assert_eq!(one["baseline"]["version"], 1);
+    assert_eq!(one["baseline"]["n"], 200);
+    assert_eq!(one["improved"], false);
+    assert!(one["decision"]["p"].as_f64().unwrap() < 1e-6, "{one}");
+    assert_eq!(one["decision"]["is_evident"], true);
+    let high = &one["levels"][1];
+    assert_eq!(
+        (&high["standing"], &high["state"]),
+        (&json!("breached"), &json!("firing"))
+    );
+    assert!(high["since"].is_string());
+    // The other kinds of rule.
+    let many = sidecar.data("/api/v1/explain?rule=TrainingMany&labels={operation%3D%22train%22}");
+    let lacks = many["rules"][0]["instances"][0]["lacks"].as_str().unwrap();
+    assert_eq!(
+        lacks,
+        "too few values in the window: 260, at least 100000 are needed"
+    );
+    let missing = sidecar.data("/api/v1/explain?rule=TrainingMissing");
+    let seen = &missing["rules"][0]["instances"][0]["seen_seconds_ago"];
+    assert!(seen.as_f64().is_some(), "{missing}");
+    for (query, status) in [
+        ("", 400),
+        ("?rule=No", 404),
+        ("?rule=TrainingMany&labels=x", 400),
+        ("?rlue=x", 400),
+    ] {
+        assert_eq!(
+            sidecar.get(&format!("/api/v1/explain{query}")).status,
+            status,
+            "{query}"
+        );
+    }
+    // In words.
+    let folder = Folder::new();
+    let url = format!("http://{}", sidecar.public);
+    let (code, out, error) = run(&folder, &["explain", "TrainingSlower", "--url", &url]);
+    assert_eq!(code, Some(0), "{error}");
+    for expected in [
+        "regression: median of duration of {operation=\"train\"} over 50 runs against pinned good",
+        "baseline: good version 1",
+        "% interval",
+        "decision at the last block",
+        "high: breached",
+        "firing since",
+    ] {
+        assert!(out.contains(expected), "{expected}: {out}");
+    }
+    assert_eq!(run(&folder, &["explain", "No", "--url", &url]).0, Some(3));
+    // What others were told of it is read back after a kill.
+    let fired = one["levels"][1]["fired_at"].clone();
+    let folder = sidecar.kill();
+    let sidecar = Sidecar::start_in(folder, &config);
+    assert!(!sidecar.log().contains("left out"), "{}", sidecar.log());
+    wait_for("the alert again", || {
+        let data = sidecar.data("/api/v1/explain?rule=TrainingSlower");
+        let high = data.pointer("/rules/0/instances/0/levels/1")?;
+        (high["standing"] == "breached").then(|| assert_eq!(high["fired_at"], fired))
+    });
+}

@@ -83,6 +83,26 @@ pub struct Evidence {
     pub effective_n: Option<f64>,
 }
 
+impl Evidence {
+    /// The interval of the change in words, `+12 % to +31 %`; nothing where there is none.
+    pub fn interval_text(&self) -> String {
+        let Some((low, high)) = self.interval else {
+            return String::new();
+        };
+        format!("{} to {}", percent(low), percent(high))
+    }
+}
+
+/// A relative change in words: 0.2 is `+20 %`.
+pub fn percent(change: f64) -> String {
+    let percent = change * 100.0;
+    if percent.abs() >= 10.0 {
+        format!("{percent:+.0} %")
+    } else {
+        format!("{percent:+.1} %")
+    }
+}
+
 impl Condition {
     /// The data it needs; `None` where all it asks is when an instance was last seen.
     pub fn need(&self) -> Option<Need> {

@@ -305,8 +305,12 @@ impl Tracked {
             metric,
             stat,
             value: self.value,
-            limit: self.level().map_or(0.0, |level| level.limit),
+            limit: match self.subject {
+                Subject::Level(_) => self.limit(rule).unwrap_or(f64::NAN),
+                Subject::MissingData | Subject::Failure(_) => 0.0,
+            },
             n: self.verdict.map_or(0, |verdict| verdict.n),
+            evidence: self.evidence,
         }
     }
 }

@@ -6,6 +6,7 @@ use prost::Message;
 
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
+use crate::engine::condition::Evidence;
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::judge::Effects;
 use crate::engine::time::{Now, Timestamp};
@@ -13,7 +14,13 @@ use crate::engine::time::{Now, Timestamp};
 const WHAT: &str = "notification";
 
 /// The kinds of alert that [`Subject::alert_type`](crate::engine::judge::Subject::alert_type) names.
-const ALERT_TYPES: [&str; 4] = ["threshold_exceeded", "absence", "no_data", "rule_error"];
+const ALERT_TYPES: [&str; 5] = [
+    "threshold_exceeded",
+    "degradation",
+    "absence",
+    "no_data",
+    "rule_error",
+];
 
 /// An alert as others were told of it.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -48,6 +55,56 @@ pub(super) struct AnnouncedMessage {
     limit: f64,
     #[prost(uint64, tag = "15")]
     n: u64,
+    #[prost(message, optional, tag = "16")]
+    evidence: Option<EvidenceMessage>,
+}
+
+/// What a judgement by evidence rests on.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct EvidenceMessage {
+    #[prost(double, optional, tag = "1")]
+    baseline: Option<f64>,
+    #[prost(uint64, tag = "2")]
+    baseline_n: u64,
+    #[prost(double, optional, tag = "3")]
+    change: Option<f64>,
+    #[prost(double, optional, tag = "4")]
+    low: Option<f64>,
+    #[prost(double, optional, tag = "5")]
+    high: Option<f64>,
+    #[prost(double, optional, tag = "6")]
+    p_value: Option<f64>,
+    #[prost(double, optional, tag = "7")]
+    statistic: Option<f64>,
+    #[prost(double, optional, tag = "8")]
+    effective_n: Option<f64>,
+}
+
+impl EvidenceMessage {
+    fn of(evidence: Evidence) -> Self {
+        Self {
+            baseline: evidence.baseline,
+            baseline_n: evidence.baseline_n,
+            change: evidence.change,
+            low: evidence.interval.map(|(low, _)| low),
+            high: evidence.interval.map(|(_, high)| high),
+            p_value: evidence.p_value,
+            statistic: evidence.statistic,
+            effective_n: evidence.effective_n,
+        }
+    }
+
+    fn read(self) -> Evidence {
+        Evidence {
+            baseline: self.baseline,
+            baseline_n: self.baseline_n,
+            change: self.change,
+            interval: self.low.zip(self.high),
+            p_value: self.p_value,
+            statistic: self.statistic,
+            effective_n: self.effective_n,
+        }
+    }
 }
 
 impl AnnouncedMessage {
@@ -70,6 +127,7 @@ impl AnnouncedMessage {
             value: alert.value,
             limit: alert.limit,
             n: alert.n,
+            evidence: alert.evidence.map(EvidenceMessage::of),
         }
     }
 
@@ -93,6 +151,7 @@ impl AnnouncedMessage {
             value: self.value,
             limit: self.limit,
             n: self.n,
+            evidence: self.evidence.map(EvidenceMessage::read),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What the paths answer, one file per resource.
 
 pub mod baselines;
+pub mod explain;
 pub mod export;
 pub mod ingest;
 pub mod lifecycle;
