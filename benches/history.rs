@@ -2,7 +2,7 @@
 //!
 //! Every operation is measured every ten seconds, with one to five metrics, for so many simulated days; the clock of
 //! the engine is an argument, so that a week takes a minute. Says in one line of JSON what the process and the series
-//! take then. `benches/peers/run memory` uses it.
+//! take then, and how long it takes to cut seven days into hours and to find the last 1 000 values, all series merged. `benches/peers/run memory` uses it.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -15,10 +15,13 @@
 
 use std::time::Duration;
 
+use opwatch::clock::Clock;
 use opwatch::engine::admission::Batch;
 use opwatch::engine::measurement::{Draft, Measurement};
-use opwatch::engine::store::StoreSettings;
-use opwatch::engine::time::Now;
+use opwatch::engine::metric::{Column, Stat};
+use opwatch::engine::store::{Cut, StoreSettings};
+use opwatch::engine::time::{Now, Timestamp};
+use opwatch::engine::window::Reach;
 use opwatch::engine::{Engine, Settings};
 
 /// Seconds between two measurements of an operation.
@@ -68,6 +71,52 @@ fn main() {
         }
         peak = peak.max(engine.store().heap_bytes());
     }
+    let clock = Clock::start();
+    let store = engine.store();
+    let ids: Vec<_> = store.series().map(|(id, _)| id).collect();
+    let end =
+        Timestamp::from_millis(1_769_860_800_000).after(Duration::from_secs_f64(days * 86_400.0));
+    let cut = Cut {
+        from: end.before(Duration::from_secs(7 * 86_400)),
+        to: end,
+        step: Duration::from_secs(3_600),
+        with_quantiles: true,
+    };
+    // Seven days in pieces of an hour, all series merged, with and without quantiles.
+    let points = |with_quantiles| {
+        let began = clock.now().steady;
+        let points = store.points(
+            &ids,
+            Column::Duration,
+            Cut {
+                with_quantiles,
+                ..cut
+            },
+            end,
+        );
+        let points = points.finish(engine.watched());
+        let stats: f64 = points
+            .iter()
+            .filter_map(|point| {
+                point.window.stat(if with_quantiles {
+                    Stat::Quantile(0.95)
+                } else {
+                    Stat::Mean
+                })
+            })
+            .sum();
+        assert!(stats > 0.0);
+        (
+            points.len(),
+            (clock.now().steady - began).as_secs_f64() * 1e3,
+        )
+    };
+    let (pieces, quantiles_ms) = points(true);
+    let (_, moments_ms) = points(false);
+    let began = clock.now().steady;
+    let runs = store.window(&ids, Column::Duration, Reach::Runs(1_000), true, end);
+    assert!(runs.stat(Stat::Quantile(0.5)).is_some());
+    let runs_ms = (clock.now().steady - began).as_secs_f64() * 1e3;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = |name: &str| -> f64 {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -75,7 +124,7 @@ fn main() {
         number.unwrap_or(0.0)
     };
     println!(
-        r#"{{"series":{},"store_mib":{},"store_peak_mib":{},"resident_mib":{},"resident_peak_mib":{},"rows_dropped":{},"buckets_dropped":{}}}"#,
+        r#"{{"series":{},"store_mib":{},"store_peak_mib":{},"resident_mib":{},"resident_peak_mib":{},"rows_dropped":{},"buckets_dropped":{},"points":{pieces},"points_ms":{moments_ms},"points_with_quantiles_ms":{quantiles_ms},"run_window_ms":{runs_ms}}}"#,
         engine.store().len(),
         engine.store().heap_bytes() as f64 / 1_048_576.0,
         peak as f64 / 1_048_576.0,

@@ -13,6 +13,7 @@
 //! | [`storage`] | what must survive is committed here before it counts |
 //! | [`export`] | measurements as files: written and read back as JSON, NDJSON and CSV; the original guide's read |
 //! | [`replay`] | pure: recorded measurements through the engine, and what would have fired |
+//! | [`comparison`] | algorithms or versions of an operation compared: asked for, answered, shown |
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
 //! | [`http`] | listeners with their limits, routes, and a file per API resource |
@@ -46,6 +47,7 @@ pub mod app;
 pub mod cgroup;
 pub mod cli;
 pub mod clock;
+pub mod comparison;
 pub mod config;
 pub mod document;
 pub mod driver;

@@ -1,72 +1,85 @@
-//! scratch
+//! What judgement costs in false alarms and finds in changes, by simulation: `checks` for single looks, `alarms` for rules
+//! over simulated days.
+
+mod alarms;
+mod checks;
 mod noise;
-use noise::Runs;
-use opwatch::engine::cohort::{Cohort, Course};
-use opwatch::engine::contrast::{Feature, compare};
+
+use alarms::{RULES, Scenario, simulate};
 
 fn main() {
-    let trials = 10_000u64;
-    for feature in [Feature::Median, Feature::Quantile(0.95)] {
-        println!("{feature:?}");
-        for (sd, rho, slow) in [
-            (0.3, 0.0, 0.0),
-            (0.5, 0.0, 0.0),
-            (1.0, 0.0, 0.0),
-            (0.3, 0.5, 0.0),
-            (0.3, 0.8, 0.0),
-            (1.0, 0.8, 0.0),
-            (0.3, 0.95, 0.0),
-            (0.3, 0.0, 0.01),
-        ] {
-            for (n, m) in [
-                (10usize, 200usize),
-                (10, 30),
-                (30, 200),
-                (100, 200),
-                (100, 1000),
-                (1000, 1000),
-            ] {
-                let (mut alarms, mut evidence, mut short, mut power, mut covered) =
-                    (0u64, 0u64, 0u64, 0u64, 0u64);
-                let trials = if n == 1000 { trials / 10 } else { trials };
-                for seed in 0..trials {
-                    let mut runs = Runs::new(seed * 977 + n as u64, sd, rho, slow);
-                    let base: Vec<f64> = (0..m).map(|_| runs.next()).collect();
-                    let now: Vec<f64> = (0..n).map(|_| runs.next()).collect();
-                    let reference = Cohort::of(&Course::of(base), None, true, None).unwrap();
-                    let judge = |factor: f64| {
-                        let window = Cohort::of(
-                            &Course::of(now.iter().map(|v| v * factor)),
-                            None,
-                            true,
-                            Some(reference.scale),
-                        )
-                        .unwrap();
-                        compare(feature, &window, &reference).unwrap()
-                    };
-                    let c = judge(1.0);
-                    let enough = c.effective.min(c.baseline_effective) >= 10.0;
-                    short += u64::from(!enough);
-                    evidence += u64::from(enough && c.p_rise < 1e-3);
-                    alarms += u64::from(enough && c.p_rise < 1e-3 && c.change.unwrap() > 0.1);
-                    covered += u64::from(c.interval.is_some_and(|(l, h)| l <= 0.0 && 0.0 <= h));
-                    let c = judge(1.2);
-                    power += u64::from(
-                        c.effective.min(c.baseline_effective) >= 10.0
-                            && c.p_rise < 1e-3
-                            && c.change.unwrap() > 0.1,
-                    );
-                }
-                let pct = |x: u64| 100.0 * x as f64 / trials as f64;
-                println!(
-                    "sd {sd} rho {rho} slow {slow} n {n:4} m {m:4}: evidence {:6.3}% alarms {:6.3}% short {:5.1}% power {:5.1}% covered {:5.1}%",
-                    pct(evidence),
-                    pct(alarms),
-                    pct(short),
-                    pct(power),
-                    pct(covered)
-                );
-            }
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
+    let number = |place: usize, default: u64| {
+        args.get(place)
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(default)
+    };
+    match args.first().map(String::as_str) {
+        Some("checks") => checks::print(number(1, 10_000)),
+        Some("alarms") => print_alarms(number(1, 20), number(2, 30)),
+        _ => {
+            checks::print(200);
+            print_alarms(2, 5);
         }
+    }
+}
+
+fn print_alarms(instances: u64, days: u64) {
+    let plain = Scenario {
+        name: "lognormal, sd 0.3",
+        sd: 0.3,
+        rho: 0.0,
+        slow: 0.0,
+        season: 0.0,
+    };
+    for scenario in [
+        plain,
+        Scenario {
+            name: "lognormal, sd 0.5",
+            sd: 0.5,
+            ..plain
+        },
+        Scenario {
+            name: "lognormal, sd 1.0",
+            sd: 1.0,
+            ..plain
+        },
+        Scenario {
+            name: "autocorrelated 0.8, sd 0.3",
+            rho: 0.8,
+            ..plain
+        },
+        Scenario {
+            name: "autocorrelated 0.95, sd 0.3",
+            rho: 0.95,
+            ..plain
+        },
+        Scenario {
+            name: "daily season of 20 %, sd 0.3",
+            season: 0.2,
+            ..plain
+        },
+        Scenario {
+            name: "1 % of runs 20 × slower, sd 0.3",
+            slow: 0.01,
+            ..plain
+        },
+    ] {
+        println!("### {}\n", scenario.name);
+        println!(
+            "| rule | false alarms per instance and day | +20 % found | after |\n|---|---|---|---|"
+        );
+        for (outcome, (rule, _)) in simulate(scenario, instances, days, 0.2).iter().zip(RULES) {
+            println!(
+                "| {rule} | {:.4} | {:.0} % | {:.1} h |",
+                outcome.false_alarms,
+                outcome.found * 100.0,
+                outcome.delay
+            );
+        }
+        println!();
     }
 }

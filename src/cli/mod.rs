@@ -2,6 +2,7 @@
 
 mod baselines;
 mod check;
+mod compare;
 mod configuration;
 mod data;
 mod demo;
@@ -55,6 +56,8 @@ enum Command {
     Test(test::Test),
     /// Judge recorded measurements by rules and say what would have fired; nobody is told.
     Replay(replay::Replay),
+    /// Compare the algorithms or versions of an operation: speed, memory, throughput, reliability, quality.
+    Compare(compare::Compare),
     /// Write the measurements that are kept as JSON, NDJSON or CSV; also while opwatch runs.
     Export(export::Export),
     /// Read measurements from a file into a data directory, or into a running opwatch.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check.run(cli.config),
         Some(Command::Test(test)) => test.run(),
         Some(Command::Replay(replay)) => replay.run(cli.config),
+        Some(Command::Compare(compare)) => compare.run(),
         Some(Command::Export(export)) => export.run(cli.config),
         Some(Command::Import(import)) => import.run(cli.config),
         Some(Command::Store(store)) => store.run(cli.config),

@@ -75,10 +75,17 @@ fn every_key_has_its_effect() {
         .iter()
         .map(|p| p.file_name().unwrap())
         .collect();
-    assert_eq!(files, ["all_keys.good.yaml", "json.good.yaml"]);
+    assert_eq!(
+        files,
+        [
+            "all_keys.good.yaml",
+            "json.good.yaml",
+            "regressions.good.yaml"
+        ]
+    );
     // Of the file, and the guide's; `self_rules` is off.
     let groups: Vec<_> = config.groups.iter().map(|g| g.name.as_str()).collect();
-    assert_eq!(groups, ["fraud", "empty", "json", "guide"]);
+    assert_eq!(groups, ["fraud", "empty", "json", "regressions", "guide"]);
     // A group without an interval takes the configured one.
     assert_eq!(config.groups[1].interval, Duration::from_secs(30));
     assert_eq!(

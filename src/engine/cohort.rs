@@ -119,6 +119,17 @@ impl Scale {
         }
     }
 
+    /// The variance of values on the scale.
+    pub(super) fn variance(&self, values: &Counted) -> f64 {
+        let placed: Vec<(f64, f64)> = (values.pairs().iter())
+            .map(|(value, n)| (self.place(*value), count(*n)))
+            .collect();
+        let n = count(values.count());
+        let mean = placed.iter().map(|(u, n)| u * n).sum::<f64>() / n;
+        let squares: f64 = placed.iter().map(|(u, n)| (u - mean).powi(2) * n).sum();
+        squares / (n - 1.0).max(1.0)
+    }
+
     /// A value in spreads from the centre, clipped.
     fn place(&self, value: f64) -> f64 {
         ((self.level(value) - self.center) / self.spread).clamp(-CLIP, CLIP)
@@ -203,6 +214,8 @@ pub struct Cohort {
     pub values: Counted,
     /// The scale that `blocks` are on.
     pub scale: Scale,
+    /// The variance of a single value on that scale.
+    pub variance: f64,
     /// The means of consecutive blocks, oldest first.
     pub blocks: Vec<Block>,
 }
@@ -229,33 +242,44 @@ impl Cohort {
         });
         Some(Self {
             blocks: blocks.collect(),
+            variance: scale.variance(&values),
             summary,
             values,
             scale,
         })
     }
 
-    /// The cohort itself, if it is one that could have been measured: it may come from outside.
+    /// A cohort of its parts, if it is one that could have been measured: they may come from outside.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn checked(self) -> Result<Self, &'static str> {
-        let Summary { mean, min, max, .. } = self.summary;
-        let scale = self.scale;
+    /// What is wrong with them.
+    pub fn from_parts(
+        summary: Summary,
+        values: Counted,
+        scale: Scale,
+        blocks: Vec<Block>,
+    ) -> Result<Self, &'static str> {
+        let Summary { mean, min, max, .. } = summary;
         let mut numbers = [mean, min, max, scale.center, scale.spread]
             .into_iter()
-            .chain(self.summary.sd)
-            .chain(self.blocks.iter().map(|block| block.mean));
+            .chain(summary.sd)
+            .chain(blocks.iter().map(|block| block.mean));
         if !numbers.all(f64::is_finite) || scale.spread <= 0.0 {
             return Err("a number of it is none");
         }
-        if !self.blocks.iter().all(|b| b.n.is_finite() && b.n > 0.0) {
+        if !blocks.iter().all(|b| b.n.is_finite() && b.n > 0.0) {
             return Err("a block of it is empty");
         }
-        if self.values.count() == 0 {
+        if values.count() == 0 {
             return Err("it has no values");
         }
-        Ok(self)
+        Ok(Self {
+            variance: scale.variance(&values),
+            summary,
+            values,
+            scale,
+            blocks,
+        })
     }
 
     /// The `q`-quantile, 0 to 1.
@@ -269,17 +293,6 @@ impl Cohort {
         let first = values.partition_point(|(one, _)| *one <= value);
         let rest = values.get(first..).unwrap_or_default();
         rest.iter().map(|(_, n)| n).sum()
-    }
-
-    /// The variance of a single value on the scale.
-    pub fn variance(&self) -> f64 {
-        let placed = || {
-            let values = self.values.pairs().iter();
-            values.map(|(value, n)| (self.scale.place(*value), count(*n)))
-        };
-        let n: f64 = placed().map(|(_, n)| n).sum();
-        let mean = placed().map(|(u, n)| u * n).sum::<f64>() / n;
-        placed().map(|(u, n)| (u - mean).powi(2) * n).sum::<f64>() / (n - 1.0).max(1.0)
     }
 
     /// Bytes on the heap.

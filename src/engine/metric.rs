@@ -57,6 +57,19 @@ pub enum Unit {
     None,
 }
 
+impl Unit {
+    /// Its name; `None` of plain numbers.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Seconds => Some("seconds"),
+            Self::Bytes => Some("bytes"),
+            Self::Ratio => Some("ratio"),
+            Self::Cores => Some("cores"),
+            Self::None => None,
+        }
+    }
+}
+
 /// Which way is worse for a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Worse {

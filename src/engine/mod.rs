@@ -40,6 +40,8 @@ pub mod window;
 
 pub mod store;
 
+pub mod comparison;
+
 pub mod template;
 
 pub mod condition;

@@ -6,6 +6,7 @@ use super::Engine;
 use super::clocks::{ClockCounts, ClockEvent};
 use super::store::Admitted;
 use super::time::Now;
+use super::watched::Watched;
 
 impl Engine {
     /// Promises a call of [`Engine::due`] or [`Engine::look_at_clocks`] at least this often: where none comes, the process
@@ -42,6 +43,11 @@ impl Engine {
     /// What has happened to the clocks since this was last asked, for the log.
     pub fn take_clock_events(&mut self) -> Vec<ClockEvent> {
         self.clocks.take_events()
+    }
+
+    /// Which stretches of the wall clock were lived through.
+    pub fn watched(&self) -> &Watched {
+        &self.clocks.watched
     }
 
     /// How often the clocks have jumped.

@@ -24,6 +24,8 @@ enum Endpoint {
     Explain,
     Operations,
     Operation,
+    Series,
+    Comparison,
     Export,
     Baselines,
     SetBaselines,
@@ -63,6 +65,13 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         "/api/v1/operations/{operation}",
         Method::GET,
         Endpoint::Operation,
+        false,
+    ),
+    ("/api/v1/series", Method::GET, Endpoint::Series, false),
+    (
+        "/api/v1/comparison",
+        Method::GET,
+        Endpoint::Comparison,
         false,
     ),
     ("/api/v1/export", Method::GET, Endpoint::Export, false),
@@ -180,6 +189,8 @@ impl Router {
             Endpoint::Operation => {
                 api::operations::one(services, argument, request.headers()).await
             }
+            Endpoint::Series => api::series::series(services, &request).await,
+            Endpoint::Comparison => api::comparison::comparison(services, &request).await,
             Endpoint::Export => api::export::export(services, &request).await,
             Endpoint::Baselines => api::baselines::list(services, &request).await,
             Endpoint::SetBaselines => api::baselines::set(services, request).await,

@@ -133,6 +133,15 @@ impl Client {
         }
     }
 
+    /// Asks `endpoint`, with the credentials of its URL, and reads the answer; `timeout` counts for all of it.
+    ///
+    /// # Errors
+    /// Where no answer came; an answer of any status is not an error.
+    pub async fn get(&self, endpoint: &Endpoint, timeout: Duration) -> Result<Reply, ClientError> {
+        self.send(Method::GET, endpoint, None, &[], Bytes::new(), timeout)
+            .await
+    }
+
     /// Sends `body` to `endpoint` and reads the answer; `timeout` counts for all of it.
     ///
     /// `authorization` stands in for credentials of the URL.

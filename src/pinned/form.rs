@@ -346,19 +346,21 @@ impl Form {
                 format!("{mean} with min {min} and max {max}, allowed: min ≤ mean ≤ max"),
             ));
         }
-        let cohort = Cohort {
-            summary,
-            values: counted,
-            scale: Scale {
-                is_log: scale.is_log,
-                center: scale.center,
-                spread: scale.spread,
-            },
-            blocks: (blocks.iter())
-                .map(|&BlockForm { mean, n }| Block { mean, n })
-                .collect(),
+        let ScaleForm {
+            is_log,
+            center,
+            spread,
+        } = scale;
+        let scale = Scale {
+            is_log,
+            center,
+            spread,
         };
-        let cohort = cohort.checked().map_err(|why| {
+        let blocks = blocks
+            .iter()
+            .map(|&BlockForm { mean, n }| Block { mean, n });
+        let cohort = Cohort::from_parts(summary, counted, scale, blocks.collect());
+        let cohort = cohort.map_err(|why| {
             FieldFault::new("scale", format!("or blocks or values are none: {why}"))
         })?;
         Ok(Content::Measured {

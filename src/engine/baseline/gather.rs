@@ -3,7 +3,7 @@
 use crate::engine::cohort::{Course, Summary};
 use crate::engine::metric::{Column, Metric};
 use crate::engine::stats::Moments;
-use crate::engine::store::{SeriesId, Store};
+use crate::engine::store::{Cut, SeriesId, Store};
 use crate::engine::time::Timestamp;
 use crate::engine::window::{Reach, Window};
 
@@ -100,14 +100,17 @@ fn runs_of(
     end: Timestamp,
     left_out: &[(Timestamp, Timestamp)],
 ) -> Gathered {
-    let mut samples = (source.store).runs(
-        source.series,
-        column,
-        runs as usize,
-        (after, source.until),
-        end,
-    );
-    samples.retain(|sample| !is_left_out(sample.at, left_out));
+    // What came after `until` is among the last values, so that more of them are looked at.
+    let looked_at = match source.until {
+        Some(_) => source.store.settings().max_history * source.series.len(),
+        None => runs as usize,
+    };
+    let mut samples = (source.store).recent_values(source.series, column, looked_at, end);
+    let is_within = |at: Timestamp| {
+        after.is_none_or(|after| at > after) && source.until.is_none_or(|until| at <= until)
+    };
+    samples.retain(|sample| is_within(sample.at) && !is_left_out(sample.at, left_out));
+    samples.drain(..samples.len().saturating_sub(runs as usize));
     let mut moments = Moments::default();
     for sample in &samples {
         moments.add(sample.value, sample.weight);
@@ -129,20 +132,19 @@ fn stretch_of(
     end: Timestamp,
     left_out: &[(Timestamp, Timestamp)],
 ) -> Gathered {
-    let blocks = (source.store).blocks(
-        source.series,
-        column,
-        (start, end),
-        end.since(start) / PARTS,
-    );
-    let kept = || {
-        blocks
-            .iter()
-            .filter(|(begin, _)| !is_left_out(**begin, left_out))
+    let cut = Cut {
+        from: start,
+        to: end,
+        step: end.since(start) / PARTS,
+        with_quantiles: true,
     };
+    let points = source.store.points(source.series, column, cut, end);
+    let kept: Vec<(Timestamp, Window)> = (points.windows())
+        .filter(|(begin, _)| !is_left_out(*begin, left_out))
+        .collect();
     let mut gathered = Gathered::default();
     let mut moments = Moments::default();
-    for (_, block) in kept() {
+    for (_, block) in &kept {
         moments.merge(&block.moments);
         if let Some(counted) = block.distribution.counted() {
             let values = counted.pairs().iter();
@@ -152,9 +154,11 @@ fn stretch_of(
         }
     }
     gathered.summary = source.summary(&moments);
-    let last = |block: &Window| block.last.map(|sample| sample.at);
-    gathered.span = (kept().next().map(|(begin, _)| *begin))
-        .zip(kept().filter_map(|(_, block)| last(block)).max());
+    let last = kept
+        .iter()
+        .filter_map(|(_, block)| Some(block.last?.at))
+        .max();
+    gathered.span = kept.first().map(|(begin, _)| *begin).zip(last);
     gathered
 }
 

@@ -27,8 +27,8 @@ const RELEARNED_WITHIN: (Duration, Duration) =
 const RUNS_BEFORE: u32 = 1_000;
 /// Stretches that are remembered as disturbed, at most.
 const MAX_DISTURBED: usize = 32;
-/// A window of time is looked at again after this part of its length, though nothing came.
-const PARTS: i64 = 360;
+/// A window of time is looked at again after this part of its length: in less little of it is new.
+const PARTS: i64 = 120;
 /// As long as the finest buckets.
 const FINEST: i64 = 10_000;
 
@@ -174,12 +174,10 @@ impl Compared {
             let step = (millis(span) / PARTS).max(FINEST);
             Timestamp::from_millis((now.millis().div_euclid(step) + 1) * step)
         });
-        comparison.basis = Some(Basis::of(
-            subject.series,
-            store,
-            scope,
-            again.into_iter().chain(until).min(),
-        ));
+        let next = again.into_iter().chain(until).min();
+        let basis = Basis::of(subject.series, store, scope, next);
+        let is_enough = until.is_some() && rule.lacking(&comparison.found).is_none();
+        comparison.basis = Some(if is_enough { basis.enough() } else { basis });
         comparison
     }
 
@@ -287,8 +285,10 @@ fn relearned_after(rule: &Regression) -> Option<Duration> {
         Against::Rolling(span) => {
             Some((span / RELEARNED).clamp(RELEARNED_WITHIN.0, RELEARNED_WITHIN.1))
         }
+        // What moves along with the window is looked at again when that has moved by a little.
+        Against::Offset(_) | Against::Seasonal(_) => rule.reach.span().map(|span| span / 20),
         Against::PreviousVersion => Some(RELEARNED_WITHIN.0),
-        Against::Pinned(_) | Against::Offset(_) | Against::Seasonal(_) => None,
+        Against::Pinned(_) => None,
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Basis {
     until: Option<Timestamp>,
     /// [`Baselines::generation`](crate::engine::baseline::Baselines::generation).
     baselines: u64,
+    /// One look until then is enough, whatever comes in between.
+    is_enough: bool,
 }
 
 impl Basis {
@@ -50,6 +52,15 @@ impl Basis {
             from: scope.now.wall,
             until,
             baselines: scope.baselines.generation(),
+            is_enough: false,
+        }
+    }
+
+    /// The same, where one look until then is enough, whatever comes in between.
+    pub(super) fn enough(self) -> Self {
+        Self {
+            is_enough: self.until.is_some(),
+            ..self
         }
     }
 
@@ -60,7 +71,7 @@ impl Basis {
             && self.until.is_none_or(|until| now < until)
             && self.cpu_limit == scope.cpu_limit
             && self.baselines == scope.baselines.generation()
-            && self.changes == store.changes(series)
+            && (self.is_enough || self.changes == store.changes(series))
     }
 }
 

@@ -78,25 +78,22 @@ impl CohortMessage {
         let damaged = |why: &str| Damaged::new(WHAT, why);
         let pairs = self.values.into_iter().zip(self.counts);
         let values = Counted::from_pairs(pairs);
-        let cohort = Cohort {
-            summary: Summary {
-                n: self.n,
-                mean: self.mean,
-                sd: self.sd,
-                min: self.min,
-                max: self.max,
-            },
-            values: values.ok_or_else(|| damaged("a value of it is none"))?,
-            scale: Scale {
-                is_log: self.is_log,
-                center: self.center,
-                spread: self.spread,
-            },
-            blocks: (self.block_means.into_iter().zip(self.block_counts))
-                .map(|(mean, n)| Block { mean, n })
-                .collect(),
+        let values = values.ok_or_else(|| damaged("a value of it is none"))?;
+        let summary = Summary {
+            n: self.n,
+            mean: self.mean,
+            sd: self.sd,
+            min: self.min,
+            max: self.max,
         };
-        cohort.checked().map_err(damaged)
+        let scale = Scale {
+            is_log: self.is_log,
+            center: self.center,
+            spread: self.spread,
+        };
+        let blocks = self.block_means.into_iter().zip(self.block_counts);
+        let blocks = blocks.map(|(mean, n)| Block { mean, n }).collect();
+        Cohort::from_parts(summary, values, scale, blocks).map_err(damaged)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::chunk::Chunk;
 use super::summary::Summary;
-use super::tier::{Held, Resolution, Tier};
+use super::tier::{Resolution, Tier};
 use crate::engine::metric::Column;
 use crate::engine::sketch::{COARSE, FINE};
 use crate::engine::time::{Timestamp, millis};
@@ -49,7 +49,7 @@ const TIERS: [Resolution; 4] = [
 ];
 
 /// The step of each tier in milliseconds, finest first.
-pub(super) fn steps() -> impl Iterator<Item = i64> {
+pub(super) fn steps() -> impl DoubleEndedIterator<Item = i64> + ExactSizeIterator {
     TIERS.iter().map(|tier| tier.step)
 }
 
@@ -104,7 +104,7 @@ pub struct Buckets {
 }
 
 /// The number of the bucket of `step` milliseconds that holds `at`.
-fn slot(at: i64, step: i64) -> i64 {
+pub(super) fn slot(at: i64, step: i64) -> i64 {
     at.saturating_sub(1).div_euclid(step)
 }
 
@@ -210,31 +210,7 @@ impl Buckets {
                     window.changes_at(number * tier.step + 1);
                     return ControlFlow::Break(());
                 }
-                let wanted = quantiles.then_some(&mut window.distribution);
-                bucket.gather(&mut window.moments, &mut window.last, wanted);
-                ControlFlow::Continue(())
-            });
-        }
-    }
-
-    /// Goes through the buckets that begin at `start` or later and before `end`, the coarse ones first, with the
-    /// milliseconds since 1970 at which each begins.
-    pub fn each_between(
-        &self,
-        start: Timestamp,
-        end: Timestamp,
-        mut each: impl FnMut(i64, Held<'_>),
-    ) {
-        for (buckets, tier) in self.tiers.iter().zip(TIERS).rev() {
-            let from = start.millis().div_euclid(tier.step);
-            let _ = buckets.each_from(from, tier.step, |number, bucket| {
-                let begin = number * tier.step;
-                if begin >= end.millis() {
-                    return ControlFlow::Break(());
-                }
-                if begin >= start.millis() {
-                    each(begin, bucket);
-                }
+                bucket.gather(window, quantiles);
                 ControlFlow::Continue(())
             });
         }

@@ -1,15 +1,16 @@
 //! Everything measured, bounded: per series the last runs, buckets by time, and totals.
 
 mod admitted;
-mod blocks;
 mod buckets;
 mod chunk;
 mod closed;
 mod histogram;
 mod packed;
 mod placement;
+mod points;
 mod pressure;
 mod recent;
+mod runs;
 mod saved;
 mod series;
 mod summary;
@@ -23,12 +24,9 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::clocks::Hold;
-use super::distribution::Distribution;
 use super::measurement::{Measurement, Outcome};
 use super::metric::{Column, Metric};
-use super::sample::Sample;
 use super::series::SeriesKey;
-use super::stats::Moments;
 use super::time::{Now, Timestamp};
 use super::window::{Reach, Window};
 pub use admitted::Admitted;
@@ -38,9 +36,9 @@ use buckets::effective_start;
 use chunk::Scratch;
 pub use histogram::{Exemplar, Grid, Grids, Histogram};
 pub use placement::Overflow;
+pub use points::{Cut, Point, Points};
 pub use saved::SavedSeries;
 pub use series::Series;
-use totals::AHEAD;
 pub use totals::{Score, Totals};
 
 /// Most different score names kept over all series.
@@ -316,11 +314,11 @@ impl Store {
         let series = ids.iter().filter_map(|id| self.get(*id));
         match reach {
             Reach::Time(span) => self.time_window(series, column, span, with_quantiles, now),
-            Reach::Runs(runs) => run_window(series, column, runs as usize, now),
+            Reach::Runs(runs) => runs::window(series, column, runs as usize, now),
             Reach::AtLeast(span, runs) => {
                 let window = self.time_window(series.clone(), column, span, with_quantiles, now);
                 if window.count() < u64::from(runs) {
-                    run_window(series, column, runs as usize, now)
+                    runs::window(series, column, runs as usize, now)
                 } else {
                     window
                 }
@@ -360,44 +358,6 @@ impl Store {
 fn score_column(names: &[Arc<str>], name: &str) -> Option<Column> {
     let number = names.iter().position(|known| **known == *name)?;
     u16::try_from(number).ok().map(Column::Score)
-}
-
-/// The last `runs` values over several series, exact.
-fn run_window<'a>(
-    series: impl Iterator<Item = &'a Series>,
-    column: Column,
-    runs: usize,
-    now: Timestamp,
-) -> Window {
-    let mut window = Window::default();
-    let mut readings: Vec<Sample> = Vec::new();
-    let mut merged = 0;
-    for series in series {
-        let buckets = series.columns.iter().find(|(c, _)| *c == column);
-        window.arrivals += buckets.map_or(0, |(_, buckets)| buckets.arrivals());
-        readings.extend(series.recent.latest_first(column).take(runs));
-        merged += 1;
-    }
-    // What lies ahead came before the clock was set back: it is older than all that came since.
-    let rank = |reading: &Sample| (reading.at <= now.after(AHEAD), reading.at);
-    if merged > 1 {
-        readings.sort_by_key(|reading| std::cmp::Reverse(rank(reading)));
-        readings.truncate(runs);
-    }
-    let mut moments = Moments::default();
-    let mut distribution = Distribution::default();
-    // Oldest first, so that sums do not depend on how the series were merged.
-    for reading in readings.iter().rev() {
-        moments.add(reading.value, reading.weight);
-        distribution.add(reading.value);
-    }
-    let oldest = readings.iter().map(|reading| reading.at).min();
-    // The last of equal times, and records of one batch often share theirs, is the one that came last.
-    window.last = readings.iter().rev().copied().max_by_key(rank);
-    window.covered = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
-    window.moments = moments;
-    window.distribution = distribution;
-    window
 }
 
 #[cfg(test)]

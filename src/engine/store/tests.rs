@@ -4,7 +4,7 @@ use crate::engine::metric::Stat;
 
 const NOW: Duration = Duration::from_secs(1_000_000);
 
-fn put(store: &mut Store, draft: Draft<'_>, now: Now) -> Option<Overflow> {
+pub(super) fn put(store: &mut Store, draft: Draft<'_>, now: Now) -> Option<Overflow> {
     let mut measurement = Measurement::new(draft).unwrap();
     store.keep_known_scores(&mut measurement);
     let (id, overflow) = store.place(&measurement.key, now);
@@ -25,7 +25,7 @@ fn put(store: &mut Store, draft: Draft<'_>, now: Now) -> Option<Overflow> {
     overflow
 }
 
-fn lasting<'a>(operation: &'a str, seconds: f64) -> Draft<'a> {
+pub(super) fn lasting<'a>(operation: &'a str, seconds: f64) -> Draft<'a> {
     Draft {
         operation,
         duration_seconds: Some(seconds),
@@ -33,7 +33,7 @@ fn lasting<'a>(operation: &'a str, seconds: f64) -> Draft<'a> {
     }
 }
 
-fn ids(store: &Store) -> Vec<SeriesId> {
+pub(super) fn ids(store: &Store) -> Vec<SeriesId> {
     store.series().map(|(id, _)| id).collect()
 }
 

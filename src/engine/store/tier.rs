@@ -7,9 +7,7 @@ use std::ops::ControlFlow;
 use super::closed::Contents;
 use super::packed::Block;
 use super::summary::Summary;
-use crate::engine::distribution::Distribution;
-use crate::engine::sample::Sample;
-use crate::engine::stats::Moments;
+use crate::engine::window::Window;
 
 /// One resolution: buckets of `step` milliseconds, kept for `reach`, then merged into the next.
 #[derive(Clone, Copy, Debug)]
@@ -212,16 +210,14 @@ pub(super) enum Held<'a> {
 }
 
 impl Held<'_> {
-    /// Adds it to what has been gathered; its distribution only where it is `wanted`.
-    pub(super) fn gather(
-        &self,
-        moments: &mut Moments,
-        last: &mut Option<Sample>,
-        wanted: Option<&mut Distribution>,
-    ) {
+    /// Adds it to what a window has gathered, its distribution only with `quantiles`.
+    pub(super) fn gather(&self, window: &mut Window, quantiles: bool) {
+        let wanted = quantiles.then_some(&mut window.distribution);
         match self {
-            Self::Loose(summary) => summary.gather(moments, last, wanted),
-            Self::Packed(contents) => contents.gather(moments, last, wanted),
+            Self::Loose(summary) => summary.gather(&mut window.moments, &mut window.last, wanted),
+            Self::Packed(contents) => {
+                contents.gather(&mut window.moments, &mut window.last, wanted);
+            }
         }
     }
 }

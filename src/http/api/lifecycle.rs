@@ -16,6 +16,7 @@ pub fn index(side: Side) -> Response<Body> {
 <li><a href=\"/api/v1/alerts\">/api/v1/alerts</a> active alerts\
 <li><a href=\"/api/v1/rules\">/api/v1/rules</a> rules and their state\
 <li><a href=\"/api/v1/operations\">/api/v1/operations</a> what has been measured\
+<li><a href=\"/api/v1/series?metric=duration&amp;stat=p95\">/api/v1/series</a> a statistic of a metric over time\
 <li><a href=\"/api/v1/alerts/history\">/api/v1/alerts/history</a> past changes\
 <li><a href=\"/api/v1/export?format=csv&amp;from=-1h\">/api/v1/export</a> measurements as json, ndjson or csv\
 <li><a href=\"/api/v1/status/runtime\">/api/v1/status/runtime</a> about this process\

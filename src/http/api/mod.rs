@@ -1,6 +1,7 @@
 //! What the paths answer, one file per resource.
 
 pub mod baselines;
+pub mod comparison;
 pub mod explain;
 pub mod export;
 pub mod ingest;
@@ -8,6 +9,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod operations;
 pub mod rules;
+pub mod series;
 
 use std::sync::{Arc, Mutex};
 

@@ -1,0 +1,15 @@
+//! The algorithms or versions of an operation compared: what is asked for, where it is answered from, and how it is shown.
+
+mod asked;
+mod body;
+mod kept;
+mod remote;
+mod render;
+mod select;
+
+pub use asked::{Asked, By};
+pub use body::ComparisonBody;
+pub use kept::{KeptError, compare_kept};
+pub use remote::{RemoteError, ask};
+pub use render::{Output, UnknownOutput, render};
+pub use select::{Found, Missing, find};
