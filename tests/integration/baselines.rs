@@ -619,7 +619,7 @@ fn a_verdict_explains_itself() {
     let (code, out, error) = run(&folder, &["explain", "TrainingSlower", "--url", &url]);
     assert_eq!(code, Some(0), "{error}");
     for expected in [
-        "regression: median of duration of {operation=\"train\"} over 50 runs against pinned good",
+        "regression: p50 of duration of {operation=\"train\"} over 50 runs against pinned good",
         "baseline: good version 1",
         "% interval",
         "decision at the last block",
