@@ -297,8 +297,7 @@ impl Cohort {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.values.pairs().len() * size_of::<(f64, u64)>()
-            + self.blocks.capacity() * size_of::<Block>()
+        size_of_val(self.values.pairs()) + self.blocks.capacity() * size_of::<Block>()
     }
 }
 

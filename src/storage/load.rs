@@ -162,7 +162,7 @@ impl Found {
         let Some(folder) = &self.folder else { return };
         match beside::set_aside(folder, now) {
             Ok(to) => {
-                tracing::error!(to = %to.display(), "set the baselines beside the database aside")
+                tracing::error!(to = %to.display(), "set the baselines beside the database aside");
             }
             Err(error) => {
                 tracing::error!(%error, "cannot set the baselines beside the database aside");

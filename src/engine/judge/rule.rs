@@ -54,6 +54,9 @@ pub struct RuleState {
     pub(in crate::engine) touched: bool,
 }
 
+/// A version of an instance: since when it is there, its labels, and its series.
+type Version = (Option<Timestamp>, Labels, Vec<SeriesId>);
+
 impl RuleState {
     /// A rule without any state.
     pub fn new(rule: Rule) -> Self {
@@ -177,8 +180,7 @@ impl RuleState {
             let series = ids.iter().filter_map(|id| store.get(*id));
             series.map(|series| series.totals.created).min()
         };
-        let mut families: BTreeMap<Labels, Vec<(Option<Timestamp>, Labels, Vec<SeriesId>)>> =
-            BTreeMap::new();
+        let mut families: BTreeMap<Labels, Vec<Version>> = BTreeMap::new();
         for (labels, instance) in &self.instances {
             let series = instance.series.clone();
             let version = (came(&series), labels.clone(), series);
