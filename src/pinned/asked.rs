@@ -312,7 +312,7 @@ mod tests {
             (r#"{"name":"a","metric":"duration","value":1e999}"#, ""),
             (
                 r#"{"name":"a","name":"b","metric":"duration"}"#,
-                "field `name`: duplicate field `name`",
+                "duplicate field `name`",
             ),
             (
                 r#"{"name":"a","metric":"duration","n":10,"mean":1}"#,
