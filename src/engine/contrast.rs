@@ -1,7 +1,7 @@
 //! Two cohorts compared: how far the one lies from the other, and how sure that is.
 //!
 //! **Evidence.** For means and medians the difference of the means of clipped, standardised values (see [`Scale`]) over
-//! its standard error, as a *t* statistic (B. L. Welch, *The generalization of Student's problem*, Biometrika 34, 1947), where values that depend on their neighbours count as fewer ([`inflation`]). For
+//! its standard error, as a *t* statistic (B. L. Welch, *The generalization of Student's problem*, Biometrika 34, 1947), where values that depend on their neighbours count as fewer (`inflation`). For
 //! quantiles and shares: how many values lie beyond a value of the reference, of which the exact distribution is known
 //! whatever the values are distributed like ([`exceedance`]).
 //!
