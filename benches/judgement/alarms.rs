@@ -149,7 +149,7 @@ pub fn simulate(scenario: Scenario, instances: u64, days: u64, step: f64) -> Vec
                     until: None,
                 },
             };
-            engine.set_baseline(&wanted, now).expect("a baseline");
+            engine.set_baselines(&[wanted], now).expect("a baseline");
         }
         for due in engine.due(now) {
             let answer = engine.answer(due, now);

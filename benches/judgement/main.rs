@@ -1,6 +1,16 @@
 //! What judgement costs in false alarms and finds in changes, by simulation: `checks` for single looks, `alarms` for rules
 //! over simulated days, `trends` for trends.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "tables for people, of figures that are made here"
+)]
+
 mod alarms;
 mod checks;
 mod noise;

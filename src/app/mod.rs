@@ -4,6 +4,7 @@ pub mod import;
 pub mod open_files;
 pub mod regressions;
 mod reload;
+pub mod remote;
 pub mod replay;
 mod restore;
 mod target;

@@ -10,6 +10,7 @@ use crate::engine::judge::Effects;
 use crate::engine::saved::{Damaged, notification_from_bytes};
 use crate::engine::time::Now;
 use crate::engine::{Engine, Restored};
+use crate::pinned;
 use crate::storage::{self, Found, Kind, Storage, StoreStats};
 
 /// An engine that goes on where the one before ended, its clock, and where it commits.
@@ -78,6 +79,7 @@ fn restore(
             Kind::Clock | Kind::Series | Kind::Seen | Kind::Dispatch | Kind::ClockEvents => {}
         }
     }
+    take_back_pinned(engine, found, begin);
     if let Err(error) = engine.restore_changes(&changes) {
         found.leave_out("history of alerts", &error);
     }
@@ -101,6 +103,23 @@ fn restore(
         "restored what was kept"
     );
     (effects, waiting)
+}
+
+/// Takes back what lies beside the database and is not in it, where something of the database could not be read. A whole
+/// database knows better: what it does not have was removed.
+fn take_back_pinned(engine: &mut Engine, found: &Found, begin: Now) {
+    let Some(pinned) = found.pinned() else {
+        return;
+    };
+    let kept = pinned::from_text(&pinned.text);
+    if pinned.is_needed {
+        let baselines = kept.baselines.into_iter();
+        let taken = baselines.filter_map(|one| engine.take_back_baseline(one).then_some(()));
+        found.took_back(taken.count() as u64);
+    }
+    if !kept.faults.is_empty() {
+        found.pinned_is_damaged(&kept.faults, begin.wall);
+    }
 }
 
 /// What was measured, as it was restored.

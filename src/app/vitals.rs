@@ -133,6 +133,7 @@ fn storage(stats: &StoreStats) -> StorageUsage {
         failures: stats.failures.get(),
         uncommitted: stats.uncommitted.get(),
         set_aside: stats.set_aside.get(),
+        restored_baselines: stats.restored_baselines.get(),
         dropped_events: stats.dropped_events.get(),
     }
 }

@@ -1,17 +1,22 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
+mod baselines;
 mod check;
 mod check_regression;
 mod compare;
 mod configuration;
 mod data;
 mod demo;
+mod explain;
 mod export;
 mod import;
 mod input;
 mod replay;
 mod serve;
+mod server;
+mod set_baseline;
 mod store;
+mod table;
 mod test;
 mod trends;
 
@@ -69,6 +74,12 @@ enum Command {
     Trends(trends::Trends),
     /// Look at what is kept.
     Store(store::Store),
+    /// Say what a metric is like when all is well: as it was measured, or as a number; rules are judged against it.
+    SetBaseline(set_baseline::SetBaseline),
+    /// List the baselines that were set, or delete some.
+    Baselines(baselines::List),
+    /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
+    Explain(explain::Explain),
 }
 
 /// Runs the command line of this process.
@@ -86,6 +97,9 @@ pub fn main() -> ExitCode {
         Some(Command::Import(import)) => import.run(cli.config),
         Some(Command::Trends(trends)) => trends.run(),
         Some(Command::Store(store)) => store.run(cli.config),
+        Some(Command::SetBaseline(set)) => set.run(cli.config),
+        Some(Command::Baselines(list)) => list.run(cli.config),
+        Some(Command::Explain(explain)) => explain.run(cli.config),
     }
 }
 

@@ -75,8 +75,8 @@ pub(super) enum Control {
 /// Does something to the engine; what it returns is called once that is on disk.
 type Change = Box<dyn FnOnce(&mut Engine, Now) -> Outcome + Send>;
 
-/// Tells whoever asked what came of it.
-pub(super) type Outcome = Box<dyn FnOnce() + Send>;
+/// Tells whoever asked what came of it, and whether it is on disk.
+pub(super) type Outcome = Box<dyn FnOnce(bool) + Send>;
 
 /// The way to the engine for everyone else.
 #[derive(Clone)]
@@ -191,19 +191,20 @@ impl EngineHandle {
         self.control(|done| Control::CpuLimit(cores, done)).await
     }
 
-    /// Changes something of the engine, and waits until that is on disk, or lost to a failing one, which is told elsewhere.
+    /// Changes something of the engine, and waits until that is on disk, or in memory alone, because there is no disk or it
+    /// fails. Gives what came of it, and whether it is on disk.
     ///
     /// # Errors
     /// When the engine has stopped.
     pub async fn change<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Engine, Now) -> T + Send + 'static,
-    ) -> Result<T, Refused> {
+    ) -> Result<(T, bool), Refused> {
         let (done, finished) = oneshot::channel();
         let change: Change = Box::new(move |engine, now| {
             let outcome = change(engine, now);
-            Box::new(move || {
-                let _ = done.send(outcome);
+            Box::new(move |is_on_disk| {
+                let _ = done.send((outcome, is_on_disk));
             })
         });
         (self.controls.send(Control::Change(change)).await).map_err(|_| Refused::Stopping)?;

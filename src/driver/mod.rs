@@ -72,6 +72,8 @@ pub struct Driver {
     anew_from: Option<u64>,
     /// What waits for delivery was not saved while the disk failed.
     is_outbox_unsaved: bool,
+    /// The baselines as they were last handed to a commit to be written beside the database.
+    pinned_handed: Option<u64>,
     /// When the last tick began, on the steady clock.
     ticked: Duration,
 }
@@ -99,6 +101,7 @@ impl Driver {
             since_kept_up: 0,
             anew_from: None,
             is_outbox_unsaved: false,
+            pinned_handed: None,
             ticked: Duration::ZERO,
         };
         (driver, handle)
@@ -215,7 +218,10 @@ impl Driver {
         };
         let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
         let measurements = admitted.len();
+        let pinned = self.pinned_anew();
+        let handed = &mut self.pinned_handed;
         let commit = || Commit {
+            pinned: pinned.inspect(|pinned| *handed = Some(pinned.generation())),
             sequence: engine.sequence() + 1,
             now: at,
             judged: engine.judged(at),
@@ -235,7 +241,7 @@ impl Driver {
             let _ = reply.send(Ok(answer));
         }
         for tell in group.outcomes {
-            tell();
+            tell(self.storage.is_written());
         }
         if !group.notifications.is_empty() {
             self.notifiers.send(group.notifications);

@@ -1,9 +1,11 @@
 //! What of the engine's state goes to disk when, and what is done about a disk that fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Driver;
 use crate::engine::Unsaved;
+use crate::engine::baseline::Baselines;
 use crate::engine::dispatch::Notification;
 use crate::engine::saved::notification_to_bytes;
 use crate::engine::time::Now;
@@ -36,6 +38,7 @@ impl Driver {
             kept_from: engine.kept_from(now),
             writes: Vec::new(),
             anew_from: None,
+            pinned: None,
         };
         self.storage.look_after(now.steady, trial);
         match self.storage.health() {
@@ -77,6 +80,7 @@ impl Driver {
         writes.iter_mut().for_each(|write| write.as_of = from);
         self.anew_from = Some(from);
         self.is_outbox_unsaved = true;
+        self.pinned_handed = None;
     }
 
     /// What has changed of alerts, what has been told of them, and the notifications that say so, together.
@@ -123,6 +127,13 @@ impl Driver {
             as_of,
             body: baseline.body,
         }));
+    }
+
+    /// The baselines that were set, if they are to be written beside the database: they have changed since they last were.
+    pub(super) fn pinned_anew(&self) -> Option<Arc<Baselines>> {
+        let baselines = self.engine.baselines();
+        let is_handed = self.pinned_handed == Some(baselines.generation());
+        (!is_handed).then(|| baselines.clone())
     }
 
     /// What the clocks have done, together with the moment that is committed next.

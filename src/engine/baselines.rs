@@ -29,14 +29,12 @@ pub struct Wanted {
 /// What a baseline is to say.
 #[derive(Clone, Debug)]
 pub enum WantedContent {
-    /// A number, for every instance with these labels.
-    Number {
+    /// A number, or what was measured elsewhere or before.
+    Given {
         /// Whose it is.
         labels: Labels,
-        /// The number.
-        value: f64,
-        /// The standard deviation that goes with it.
-        sd: Option<f64>,
+        /// What it says.
+        content: Content,
     },
     /// What was measured: a baseline for each instance that is selected.
     Measured {
@@ -55,17 +53,47 @@ pub enum WantedContent {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WantedError {
     /// Nothing was selected.
-    #[error("no series is selected")]
-    NoSeries,
+    #[error("nothing that was measured is selected by {select}")]
+    NoSeries {
+        /// The selector.
+        select: String,
+    },
     /// What was selected has no values of the metric in that window.
-    #[error("no value of `{metric}` was measured in that window")]
+    #[error("no value of `{metric}` was measured in that window, of {}", listed(.instances))]
     NoData {
         /// The metric.
         metric: Metric,
+        /// Who was selected.
+        instances: Vec<Labels>,
     },
     /// There are too many.
     #[error(transparent)]
     Set(#[from] SetError),
+}
+
+/// The first few of them, and how many more there are.
+fn listed(instances: &[Labels]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = instances
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    let mut text = shown.join(", ");
+    let more = instances.len().saturating_sub(SHOWN);
+    if more > 0 {
+        text += &format!(" and {more} more");
+    }
+    text
+}
+
+/// Baselines that were set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Set {
+    /// They.
+    pub baselines: Vec<Arc<Baseline>>,
+    /// Who was selected as well, but has no value in that window, so that nothing was set.
+    pub without_values: Vec<Labels>,
 }
 
 impl Engine {
@@ -79,59 +107,87 @@ impl Engine {
         self.baselines = baselines;
     }
 
-    /// Sets a baseline for each instance that is selected and has values; returns them.
+    /// Sets what is wanted: all of it, or nothing.
     ///
     /// # Errors
     /// When there is nothing to set, or no room for it.
-    pub fn set_baseline(
-        &mut self,
+    pub fn set_baselines(&mut self, wanted: &[Wanted], now: Now) -> Result<Set, WantedError> {
+        let mut baselines = (*self.baselines).clone();
+        let (mut set, mut gone) = (Set::default(), Vec::new());
+        for one in wanted {
+            for (labels, content) in self.contents(one, now, &mut set.without_values)? {
+                let metric = one.metric.clone();
+                let (baseline, dropped) =
+                    baselines.set(&one.name, metric, labels, content, now.wall)?;
+                gone.extend(dropped);
+                set.baselines.push(baseline);
+            }
+        }
+        self.baselines = Arc::new(baselines);
+        for baseline in &set.baselines {
+            self.note_baseline(baseline, false);
+        }
+        for baseline in &gone {
+            self.note_baseline(baseline, true);
+        }
+        Ok(set)
+    }
+
+    /// What is wanted, for each whose it is.
+    fn contents(
+        &self,
         wanted: &Wanted,
         now: Now,
-    ) -> Result<Vec<Arc<Baseline>>, WantedError> {
-        let contents = match &wanted.content {
-            WantedContent::Number { labels, value, sd } => {
-                let number = Content::Number {
-                    value: *value,
-                    sd: *sd,
-                };
-                vec![(labels.clone(), number)]
+        without_values: &mut Vec<Labels>,
+    ) -> Result<Vec<(Labels, Content)>, WantedError> {
+        let (select, by, reach, until) = match &wanted.content {
+            WantedContent::Given { labels, content } => {
+                return Ok(vec![(labels.clone(), content.clone())]);
             }
             WantedContent::Measured {
                 select,
                 by,
                 reach,
                 until,
-            } => {
-                let end = until.unwrap_or(now.wall);
-                let instances = self.instances(select, by);
-                if instances.is_empty() {
-                    return Err(WantedError::NoSeries);
-                }
-                (instances.into_iter())
-                    .filter_map(|(labels, series)| {
-                        Some((labels, self.measured(&series, &wanted.metric, *reach, end)?))
-                    })
-                    .collect()
-            }
+            } => (select, by, *reach, *until),
         };
+        let instances = self.instances(select, by);
+        if instances.is_empty() {
+            return Err(WantedError::NoSeries {
+                select: select.to_string(),
+            });
+        }
+        let (mut contents, mut without) = (Vec::new(), Vec::new());
+        for (labels, series) in instances {
+            match self.measured(&series, &wanted.metric, reach, until, now.wall) {
+                Some(content) => contents.push((labels, content)),
+                None => without.push(labels),
+            }
+        }
         if contents.is_empty() {
             return Err(WantedError::NoData {
                 metric: wanted.metric.clone(),
+                instances: without,
             });
         }
-        let mut set = Vec::new();
-        for (labels, content) in contents {
-            let baselines = Arc::make_mut(&mut self.baselines);
-            let metric = wanted.metric.clone();
-            let (baseline, dropped) =
-                baselines.set(&wanted.name, metric, labels, content, now.wall)?;
-            for gone in &dropped {
-                self.note_baseline(gone, true);
-            }
+        without_values.append(&mut without);
+        Ok(contents)
+    }
+
+    /// Takes a baseline back that was kept elsewhere than with the engine's state, unless that version or a later one is
+    /// there; whether it was taken.
+    pub fn take_back_baseline(&mut self, baseline: Baseline) -> bool {
+        let is_there = self.baselines.newest().any(|other| {
+            other.name == baseline.name
+                && other.metric == baseline.metric
+                && other.labels == baseline.labels
+                && other.version >= baseline.version
+        });
+        if !is_there {
             self.note_baseline(&baseline, false);
-            set.push(baseline);
+            Arc::make_mut(&mut self.baselines).restore(baseline);
         }
-        Ok(set)
+        !is_there
     }
 
     /// Removes all versions of the baselines of that name, of one metric where one is given; how many.
@@ -160,25 +216,14 @@ impl Engine {
         instances
     }
 
-    /// The values of a metric over several series.
+    /// The values of a metric over several series that came after `after`, up to `until`, or to `now`.
     pub fn gather(
         &self,
         series: &[SeriesId],
         metric: &Metric,
         reach: Reach,
-        end: Timestamp,
-    ) -> Gathered {
-        self.gather_after(series, metric, reach, None, end)
-    }
-
-    /// The same of what came after a time, where one is given.
-    pub fn gather_after(
-        &self,
-        series: &[SeriesId],
-        metric: &Metric,
-        reach: Reach,
-        after: Option<Timestamp>,
-        end: Timestamp,
+        (after, until): (Option<Timestamp>, Option<Timestamp>),
+        now: Timestamp,
     ) -> Gathered {
         let divisor = match metric {
             Metric::CpuRatio => match self.cpu_limit {
@@ -192,8 +237,9 @@ impl Engine {
             series,
             metric,
             divisor,
+            until,
         };
-        gather(source, reach, after, end, &[])
+        gather(source, reach, after, until.unwrap_or(now), &[])
     }
 
     fn measured(
@@ -201,9 +247,10 @@ impl Engine {
         series: &[SeriesId],
         metric: &Metric,
         reach: Reach,
-        end: Timestamp,
+        until: Option<Timestamp>,
+        now: Timestamp,
     ) -> Option<Content> {
-        let gathered = self.gather(series, metric, reach, end);
+        let gathered = self.gather(series, metric, reach, (None, until), now);
         let (from, to) = gathered.span?;
         let cohort = Cohort::of(
             &gathered.course,

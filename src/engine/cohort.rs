@@ -249,6 +249,39 @@ impl Cohort {
         })
     }
 
+    /// A cohort of its parts, if it is one that could have been measured: they may come from outside.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn from_parts(
+        summary: Summary,
+        values: Counted,
+        scale: Scale,
+        blocks: Vec<Block>,
+    ) -> Result<Self, &'static str> {
+        let Summary { mean, min, max, .. } = summary;
+        let mut numbers = [mean, min, max, scale.center, scale.spread]
+            .into_iter()
+            .chain(summary.sd)
+            .chain(blocks.iter().map(|block| block.mean));
+        if !numbers.all(f64::is_finite) || scale.spread <= 0.0 {
+            return Err("a number of it is none");
+        }
+        if !blocks.iter().all(|b| b.n.is_finite() && b.n > 0.0) {
+            return Err("a block of it is empty");
+        }
+        if values.count() == 0 {
+            return Err("it has no values");
+        }
+        Ok(Self {
+            variance: scale.variance(&values),
+            summary,
+            values,
+            scale,
+            blocks,
+        })
+    }
+
     /// The `q`-quantile, 0 to 1.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.values.quantile(q)

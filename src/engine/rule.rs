@@ -175,6 +175,10 @@ pub const TEMPLATE_VARIABLES: &[&str] = &[
     "stat",
     "severity",
     "since",
+    "baseline",
+    "change",
+    "pvalue",
+    "interval",
 ];
 
 /// What is the same for every alert of this opwatch.

@@ -21,8 +21,14 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::gauge(
         "opwatch_rule_limit",
         INSTANCE,
-        "The limit of a rule.",
+        "The limit of a rule; of a regression the value at which it begins, as the baseline is now.",
         |page, emit| rules(page, emit, |rule| Some(rule.limit)),
+    ),
+    Family::gauge(
+        "opwatch_rule_statistic",
+        INSTANCE,
+        "The test statistic that the evidence for a change follows from, in standard errors; positive for a rise.",
+        |page, emit| rules(page, emit, |rule| rule.statistic),
     ),
     Family::gauge(
         "opwatch_rule_state",

@@ -5,7 +5,7 @@ use std::io;
 use super::labels::Rendered;
 use super::page::Page;
 use super::snapshot::Labelled;
-use super::{alerts, internals, judging, operations, storage, target};
+use super::{alerts, baselines, internals, judging, operations, storage, target};
 use crate::engine::sketch::Sketch;
 use crate::engine::store::{Exemplar, Histogram};
 use crate::engine::time::Timestamp;
@@ -221,10 +221,11 @@ impl Family {
 }
 
 /// Every family by subject, in the order of the page.
-pub fn sections() -> [(&'static str, &'static [Family]); 6] {
+pub fn sections() -> [(&'static str, &'static [Family]); 7] {
     [
         ("Operations", operations::FAMILIES),
         ("Rules and alerts", alerts::FAMILIES),
+        ("Baselines", baselines::FAMILIES),
         ("The watched process", target::FAMILIES),
         ("Judging and telling", judging::FAMILIES),
         ("opwatch itself", internals::FAMILIES),

@@ -4,6 +4,7 @@
 //! the encoders only spell what they are handed: so the formats cannot differ in what they say.
 
 mod alerts;
+mod baselines;
 mod family;
 mod internals;
 mod judging;

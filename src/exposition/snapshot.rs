@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::baselines::BaselineRow;
 use super::labels::LabelText;
 use super::usage::{Internals, ListenerUsage, NotifierUsage, TargetUsage};
 use crate::engine::admission::IngestCounts;
 use crate::engine::alert::AlertState;
 use crate::engine::condition::Standing;
 use crate::engine::judge::{GroupState, Instance, Tracked};
-use crate::engine::rule::Mode;
+use crate::engine::rule::{Mode, Rule};
 use crate::engine::series::{Labels, SeriesKey, is_label_name};
 use crate::engine::store::{Losses, Totals};
 use crate::engine::time::{Now, Timestamp};
@@ -25,6 +26,7 @@ pub struct Snapshot {
     pub(super) series: Vec<SeriesRow>,
     pub(super) rules: Vec<RuleRow>,
     pub(super) alerts: Vec<AlertRow>,
+    pub(super) baselines: Vec<BaselineRow>,
     pub(super) groups: Vec<GroupRow>,
     /// How many instances each rule found.
     pub(super) selections: Vec<Labelled<u64>>,
@@ -63,6 +65,8 @@ pub(super) struct RuleRow {
     pub(super) labels: Box<str>,
     pub(super) value: Option<f64>,
     pub(super) limit: f64,
+    /// What a judgement by evidence rests on.
+    pub(super) statistic: Option<f64>,
     /// 0 inactive, 1 pending, 2 firing, −1 cannot judge.
     pub(super) state: i8,
     pub(super) changed_at: Option<Timestamp>,
@@ -133,7 +137,7 @@ impl Snapshot {
                 let is_shadow = rule.rule.mode == Mode::Shadow;
                 for instance in rule.instances.values() {
                     let rows = instance.levels.iter();
-                    let row = |level| RuleRow::of(level, instance, alertname, is_shadow);
+                    let row = |level| RuleRow::of(level, instance, &rule.rule, is_shadow);
                     rules.extend(rows.map(row));
                 }
                 // What nobody is told must not look like an alert to those who read alerts here.
@@ -174,6 +178,7 @@ impl Snapshot {
             series,
             rules,
             alerts,
+            baselines: BaselineRow::all(engine, &mut omitted),
             groups,
             selections,
             listeners,
@@ -196,25 +201,27 @@ impl Snapshot {
 }
 
 impl RuleRow {
-    fn of(level: &Tracked, instance: &Instance, alertname: &str, is_shadow: bool) -> Self {
+    fn of(alert: &Tracked, instance: &Instance, rule: &Rule, is_shadow: bool) -> Self {
         // The instance's labels come sorted; ours follow, so that equal label sets render equally.
         let own = |name: &str| ["alertname", "rule_mode", "severity"].contains(&name);
         let mut labels = LabelText::of(instance.labels.iter().filter(|(name, _)| !own(name)));
-        labels.push("alertname", alertname);
+        labels.push("alertname", &rule.name);
         labels.push("rule_mode", if is_shadow { "shadow" } else { "" });
-        labels.push("severity", level.labels.get("severity"));
-        let standing = level.verdict.map(|verdict| verdict.standing);
+        labels.push("severity", alert.labels.get("severity"));
+        let standing = alert.verdict.map(|verdict| verdict.standing);
+        let evidence = alert.verdict.and_then(|verdict| verdict.evidence);
         Self {
             labels: labels.into_boxed(),
-            value: level.verdict.and_then(|verdict| verdict.value),
-            limit: level.limit.unwrap_or(f64::NAN),
-            state: match (level.state, standing) {
+            value: alert.verdict.and_then(|verdict| verdict.value),
+            limit: alert.limit.unwrap_or(f64::NAN),
+            statistic: evidence.and_then(|evidence| evidence.statistic),
+            state: match (alert.state, standing) {
                 (AlertState::Firing { .. }, _) => 2,
                 (AlertState::Pending { .. }, _) => 1,
                 (_, Some(Standing::Holds | Standing::Breached)) => 0,
                 (_, None | Some(Standing::NoData | Standing::Insufficient)) => -1,
             },
-            changed_at: level.changed_at,
+            changed_at: alert.changed_at,
         }
     }
 }

@@ -159,6 +159,8 @@ pub struct StorageUsage {
     pub uncommitted: u64,
     /// Rows, or whole databases, that could not be read and were set aside.
     pub set_aside: u64,
+    /// Baselines that came back from the file beside the database.
+    pub restored_baselines: u64,
     /// Events dropped before the end of retention.
     pub dropped_events: u64,
 }

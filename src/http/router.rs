@@ -1,5 +1,6 @@
 //! Which path does what, on which listener.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -20,6 +21,7 @@ enum Endpoint {
     Rules,
     Alerts,
     AlertHistory,
+    Explain,
     Operations,
     Operation,
     Series,
@@ -27,6 +29,9 @@ enum Endpoint {
     Export,
     Trends,
     Regressions,
+    Baselines,
+    SetBaselines,
+    RemoveBaselines,
     Runtime,
     Ingest,
     Start,
@@ -51,6 +56,7 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         Endpoint::AlertHistory,
         false,
     ),
+    ("/api/v1/explain", Method::GET, Endpoint::Explain, false),
     (
         "/api/v1/operations",
         Method::GET,
@@ -78,6 +84,19 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         Endpoint::Regressions,
         false,
     ),
+    ("/api/v1/baselines", Method::GET, Endpoint::Baselines, false),
+    (
+        "/api/v1/baselines",
+        Method::POST,
+        Endpoint::SetBaselines,
+        true,
+    ),
+    (
+        "/api/v1/baselines",
+        Method::DELETE,
+        Endpoint::RemoveBaselines,
+        true,
+    ),
     (
         "/api/v1/status/runtime",
         Method::GET,
@@ -93,11 +112,14 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
     ("/-/resume", Method::POST, Endpoint::Resume, true),
 ];
 
+/// What a path does by its methods.
+type Methods = Vec<(Method, Endpoint, bool)>;
+
 /// Answers the requests of one listener.
 #[derive(Clone)]
 pub struct Router {
     side: Side,
-    routes: Arc<matchit::Router<(Method, Endpoint, bool)>>,
+    routes: Arc<matchit::Router<Methods>>,
     services: Arc<Services>,
 }
 
@@ -108,8 +130,13 @@ impl Router {
     /// When two routes collide, which the table above rules out.
     pub fn new(side: Side, services: Arc<Services>) -> Result<Self, matchit::InsertError> {
         let mut routes = matchit::Router::new();
+        let mut paths: BTreeMap<&str, Methods> = BTreeMap::new();
         for (path, method, endpoint, changes) in ROUTES {
-            routes.insert(*path, (method.clone(), *endpoint, *changes))?;
+            let methods = paths.entry(path).or_default();
+            methods.push((method.clone(), *endpoint, *changes));
+        }
+        for (path, methods) in paths {
+            routes.insert(path, methods)?;
         }
         Ok(Self {
             side,
@@ -125,18 +152,23 @@ impl Router {
             let hint = format!("there is nothing at {path:?}; see / for what there is\n");
             return respond::text(StatusCode::NOT_FOUND, hint);
         };
-        let (allowed, endpoint, changes) = found.value;
-        let head = *allowed == Method::GET && request.method() == Method::HEAD;
-        // Prometheus takes PUT for its lifecycle paths as well.
-        let put = path.starts_with("/-/") && request.method() == Method::PUT && *changes;
-        if request.method() != allowed && !head && !put {
+        let takes = |(allowed, _, changes): &&(Method, Endpoint, bool)| {
+            let method = request.method();
+            let head = *allowed == Method::GET && method == Method::HEAD;
+            // Prometheus takes PUT for its lifecycle paths as well.
+            let put = path.starts_with("/-/") && method == Method::PUT && *changes;
+            method == allowed || head || put
+        };
+        let Some((_, endpoint, changes)) = found.value.iter().find(takes) else {
+            let allowed: Vec<&str> = found.value.iter().map(|(m, _, _)| m.as_str()).collect();
+            let allowed = allowed.join(", ");
             let message = format!("{} takes {allowed} only, not {}\n", path, request.method());
             let mut response = respond::text(StatusCode::METHOD_NOT_ALLOWED, message);
-            if let Ok(allow) = HeaderValue::from_str(allowed.as_str()) {
+            if let Ok(allow) = HeaderValue::from_str(&allowed) {
                 response.headers_mut().insert(ALLOW, allow);
             }
             return response;
-        }
+        };
         if *changes && self.side == Side::Public {
             let message = format!("{path} changes state, so it is on the ingest listener only\n");
             return respond::text(StatusCode::FORBIDDEN, message);
@@ -161,6 +193,7 @@ impl Router {
             Endpoint::Rules => api::rules::rules(services, &request).await,
             Endpoint::Alerts => api::rules::alerts(services, request.headers()).await,
             Endpoint::AlertHistory => api::rules::history(services, request.headers()).await,
+            Endpoint::Explain => api::explain::explain(services, &request).await,
             Endpoint::Operations => api::operations::list(services, request.headers()).await,
             Endpoint::Operation => {
                 api::operations::one(services, argument, request.headers()).await
@@ -170,6 +203,9 @@ impl Router {
             Endpoint::Export => api::export::export(services, &request).await,
             Endpoint::Trends => api::trends::trends(services, &request).await,
             Endpoint::Regressions => api::regressions::regressions(services, &request).await,
+            Endpoint::Baselines => api::baselines::list(services, &request).await,
+            Endpoint::SetBaselines => api::baselines::set(services, request).await,
+            Endpoint::RemoveBaselines => api::baselines::remove(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,
             Endpoint::Start => api::ingest::start(services, request).await,

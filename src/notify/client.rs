@@ -167,7 +167,11 @@ impl Client {
         .await
     }
 
-    async fn send(
+    /// The same with any method.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn send(
         &self,
         method: Method,
         endpoint: &Endpoint,

@@ -36,6 +36,7 @@ pub(super) fn firing(operation: &str) -> Arc<Announced> {
         value: Some(12.5),
         limit: 10.0,
         n: 42,
+        evidence: None,
     })
 }
 

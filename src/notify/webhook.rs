@@ -18,6 +18,7 @@ use super::{NotifyError, SettingFault};
 use crate::clock::Clock;
 use crate::document::Place;
 use crate::document::units::Period;
+use crate::engine::condition::Evidence;
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::series::Labels;
 use crate::secret::Secret;
@@ -312,8 +313,33 @@ struct Alert<'a> {
     threshold: Option<f64>,
     n: u64,
     degradation_percent: Option<f64>,
+    /// What a judgement by evidence rests on.
+    #[serde(flatten)]
+    evidence: Option<Proof>,
     /// Why it ended: `recovered`, `no_data`, `gone` or `forgotten`; null while it fires.
     reason: Option<&'static str>,
+}
+
+/// The baseline, the change against it, and how sure that is. What there is not is null.
+#[derive(Serialize)]
+struct Proof {
+    baseline: Option<f64>,
+    baseline_samples: u64,
+    change: Option<f64>,
+    change_interval: Option<(f64, f64)>,
+    p_value: Option<f64>,
+}
+
+impl Proof {
+    fn of(evidence: Evidence) -> Self {
+        Self {
+            baseline: evidence.baseline,
+            baseline_samples: evidence.baseline_n,
+            change: evidence.change,
+            change_interval: evidence.interval,
+            p_value: evidence.p_value,
+        }
+    }
 }
 
 /// Go's zero time, which stands for "not ended".
@@ -367,6 +393,7 @@ fn alert(alert: &Announced) -> Alert<'_> {
         threshold: finite(alert.limit).filter(|_| message::has_limit(alert)),
         n: alert.n,
         degradation_percent: message::degradation_percent(alert),
+        evidence: alert.evidence.map(Proof::of),
         reason: alert.ended.map(|(_, reason)| reason.as_str()),
     }
 }

@@ -441,7 +441,13 @@ fn the_store_takes_the_same_values_of_a_measurement() {
     assert_eq!(set.keys().count(), 10);
     for (_, name) in set.keys() {
         let ours = set.get(&(labels.clone(), name.clone())).unwrap();
-        let gathered = engine.gather(series, &Metric::named(name), Reach::Runs(100), now.wall);
+        let gathered = engine.gather(
+            series,
+            &Metric::named(name),
+            Reach::Runs(100),
+            (None, None),
+            now.wall,
+        );
         let ours = ours.cohort(None, None).unwrap().summary;
         let stored = gathered.summary.unwrap();
         assert_eq!(

@@ -30,8 +30,9 @@ use dependencies::Reference;
 pub use files::{load_all, matching};
 pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
-pub use query::query;
+pub use query::{against_name, query};
 pub use regression::read_budget;
+pub use threshold::{read_metric, read_window};
 pub use trend::{frame_fault, read_stat};
 
 use crate::document::{Document, Place};

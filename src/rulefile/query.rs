@@ -1,8 +1,14 @@
 //! What a local rule asks, as PromQL over the metrics that opwatch itself exposes.
 
-use crate::engine::condition::{Comparison, Condition};
+use std::time::Duration;
+
+use crate::document::units::Period;
+use crate::engine::condition::{Against, Comparison, Condition};
 use crate::engine::metric::Worse;
 use crate::engine::rule::Rule;
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 /// The query that shows the same breaches in Prometheus: `opwatch_rule_value{…} > opwatch_rule_limit{…}`.
 ///
@@ -24,6 +30,25 @@ pub fn query(rule: &Rule) -> String {
     format!(
         "opwatch_rule_value{{alertname=\"{name}\"}} {operator} opwatch_rule_limit{{alertname=\"{name}\"}}"
     )
+}
+
+/// What a window is compared with, as a rule file has it: `rolling 7d`; the name of a baseline that was set.
+pub fn against_name(against: &Against) -> String {
+    let span = |span: Duration| {
+        let seconds = span.as_secs();
+        if seconds > 0 && seconds.is_multiple_of(DAY) && span.subsec_nanos() == 0 {
+            format!("{}d", seconds / DAY)
+        } else {
+            Period(span).to_string()
+        }
+    };
+    match against {
+        Against::Pinned(name) => name.clone(),
+        Against::Rolling(long) => format!("rolling {}", span(*long)),
+        Against::Offset(ago) => format!("offset {}", span(*ago)),
+        Against::Seasonal(season) => format!("seasonal {}", span(*season)),
+        Against::PreviousVersion => "previous version".to_owned(),
+    }
 }
 
 /// Escapes what may not stand between double quotes in PromQL; names have no control characters.

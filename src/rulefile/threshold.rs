@@ -103,34 +103,46 @@ pub(super) fn read(
 
 pub(super) fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric> {
     let place = place.key("metric");
+    let metric = match read_metric(name) {
+        Ok(metric) => metric,
+        Err(why) => {
+            checker.fault(&place, why);
+            return None;
+        }
+    };
+    if matches!(metric, Metric::Score(_)) && !KNOWN_SCORES.contains(&name) {
+        let names = MetricName::ALL.iter().map(|(name, _)| *name);
+        let hint = did_you_mean(name, names.chain(KNOWN_SCORES));
+        if !hint.is_empty() {
+            checker.warn(
+                &place,
+                format!("`{name}` is no metric, so it is read as a quality score;{hint}"),
+            );
+        }
+    }
+    Some(metric)
+}
+
+/// The metric of that name, which may be a quality score.
+///
+/// # Errors
+/// Why it is none, and what is allowed.
+pub fn read_metric(name: &str) -> Result<Metric, String> {
     let names = || MetricName::ALL.iter().map(|(name, _)| *name);
     let allowed = || names().collect::<Vec<_>>().join(", ");
-    let metric = Metric::named(name);
     if MetricName::RESERVED.contains(&name) {
         let allowed = allowed();
-        checker.fault(
-            &place,
-            format!("`{name}` cannot be judged, allowed: {allowed}, or a quality score"),
-        );
-    } else if !is_label_name(name) || name.len() > 64 {
-        let message = format!(
+        return Err(format!(
+            "`{name}` cannot be judged, allowed: {allowed}, or a quality score"
+        ));
+    }
+    if !is_label_name(name) || name.len() > 64 {
+        return Err(format!(
             "metric {name:?} is no metric and no name of a quality score, allowed: {}, or a score of letters, digits and _",
             allowed()
-        );
-        checker.fault(&place, message);
-    } else {
-        if matches!(metric, Metric::Score(_)) && !KNOWN_SCORES.contains(&name) {
-            let hint = did_you_mean(name, names().chain(KNOWN_SCORES));
-            if !hint.is_empty() {
-                checker.warn(
-                    &place,
-                    format!("`{name}` is no metric, so it is read as a quality score;{hint}"),
-                );
-            }
-        }
-        return Some(metric);
+        ));
     }
-    None
+    Ok(Metric::named(name))
 }
 
 pub(super) fn stat(
@@ -182,6 +194,28 @@ pub(super) fn window(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Reach> {
+    let reach = match read_window(written, around.retention) {
+        Ok(reach) => reach,
+        Err(why) => {
+            checker.fault(place, why);
+            return None;
+        }
+    };
+    if reach.span().is_some_and(|span| span < around.interval) {
+        let interval = Period(around.interval);
+        checker.warn(
+            place,
+            format!("window {written} is shorter than the {interval} between evaluations, so that some measurements are never looked at"),
+        );
+    }
+    Some(reach)
+}
+
+/// A window as it is written: `10m`, `50 runs`, or `1h, at least 30 runs`. Data are kept for `retention`.
+///
+/// # Errors
+/// Why it is none, and what is allowed.
+pub fn read_window(written: &str, retention: Duration) -> Result<Reach, String> {
     let (time, runs) = match written.split_once(',') {
         Some((time, rest)) => (
             Some(time.trim_end()),
@@ -190,9 +224,11 @@ pub(super) fn window(
         None if written.ends_with('n') || written.ends_with("runs") => (None, Some(written)),
         None => (Some(written), None),
     };
-    let allowed = format!(
-        "allowed: a time such as 10m, 1 to {MAX_RUNS} runs such as `50 runs`, or both such as `1h, at least 30 runs`"
-    );
+    let invalid = || {
+        format!(
+            "invalid window {written:?}, allowed: a time such as 10m, 1 to {MAX_RUNS} runs such as `50 runs`, or both such as `1h, at least 30 runs`"
+        )
+    };
     let count = runs.and_then(|runs| {
         let number = runs
             .strip_suffix("runs")
@@ -201,32 +237,21 @@ pub(super) fn window(
         number.filter(|n| (1..=MAX_RUNS).contains(n))
     });
     if count.is_none() && (runs.is_some() || written.contains(',')) {
-        checker.fault(place, format!("invalid window {written:?}, {allowed}"));
-        return None;
+        return Err(invalid());
     }
     let Some(time) = time else {
-        return count.map(Reach::Runs);
+        return count.map(Reach::Runs).ok_or_else(invalid);
     };
     let Ok(Period(span)) = time.parse::<Period>() else {
-        checker.fault(place, format!("invalid window {written:?}, {allowed}"));
-        return None;
+        return Err(invalid());
     };
-    if span.is_zero() || span > around.retention {
-        let most = Period(around.retention);
-        checker.fault(
-            place,
-            format!("window {written} is out of range, allowed: above 0 and at most {most}, which is how long data are kept"),
-        );
-        return None;
+    if span.is_zero() || span > retention {
+        let most = Period(retention);
+        return Err(format!(
+            "window {written} is out of range, allowed: above 0 and at most {most}, which is how long data are kept"
+        ));
     }
-    if span < around.interval {
-        let interval = Period(around.interval);
-        checker.warn(
-            place,
-            format!("window {written} is shorter than the {interval} between evaluations, so that some measurements are never looked at"),
-        );
-    }
-    Some(count.map_or(Reach::Time(span), |runs| Reach::AtLeast(span, runs)))
+    Ok(count.map_or(Reach::Time(span), |runs| Reach::AtLeast(span, runs)))
 }
 
 pub(super) fn min_samples(

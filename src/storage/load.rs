@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::beside;
 use super::database::Database;
 use super::folder::{self, Folder, FolderError};
 use super::rows::{ClockRow, Kind, Logged, Row};
 use super::writer::{Target, Writer};
 use super::{Storage, StoreStats};
 use crate::clock::Clock;
+use crate::engine::time::Timestamp;
 
 /// What the last commit may have taken beyond the last reading that is known.
 const AFTER: Duration = Duration::from_millis(1);
@@ -30,6 +32,8 @@ pub struct Found {
     /// The present file itself is broken.
     pub(super) is_broken: bool,
     stats: Arc<StoreStats>,
+    /// Where the baselines lie beside the database.
+    folder: Option<PathBuf>,
 }
 
 impl Found {
@@ -40,6 +44,7 @@ impl Found {
             is_damaged: false,
             is_broken: false,
             stats: stats.clone(),
+            folder: None,
         }
     }
 
@@ -120,10 +125,64 @@ impl Found {
         tracing::error!(what, %why, "left out a part of what was kept");
     }
 
+    /// What lies beside the database, if anything; `needed` if the database may not have all of it.
+    pub fn pinned(&self) -> Option<Pinned> {
+        let folder = self.folder.as_deref()?;
+        let text = match beside::read(folder) {
+            Ok(text) => text?,
+            Err(error) => {
+                self.stats.failures.inc();
+                tracing::error!(%error, "cannot read the baselines beside the database");
+                return None;
+            }
+        };
+        Some(Pinned {
+            text,
+            is_needed: self.is_new() || self.is_damaged(),
+        })
+    }
+
+    /// Notes how many of them came back.
+    pub fn took_back(&self, baselines: u64) {
+        if baselines > 0 {
+            self.stats.restored_baselines.inc_by(baselines);
+            tracing::warn!(
+                baselines,
+                "took back baselines that lay beside the database and were not in it"
+            );
+        }
+    }
+
+    /// Notes what of them cannot be read, and keeps the file for a person to look at.
+    pub fn pinned_is_damaged(&self, faults: &[String], now: Timestamp) {
+        for why in faults {
+            self.stats.set_aside.inc();
+            tracing::error!(why, "left out a part of what lay beside the database");
+        }
+        let Some(folder) = &self.folder else { return };
+        match beside::set_aside(folder, now) {
+            Ok(to) => {
+                tracing::error!(to = %to.display(), "set the baselines beside the database aside");
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot set the baselines beside the database aside");
+            }
+        }
+    }
+
     /// The present database, which has been read.
     pub(super) fn into_present(mut self) -> Option<Database> {
         self.databases.pop().map(|(database, _)| database)
     }
+}
+
+/// What lies beside the database.
+#[derive(Debug)]
+pub struct Pinned {
+    /// The file.
+    pub text: String,
+    /// Whether the database may not have all of it.
+    pub is_needed: bool,
 }
 
 /// A store that has been opened and is to be read.
@@ -164,7 +223,7 @@ pub fn open(path: &Path, max_bytes: u64, stats: &Arc<StoreStats>) -> Opened {
         is_loaded: true,
         max_bytes,
     };
-    let found = match open_to_go_on(&mut place) {
+    let mut found = match open_to_go_on(&mut place) {
         // There may be one that cannot be seen yet, as where nothing is mounted so far.
         Ok(None) => {
             place.is_loaded = false;
@@ -184,6 +243,7 @@ pub fn open(path: &Path, max_bytes: u64, stats: &Arc<StoreStats>) -> Opened {
         // It may be whole, and nobody knows what is in it: it stays as it is.
         Err(error) => return without_disk(&error, stats),
     };
+    found.folder = Some(place.path.clone());
     Opened {
         clock: Clock::resume(found.clock.now.steady),
         found,
@@ -213,6 +273,8 @@ impl Opened {
             max_bytes: place.max_bytes,
             clock,
             stats: stats.clone(),
+            pinned: None,
+            unwritten: None,
         };
         if is_broken {
             // What could be read is in memory and is saved anew. If it cannot be moved now, it is before the first commit.

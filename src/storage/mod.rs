@@ -5,6 +5,7 @@
 //! disk has taken a trial; then everything is saved anew.
 
 mod alone;
+mod beside;
 mod database;
 mod folder;
 mod frame;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::frame::BadFrame;
 use crate::engine::Unsaved;
+use crate::engine::baseline::Baselines;
 use crate::engine::store::Admitted;
 use crate::engine::time::{Now, Timestamp, nanos};
 
@@ -98,6 +99,8 @@ pub struct Commit {
     pub writes: Vec<Write>,
     /// With this commit everything is saved anew as of that group: rows as of earlier ones are of what has gone meanwhile.
     pub anew_from: Option<u64>,
+    /// The baselines that were set, where they are to be written beside the database as well.
+    pub pinned: Option<Arc<Baselines>>,
 }
 
 /// A group of measurements as it stands in the log.

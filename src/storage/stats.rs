@@ -19,6 +19,8 @@ pub struct StoreStats {
     pub set_aside: Counter,
     /// Events that went before the end of retention, for want of room.
     pub dropped_events: Counter,
+    /// Baselines that came back from the file beside the database, because they were not in it.
+    pub restored_baselines: Counter,
     degraded: AtomicBool,
     bytes: AtomicU64,
 }

@@ -6,10 +6,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::StoreStats;
+use super::beside;
 use super::database::{Database, is_damage};
 use super::folder::{self, Folder};
 use super::rows::Commit;
 use crate::clock::Clock;
+use crate::engine::baseline::Baselines;
 
 /// How long deleting may keep commits waiting. What is left has its turn with the next clocks.
 const TRIM_FOR: Duration = Duration::from_millis(200);
@@ -31,6 +33,10 @@ pub(super) struct Target {
     pub(super) max_bytes: u64,
     pub(super) clock: Clock,
     pub(super) stats: Arc<StoreStats>,
+    /// The baselines that are to be written beside the database.
+    pub(super) pinned: Option<Arc<Baselines>>,
+    /// The same where that failed: it is tried again with the next clocks.
+    pub(super) unwritten: Option<Arc<Baselines>>,
 }
 
 /// How a commit ended: in how much time, or why not.
@@ -58,9 +64,16 @@ impl Writer {
                 tracing::warn!(why, "cannot write to disk yet");
             }
             while let Ok(commit) = jobs.recv() {
-                if reply.blocking_send(target.write(&commit)).is_err() {
+                let done = target.write(&commit);
+                // What takes a moment only is done before the answer; a commit that took long would pass for a failure.
+                let is_short = (target.pinned.as_ref()).is_some_and(|p| beside::is_short(p));
+                if is_short {
+                    target.write_pinned();
+                }
+                if reply.blocking_send(done).is_err() {
                     break;
                 }
+                target.write_pinned();
             }
             // Only then is it told that nothing is left to do.
             drop(target);
@@ -107,6 +120,12 @@ impl Target {
         if let Some(saved_up_to) = commit.saved_up_to {
             self.trim(commit, saved_up_to);
         }
+        if let Some(pinned) = &commit.pinned {
+            self.pinned = Some(pinned.clone());
+            self.unwritten = None;
+        } else if commit.saved_up_to.is_some() && self.unwritten.is_some() {
+            self.pinned = self.unwritten.take();
+        }
         if commit.anew_from.is_some() {
             folder::all_is_saved(&self.path);
         }
@@ -132,6 +151,19 @@ impl Target {
         let database = self.database.as_mut().ok_or("the database is not open")?;
         database.prepare().map_err(|error| error.to_string())?;
         Ok(database)
+    }
+
+    /// Writes the baselines beside the database, if they are to be. The database has them, so that nobody has to wait if it
+    /// fails.
+    fn write_pinned(&mut self) {
+        let Some(pinned) = self.pinned.take() else {
+            return;
+        };
+        if let Err(error) = beside::write(&self.path, &pinned) {
+            self.stats.failures.inc();
+            tracing::error!(%error, "cannot write the baselines beside the database; they are in it");
+            self.unwritten = Some(pinned);
+        }
     }
 
     pub(super) fn set_aside(&mut self, why: &str, is_needed: bool) -> Result<(), String> {

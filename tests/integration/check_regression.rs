@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
+use opwatch::engine::baseline::Content;
 use opwatch::engine::baselines::{Wanted, WantedContent};
 use opwatch::engine::metric::Metric;
 use opwatch::engine::series::Labels;
@@ -249,17 +250,19 @@ fn with_baseline(folder: &Folder) {
     };
     let mut engine = Engine::new(Settings::default(), now);
     engine.begin_saving();
-    let content = WantedContent::Number {
+    let content = WantedContent::Given {
         labels: Labels::default(),
-        value: 1.0,
-        sd: None,
+        content: Content::Number {
+            value: 1.0,
+            sd: None,
+        },
     };
     let wanted = Wanted {
         name: "good".to_owned(),
         metric: Metric::Duration,
         content,
     };
-    engine.set_baseline(&wanted, now).unwrap();
+    engine.set_baselines(&[wanted], now).unwrap();
     let unread = open_alone(&folder.0.join("data"), 1 << 28).unwrap();
     let now = unread.clock.now();
     let mut alone = unread.alone().unwrap();
@@ -280,6 +283,7 @@ fn with_baseline(folder: &Folder) {
             kept_from: Timestamp::default(),
             writes: writes.collect(),
             anew_from: None,
+            pinned: None,
         })
         .unwrap();
 }

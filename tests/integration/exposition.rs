@@ -15,12 +15,17 @@ use std::time::Duration;
 use serde_json::Value;
 
 use opwatch::engine::admission::Batch;
-use opwatch::engine::condition::{Comparison, Condition, Level, Threshold};
+use opwatch::engine::baseline::Content;
+use opwatch::engine::baselines::{Wanted, WantedContent};
+use opwatch::engine::condition::{
+    Against, Amount, Budget, Comparison, Condition, Level, Regression, Threshold,
+};
+use opwatch::engine::contrast::Feature;
 use opwatch::engine::measurement::{Draft, Measurement, Outcome};
-use opwatch::engine::metric::{Metric, Stat};
+use opwatch::engine::metric::{Metric, Stat, Worse};
 use opwatch::engine::rule::{Hold, Mode, OnError, Rule, RuleGroup, Severity, Templated};
 use opwatch::engine::selector::Selector;
-use opwatch::engine::series::FieldFault;
+use opwatch::engine::series::{FieldFault, Labels};
 use opwatch::engine::template::Template;
 use opwatch::engine::time::{Now, Timestamp};
 use opwatch::engine::window::Reach;
@@ -287,6 +292,36 @@ fn page() -> (Arc<Snapshot>, usize) {
         records: vec![Err(FieldFault::new("duration_seconds", "is no number"))],
     };
     engine.admit(broken, noon);
+    score(&mut engine);
+    let (operation, quoted) = (("operation", "detect"), "odd \"name\"");
+    let number = |name: &str, labels: Labels| Wanted {
+        name: name.to_owned(),
+        metric: Metric::Duration,
+        content: WantedContent::Given {
+            labels,
+            content: Content::Number {
+                value: 2.5,
+                sd: None,
+            },
+        },
+    };
+    let measured = Wanted {
+        name: "good".to_owned(),
+        metric: Metric::MemoryPeak,
+        content: WantedContent::Measured {
+            select: Selector::parse("{operation=\"detect\"}").unwrap(),
+            by: vec!["operation".to_owned(), "algorithm".to_owned()],
+            reach: Reach::Runs(100),
+            until: None,
+        },
+    };
+    let wanted = [
+        number(quoted, Labels::default()),
+        // The names of our own labels are ours.
+        number("good", [operation, ("stat", "x")].into_iter().collect()),
+        measured,
+    ];
+    engine.set_baselines(&wanted, noon).unwrap();
     for due in engine.due(noon) {
         let answer = engine.answer(due, noon);
         engine.evaluate(due, &answer, noon);
@@ -294,6 +329,50 @@ fn page() -> (Arc<Snapshot>, usize) {
     }
     let store_bytes = engine.store().heap_bytes();
     (Snapshot::take(&engine, noon, internals()), store_bytes)
+}
+
+/// Runs that become slower, as a rule finds by comparing them with those before.
+fn score(engine: &mut Engine) {
+    for run in 0..90_u64 {
+        let (seconds, before) = match run {
+            0..70 => (1.0, 3_600 - run),
+            _ => (1.5, 90 - run),
+        };
+        let draft = Draft {
+            operation: "score",
+            duration_seconds: Some(seconds + f64::from(u32::try_from(run % 7).unwrap()) / 64.0),
+            ..Draft::default()
+        };
+        let now = Now::invented(NOON - Duration::from_secs(before));
+        put(engine, draft, now);
+    }
+}
+
+fn slower() -> Rule {
+    let level = Level {
+        severity: Some(Severity::High),
+        limit: 0.25,
+        recover: None,
+    };
+    Rule {
+        condition: Condition::Regression(Regression {
+            metric: Metric::Duration,
+            stat: Stat::Quantile(0.5),
+            feature: Feature::Median,
+            reach: Reach::Runs(20),
+            against: Against::Rolling(Duration::from_secs(7 * 86_400)),
+            worse: Worse::Up,
+            levels: vec![level],
+            amount: Amount::Relative,
+            budget: Budget {
+                alarms: 1.0,
+                per: Duration::from_secs(30 * 86_400),
+            },
+            min_samples: 10,
+            weighs_evidence: true,
+        }),
+        ..rule("ScoringSlower", "score", Metric::Duration, &[1.0])
+    }
 }
 
 fn detect<'a>() -> Draft<'a> {
@@ -357,6 +436,7 @@ fn groups() -> Vec<RuleGroup> {
         ),
         // The same rule again: its label sets are there already, and twice they would spoil the whole page.
         group("again", vec![slow()]),
+        group("regressions", vec![slower()]),
     ]
 }
 
@@ -472,6 +552,7 @@ fn internals() -> Internals {
             failures: 28,
             uncommitted: 29,
             set_aside: 30,
+            restored_baselines: 32,
             dropped_events: 31,
         }),
     }

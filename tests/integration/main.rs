@@ -12,6 +12,7 @@
 
 mod abuse;
 mod bad_input;
+mod baselines;
 mod beside_prometheus;
 mod check_regression;
 mod comparison;

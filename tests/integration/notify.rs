@@ -84,6 +84,7 @@ fn alert(operation: &str) -> Announced {
         value: Some(12.5),
         limit: 10.0,
         n: 42,
+        evidence: None,
     }
 }
 

@@ -114,6 +114,7 @@ impl Local {
             kept_from: self.engine.kept_from(now),
             writes,
             anew_from: None,
+            pinned: None,
         })?;
         Ok(())
     }

@@ -21,6 +21,9 @@ pub struct Source<'s> {
     pub metric: &'s Metric,
     /// What the values are a share of, where they are a share.
     pub divisor: Option<f64>,
+    /// Runs that ended later are not looked at, where it is given; without, also those are that lie ahead, because they came
+    /// before the clock was set back.
+    pub until: Option<Timestamp>,
 }
 
 /// Values in their order with what is known of the whole.
@@ -100,9 +103,17 @@ fn runs_of(
     end: Timestamp,
     left_out: &[(Timestamp, Timestamp)],
 ) -> Gathered {
-    let mut samples = (source.store).recent_values(source.series, column, runs as usize, end);
-    let is_new = |at| after.is_none_or(|after| at > after);
-    samples.retain(|sample| is_new(sample.at) && !is_left_out(sample.at, sample.at, left_out));
+    // What came after `until` is among the last values, so that more of them are looked at.
+    let looked_at = match source.until {
+        Some(_) => source.store.settings().max_history * source.series.len(),
+        None => runs as usize,
+    };
+    let mut samples = (source.store).recent_values(source.series, column, looked_at, end);
+    let is_within = |at: Timestamp| {
+        after.is_none_or(|after| at > after) && source.until.is_none_or(|until| at <= until)
+    };
+    samples.retain(|sample| is_within(sample.at) && !is_left_out(sample.at, sample.at, left_out));
+    samples.drain(..samples.len().saturating_sub(runs as usize));
     let mut moments = Moments::default();
     for sample in &samples {
         moments.add(sample.value, sample.weight);

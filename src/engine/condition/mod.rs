@@ -88,6 +88,26 @@ pub struct Evidence {
     pub effective_n: Option<f64>,
 }
 
+impl Evidence {
+    /// The interval of the change in words, `+12 % to +31 %`; nothing where there is none.
+    pub fn interval_text(&self) -> String {
+        let Some((low, high)) = self.interval else {
+            return String::new();
+        };
+        format!("{} to {}", percent(low), percent(high))
+    }
+}
+
+/// A relative change in words: 0.2 is `+20 %`.
+pub fn percent(change: f64) -> String {
+    let percent = change * 100.0;
+    if percent.abs() >= 10.0 {
+        format!("{percent:+.0} %")
+    } else {
+        format!("{percent:+.1} %")
+    }
+}
+
 impl Condition {
     /// The data it needs; `None` where all it asks is when an instance was last seen.
     pub fn need(&self) -> Option<Need> {
@@ -134,15 +154,6 @@ impl Condition {
         }
     }
 
-    /// Whether its levels are limits of its value as they stand.
-    pub fn has_fixed_limits(&self) -> bool {
-        match self {
-            Self::Threshold(threshold) => threshold.relative.is_none(),
-            Self::Regression(_) | Self::Trend(_) => false,
-            Self::Absence(_) => true,
-        }
-    }
-
     /// Its levels, mildest first.
     pub fn levels(&self) -> &[Level] {
         match self {
@@ -150,6 +161,16 @@ impl Condition {
             Self::Regression(regression) => &regression.levels,
             Self::Trend(trend) => &trend.levels,
             Self::Absence(absence) => &absence.levels,
+        }
+    }
+
+    /// The value at which a level begins, as far as it is known before there is a verdict: that of a multiple of a baseline,
+    /// of a regression or of a trend depends on what is measured.
+    pub fn limit_before(&self, level: &Level) -> Option<f64> {
+        match self {
+            Self::Threshold(threshold) => threshold.relative.is_none().then_some(level.limit),
+            Self::Absence(_) => Some(level.limit),
+            Self::Regression(_) | Self::Trend(_) => None,
         }
     }
 

@@ -268,6 +268,7 @@ mod tests {
             value: Some(2.0),
             limit: 1.0,
             n: 20,
+            evidence: None,
         })
     }
 

@@ -6,6 +6,7 @@ mod route;
 use std::sync::Arc;
 
 use super::alert::EndReason;
+use super::condition::Evidence;
 use super::series::Labels;
 use super::time::Timestamp;
 pub use group::Dispatcher;
@@ -43,6 +44,8 @@ pub struct Announced {
     pub limit: f64,
     /// On how many values it rests.
     pub n: u64,
+    /// What a judgement by evidence rests on.
+    pub evidence: Option<Evidence>,
 }
 
 impl Announced {

@@ -70,6 +70,7 @@ impl Chart {
             series,
             metric: &rule.metric,
             divisor,
+            until: None,
         };
         let rests_on = RestsOn {
             open,

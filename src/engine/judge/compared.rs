@@ -74,6 +74,11 @@ pub(super) struct Before {
 }
 
 impl Compared {
+    /// The reference as it was last learned; `None` where it was set.
+    pub fn learned(&self) -> Option<&Learned> {
+        self.learned.as_ref()
+    }
+
     /// What it is to be judged by now.
     pub(super) fn look(
         &self,
@@ -116,6 +121,7 @@ impl Compared {
             series: subject.series,
             metric: &rule.metric,
             divisor,
+            until: None,
         };
         let pinned = match &rule.against {
             Against::Pinned(name) => match scope.baselines.find(name, &rule.metric, subject.labels)

@@ -68,6 +68,11 @@ impl Instance {
         }
     }
 
+    /// How many values its series have ever taken of what is judged.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
     /// Its alerts.
     pub fn tracked(&self) -> impl Iterator<Item = &Tracked> {
         self.levels.iter().chain(&self.missing)

@@ -43,6 +43,7 @@ impl Compared {
             series: subject.series,
             metric: &threshold.metric,
             divisor,
+            until: None,
         };
         let mut learned = None;
         let unit = match &relative.against {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{AlertChange, Effects, Scope, wording};
 use crate::engine::alert::{self, AlertState, Change, EndReason, RESOLVED_RETENTION};
-use crate::engine::condition::{Level, Verdict};
+use crate::engine::condition::{Evidence, Level, Verdict};
 use crate::engine::dispatch::Announced;
 use crate::engine::rule::{External, Hold, Mode, Rule};
 use crate::engine::series::Labels;
@@ -71,6 +71,8 @@ pub struct Tracked {
     pub value: Option<f64>,
     /// The latest limit that was defined, in the unit of the value.
     pub limit: Option<f64>,
+    /// What the latest judgement by evidence rests on.
+    pub evidence: Option<Evidence>,
     /// What it says, rendered at the last evaluation that found it active.
     pub annotations: Labels,
     /// When its state last changed.
@@ -96,8 +98,8 @@ impl Tracked {
         let labels = wording::labels(rule, instance, &subject, external);
         // What is a multiple or a share of a baseline is no limit before the baseline is known.
         let limit = match &subject {
-            Subject::Level(level) if rule.condition.has_fixed_limits() => Some(level.limit),
-            _ => None,
+            Subject::Level(level) => rule.condition.limit_before(level),
+            Subject::MissingData | Subject::Failure(_) => None,
         };
         Self {
             limit,
@@ -107,6 +109,7 @@ impl Tracked {
             state: AlertState::Inactive,
             verdict: None,
             value: None,
+            evidence: None,
             annotations: Labels::default(),
             changed_at: None,
             told: Told::Nothing,
@@ -150,6 +153,7 @@ impl Tracked {
         if let (Subject::Level(_), true) = (&self.subject, verdict.limit.is_finite()) {
             self.limit = Some(verdict.limit);
         }
+        self.evidence = verdict.evidence.or(self.evidence);
         self.enter(rule, state, change, scope, effects);
         if self.state.active_at().is_some() {
             self.annotations = wording::annotations(self, rule, labels, &scope.external);
@@ -301,6 +305,7 @@ impl Tracked {
             value: self.value,
             limit: self.limit.unwrap_or_default(),
             n: self.verdict.map_or(0, |verdict| verdict.n),
+            evidence: self.evidence,
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) fn annotations(
         Subject::Level(_) => {}
     }
     let (limit, n) = alert.verdict.map_or((f64::NAN, 0), |v| (v.limit, v.n));
+    let evidence = alert.evidence.unwrap_or_default();
+    let number = |number: Option<f64>| number.unwrap_or(f64::NAN);
     let since = alert.state.active_at().unwrap_or_default();
     let bindings = bindings(labels, external, alert.value.unwrap_or(f64::NAN))
         .bind("threshold", limit)
@@ -28,7 +30,11 @@ pub(super) fn annotations(
         .bind("metric", metric)
         .bind("stat", stat)
         .bind("severity", alert.labels.get("severity"))
-        .bind("since", since.to_string());
+        .bind("since", since.to_string())
+        .bind("baseline", number(evidence.baseline))
+        .bind("change", number(evidence.change))
+        .bind("pvalue", number(evidence.p_value))
+        .bind("interval", evidence.interval_text());
     rule.annotations
         .iter()
         .map(|a| (a.name.as_str(), a.template.expand(&bindings)))

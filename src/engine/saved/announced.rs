@@ -6,6 +6,7 @@ use prost::Message;
 
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
+use crate::engine::condition::Evidence;
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::judge::Effects;
 use crate::engine::time::{Now, Timestamp};
@@ -55,6 +56,56 @@ pub(super) struct AnnouncedMessage {
     limit: f64,
     #[prost(uint64, tag = "15")]
     n: u64,
+    #[prost(message, optional, tag = "16")]
+    evidence: Option<EvidenceMessage>,
+}
+
+/// What a judgement by evidence rests on.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct EvidenceMessage {
+    #[prost(double, optional, tag = "1")]
+    baseline: Option<f64>,
+    #[prost(uint64, tag = "2")]
+    baseline_n: u64,
+    #[prost(double, optional, tag = "3")]
+    change: Option<f64>,
+    #[prost(double, optional, tag = "4")]
+    low: Option<f64>,
+    #[prost(double, optional, tag = "5")]
+    high: Option<f64>,
+    #[prost(double, optional, tag = "6")]
+    p_value: Option<f64>,
+    #[prost(double, optional, tag = "7")]
+    statistic: Option<f64>,
+    #[prost(double, optional, tag = "8")]
+    effective_n: Option<f64>,
+}
+
+impl EvidenceMessage {
+    fn of(evidence: Evidence) -> Self {
+        Self {
+            baseline: evidence.baseline,
+            baseline_n: evidence.baseline_n,
+            change: evidence.change,
+            low: evidence.interval.map(|(low, _)| low),
+            high: evidence.interval.map(|(_, high)| high),
+            p_value: evidence.p_value,
+            statistic: evidence.statistic,
+            effective_n: evidence.effective_n,
+        }
+    }
+
+    fn read(self) -> Evidence {
+        Evidence {
+            baseline: self.baseline,
+            baseline_n: self.baseline_n,
+            change: self.change,
+            interval: self.low.zip(self.high),
+            p_value: self.p_value,
+            statistic: self.statistic,
+            effective_n: self.effective_n,
+        }
+    }
 }
 
 impl AnnouncedMessage {
@@ -77,6 +128,7 @@ impl AnnouncedMessage {
             value: alert.value,
             limit: alert.limit,
             n: alert.n,
+            evidence: alert.evidence.map(EvidenceMessage::of),
         }
     }
 
@@ -100,6 +152,7 @@ impl AnnouncedMessage {
             value: self.value,
             limit: self.limit,
             n: self.n,
+            evidence: self.evidence.map(EvidenceMessage::read),
         })
     }
 }

@@ -76,40 +76,24 @@ impl CohortMessage {
 
     fn read(self) -> Result<Cohort, Damaged> {
         let damaged = |why: &str| Damaged::new(WHAT, why);
-        let numbers = [self.mean, self.min, self.max, self.center, self.spread];
-        let mut finite = (numbers.iter())
-            .chain(&self.sd)
-            .chain(&self.values)
-            .chain(&self.block_means);
-        if !finite.all(|number| number.is_finite()) || self.spread <= 0.0 {
-            return Err(damaged("a number of it is none"));
-        }
-        if !self.block_counts.iter().all(|n| n.is_finite() && *n > 0.0) {
-            return Err(damaged("a block of it is empty"));
-        }
         let pairs = self.values.into_iter().zip(self.counts);
-        let values = Counted::from_pairs(pairs).filter(|values| values.count() > 0);
-        let values = values.ok_or_else(|| damaged("it has no values"))?;
+        let values = Counted::from_pairs(pairs);
+        let values = values.ok_or_else(|| damaged("a value of it is none"))?;
+        let summary = Summary {
+            n: self.n,
+            mean: self.mean,
+            sd: self.sd,
+            min: self.min,
+            max: self.max,
+        };
         let scale = Scale {
             is_log: self.is_log,
             center: self.center,
             spread: self.spread,
         };
-        Ok(Cohort {
-            variance: scale.variance(&values),
-            summary: Summary {
-                n: self.n,
-                mean: self.mean,
-                sd: self.sd,
-                min: self.min,
-                max: self.max,
-            },
-            values,
-            scale,
-            blocks: (self.block_means.into_iter().zip(self.block_counts))
-                .map(|(mean, n)| Block { mean, n })
-                .collect(),
-        })
+        let blocks = self.block_means.into_iter().zip(self.block_counts);
+        let blocks = blocks.map(|(mean, n)| Block { mean, n }).collect();
+        Cohort::from_parts(summary, values, scale, blocks).map_err(damaged)
     }
 }
 

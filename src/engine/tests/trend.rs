@@ -211,6 +211,7 @@ fn case_35_each_measurement_is_in_one_bucket_and_partial_ones_are_marked() {
             series: &ids,
             metric,
             divisor: None,
+            until: None,
         };
         gather(source, stat, frame, &Watched::since(then(0).wall), now.wall)
     };
@@ -256,6 +257,7 @@ fn the_throughput_of_a_bucket_is_all_samples_by_all_seconds() {
         series: &ids,
         metric: &Metric::Throughput,
         divisor: None,
+        until: None,
     };
     let watched = Watched::since(then(0).wall);
     let points = gather(

@@ -1,6 +1,8 @@
 //! What the paths answer, one file per resource.
 
+pub mod baselines;
 pub mod comparison;
+pub mod explain;
 pub mod export;
 pub mod ingest;
 pub mod lifecycle;

@@ -181,7 +181,7 @@ fn compare(engine: &Engine, now: Now, asked: &Asked, name: &str) -> Result<Compa
         |labels, metric, scale, after| {
             let series = all.get(labels)?;
             let reach = Reach::Time(asked.window);
-            let gathered = engine.gather_after(series, metric, reach, after, now.wall);
+            let gathered = engine.gather(series, metric, reach, (after, None), now.wall);
             Cohort::of(
                 &gathered.course,
                 gathered.summary,

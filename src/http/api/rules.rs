@@ -13,6 +13,7 @@ use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
 use crate::engine::rule::{Mode, Templated};
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
+use crate::explanation::Evidence;
 use crate::http::request::decode;
 use crate::http::respond::{self, Body, ErrorType};
 
@@ -81,6 +82,9 @@ struct AlertBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     threshold: Option<f64>,
     n: u64,
+    /// What a judgement by evidence rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Evidence>,
     fingerprint: String,
     /// Its rule is in shadow: nobody is told.
     #[serde(skip_serializing_if = "is_false")]
@@ -304,6 +308,7 @@ fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option
         stat,
         threshold: alert.limit,
         n: alert.verdict.map_or(0, |verdict| verdict.n),
+        evidence: alert.evidence.map(Evidence::from),
         fingerprint: format!("{:016x}", alert.fingerprint),
         shadow: rule.rule.mode == Mode::Shadow,
         suppressed: alert.suppressed,

@@ -244,6 +244,7 @@ fn points(
             Metric::CpuRatio => Some(engine.cpu_limit()?),
             _ => None,
         },
+        until: None,
     };
     Some(trend::gather(
         source,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use self::html::Html;
 use crate::amount;
 use crate::engine::alert::EndReason;
+use crate::engine::condition::{Evidence, percent};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::metric::{Metric, Worse};
 use crate::engine::series::Labels;
@@ -67,10 +68,14 @@ pub(super) fn has_limit(alert: &Announced) -> bool {
     ![NO_DATA, RULE_ERROR].contains(&alert.alert_type) && alert.limit.is_finite()
 }
 
-/// By how many percent the value is worse than the limit, positive in the direction in which the metric gets worse; `None`
-/// where that cannot be said: for unknown scores, a limit of zero, and where there is no value.
+/// By how many percent the value is worse than the limit, or than the baseline where there is one, positive in the
+/// direction in which the metric gets worse; `None` where that cannot be said: for unknown scores, a limit or baseline of
+/// zero, and where there is no value.
 pub(super) fn degradation_percent(alert: &Announced) -> Option<f64> {
-    let over = percent_over(alert)?;
+    let over = match alert.evidence {
+        Some(evidence) => evidence.change.map(|change| change * 100.0)?,
+        None => percent_over(alert)?,
+    };
     match Metric::named(&alert.metric).worse()? {
         Worse::Up => Some(over),
         Worse::Down => Some(-over),
@@ -126,6 +131,12 @@ fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
         let plural = if alert.n == 1 { "" } else { "s" };
         rows.push(("rests on", text(format!("{} value{plural}", alert.n))));
     }
+    if let Some(compared) = alert
+        .evidence
+        .and_then(|evidence| compared(alert, evidence))
+    {
+        rows.push(("compared with", text(compared)));
+    }
     rows.push(("type", text(alert.alert_type.to_owned())));
     let annotations = alert.annotations.iter();
     rows.extend(annotations.map(|(name, value)| {
@@ -177,7 +188,6 @@ fn what(alert: &Announced) -> String {
         return format!("{measured} {is} {}", amount(value));
     }
     let against = match alert.alert_type {
-        "degradation" => "the baseline",
         "anomaly_detected" => "the end of the normal range",
         _ => "the limit",
     };
@@ -190,6 +200,32 @@ fn what(alert: &Announced) -> String {
         _ => format!("at {against}"),
     };
     format!("{measured} {is} {}, {distance}", amount(value))
+}
+
+/// The baseline, by how much it has changed, and how sure that is.
+fn compared(alert: &Announced, evidence: Evidence) -> Option<String> {
+    let metric = Metric::named(&alert.metric);
+    let mut text = format!(
+        "baseline {}",
+        amount::of(&metric, &alert.stat, evidence.baseline?)
+    );
+    if evidence.baseline_n > 0 {
+        text += &format!(" of {} values", evidence.baseline_n);
+    }
+    if let Some(change) = evidence.change {
+        text += &format!(": {}", percent(change));
+    }
+    if evidence.interval.is_some() {
+        text += &format!(" (95 %: {})", evidence.interval_text());
+    }
+    if let Some(p) = evidence.p_value {
+        text += &match p {
+            p if p < 1e-6 => ", p < 0.000001".to_owned(),
+            p if p < 1e-3 => format!(", p = {p:.6}"),
+            p => format!(", p = {p:.3}"),
+        };
+    }
+    Some(text)
 }
 
 /// How long an operation has been missing, and when it should have come.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::engine::condition::Evidence;
 use crate::notify::fixture;
 
 const URL: &str = "http://opwatch.example.org";
@@ -138,7 +139,7 @@ fn what_happened_is_said_in_words() {
         ),
         (
             with(&|a| a.alert_type = "degradation"),
-            "p95 of duration is 12.5s, 25.0% over the baseline of 10s",
+            "p95 of duration is 12.5s, 25.0% over the limit of 10s",
             Some(25.0),
         ),
         (
@@ -237,4 +238,42 @@ fn what_was_forgotten_is_not_said_to_have_recovered() {
         !text.contains("recovered") && !text.contains("rests on"),
         "{text}"
     );
+}
+
+#[test]
+fn a_regression_says_what_it_is_compared_with_and_how_sure_that_is() {
+    let mut alert = Announced::clone(&fixture::firing("train"));
+    alert.alert_type = "degradation";
+    (alert.value, alert.limit) = (Some(2.4), 1.1);
+    alert.evidence = Some(Evidence {
+        baseline: Some(1.0),
+        baseline_n: 200,
+        change: Some(1.4),
+        interval: Some((1.25, 1.52)),
+        p_value: Some(2e-9),
+        ..Evidence::default()
+    });
+    let rows = |alert: &Announced| {
+        let account = account(alert, alert.starts_at);
+        let row = account
+            .rows
+            .into_iter()
+            .find(|(name, _)| *name == "compared with");
+        row.map(|(_, cell)| match cell {
+            Cell::Text(text) => text,
+            Cell::Link(link) => link.to_owned(),
+        })
+    };
+    let expected = "baseline 1s of 200 values: +140 % (95 %: +125 % to +152 %), p < 0.000001";
+    assert_eq!(rows(&alert).as_deref(), Some(expected));
+    assert_eq!(degradation_percent(&alert), Some(140.0));
+    // A number somebody gave: a plain comparison.
+    alert.evidence = Some(Evidence {
+        baseline: Some(2.0),
+        change: Some(0.2),
+        ..Evidence::default()
+    });
+    assert_eq!(rows(&alert).as_deref(), Some("baseline 2s: +20 %"));
+    alert.evidence = None;
+    assert_eq!(rows(&alert), None);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::alert::{AlertState, Change};
+use crate::engine::baseline::Content;
 use crate::engine::baselines::{Wanted, WantedContent};
 use crate::engine::condition::{Against, Amount, Budget, Regression, Verdict};
 use crate::engine::contrast::Feature;
@@ -69,17 +70,16 @@ fn judging(regression: Regression) -> Engine {
 }
 
 fn set_number(engine: &mut Engine, metric: &str, value: f64, sd: Option<f64>) {
-    let content = WantedContent::Number {
+    let content = WantedContent::Given {
         labels: Labels::default(),
-        value,
-        sd,
+        content: Content::Number { value, sd },
     };
     let wanted = Wanted {
         name: "good".to_owned(),
         metric: Metric::named(metric),
         content,
     };
-    engine.set_baseline(&wanted, at(0)).unwrap();
+    engine.set_baselines(&[wanted], at(0)).unwrap();
 }
 
 /// Sets what has been measured until now as the baseline.
@@ -95,7 +95,7 @@ fn set_measured(engine: &mut Engine, metric: &str, now: Now) {
         metric: Metric::named(metric),
         content,
     };
-    engine.set_baseline(&wanted, now).unwrap();
+    engine.set_baselines(&[wanted], now).unwrap();
 }
 
 /// One successful operation that says this of a metric.
