@@ -80,12 +80,16 @@ fn every_key_has_its_effect() {
         [
             "all_keys.good.yaml",
             "json.good.yaml",
-            "regressions.good.yaml"
+            "regressions.good.yaml",
+            "relative.good.yaml"
         ]
     );
     // Of the file, and the guide's; `self_rules` is off.
     let groups: Vec<_> = config.groups.iter().map(|g| g.name.as_str()).collect();
-    assert_eq!(groups, ["fraud", "empty", "json", "regressions", "guide"]);
+    assert_eq!(
+        groups,
+        ["fraud", "empty", "json", "regressions", "relative", "guide"]
+    );
     // A group without an interval takes the configured one.
     assert_eq!(config.groups[1].interval, Duration::from_secs(30));
     assert_eq!(

@@ -147,7 +147,7 @@ fn instance(
         lacks: None,
         improved: None,
         seen_seconds_ago: None,
-        levels: (instance.levels.iter()).map(|alert| level(alert)).collect(),
+        levels: (instance.levels.iter()).map(level).collect(),
     };
     match &state.rule.condition {
         condition::Condition::Threshold(threshold) => {

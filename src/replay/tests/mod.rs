@@ -205,7 +205,7 @@ fn a_smaller_budget_raises_no_more_and_rules_without_one_are_left_out() {
     let value = |minute: i64| {
         let noise = (minute * 7_919 % 101) as f64 / 50.0 - 1.0;
         let slower = if minute > 600 && minute / 60 % 4 == 0 {
-            1.3
+            1.15
         } else {
             1.0
         };
