@@ -537,7 +537,7 @@ fn a_verdict_explains_itself() {
         one["lacks"].is_string().then_some(one)
     });
     assert_eq!(one["lacks"], "no baseline of that name for this instance");
-    assert_eq!(one["levels"][0]["standing"], "no_data");
+    assert_eq!(one["levels"][0]["standing"], "insufficient");
     set(&sidecar, &json!({"name": "good", "metric": "duration"}));
     // Three times as slow.
     runs(0, 60, 4.0);
