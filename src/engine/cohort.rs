@@ -44,6 +44,16 @@ impl Course {
         self.ends.extend(later.ends.iter().map(|end| before + end));
     }
 
+    /// The same values as one block.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.ends = (!self.values.is_empty())
+            .then_some(self.values.len())
+            .into_iter()
+            .collect();
+        self
+    }
+
     /// Single values in the order of time.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut course = Self::default();
