@@ -2,13 +2,16 @@
 
 use crate::engine::cohort::{Course, Summary};
 use crate::engine::metric::{Column, Metric};
+use crate::engine::sample::Sample;
 use crate::engine::stats::Moments;
 use crate::engine::store::{Cut, SeriesId, Store};
 use crate::engine::time::Timestamp;
 use crate::engine::window::{Reach, Window};
 
-/// A window of time is looked at in about so many parts.
+/// A window of time is looked at in about so many parts where it is not by single values.
 const PARTS: u32 = 360;
+/// So many values are looked at one by one at most: of more, the parts tell as much.
+const SINGLE: usize = 1_024;
 
 /// Which series are looked at, and what of them.
 #[derive(Clone, Copy, Debug)]
@@ -114,8 +117,13 @@ fn runs_of(
     };
     samples.retain(|sample| is_within(sample.at) && !is_left_out(sample.at, sample.at, left_out));
     samples.drain(..samples.len().saturating_sub(runs as usize));
+    one_by_one(source, &samples)
+}
+
+/// Values in the order of time.
+fn one_by_one(source: Source<'_>, samples: &[Sample]) -> Gathered {
     let mut moments = Moments::default();
-    for sample in &samples {
+    for sample in samples {
         moments.add(sample.value, sample.weight);
     }
     let times = || samples.iter().map(|sample| sample.at);
@@ -127,7 +135,8 @@ fn runs_of(
     }
 }
 
-/// What lies in a stretch of time, by parts.
+/// What lies in a stretch of time: value by value where these are still held, so that nothing from before it is among them,
+/// else by parts, with the rest of the first one.
 fn stretch_of(
     source: Source<'_>,
     column: Column,
@@ -135,6 +144,12 @@ fn stretch_of(
     end: Timestamp,
     left_out: &[(Timestamp, Timestamp)],
 ) -> Gathered {
+    let between = (start, end);
+    let values = (source.store).values_between(source.series, column, between, SINGLE);
+    if let Some(mut values) = values {
+        values.retain(|value| !is_left_out(value.at, value.at, left_out));
+        return one_by_one(source, &values);
+    }
     let cut = Cut {
         from: start,
         to: end,

@@ -139,7 +139,7 @@ impl Compared {
             Content::Measured { to, .. } => Some(to),
             Content::Number { .. } => None,
         });
-        let window = gather(source, rule.reach, after, now, &[]);
+        let window = gather(source, aligned(rule.reach, now), after, now, &[]);
         let reference = match pinned.map(|pinned| &pinned.content) {
             Some(Content::Number { value, sd }) => Some(Reference::Number(*value, *sd)),
             Some(Content::Measured { cohort, .. }) => Some(Reference::Cohort(cohort.clone())),
@@ -164,7 +164,7 @@ impl Compared {
             )
         });
         let until = rule.reach.span().map(|span| {
-            let step = (millis(span) / PARTS).max(FINEST);
+            let step = step_of(span);
             Timestamp::from_millis((now.millis().div_euclid(step) + 1) * step)
         });
         let next = again.into_iter().chain(until).min();
@@ -186,6 +186,25 @@ impl Compared {
     /// Decides where a block has closed.
     pub(super) fn decide(&mut self, rule: &Regression, at: Duration) {
         self.decision = rule.decide(self.decision, &self.found, at);
+    }
+}
+
+/// How far a window of that length moves at a time, in milliseconds.
+fn step_of(span: Duration) -> i64 {
+    (millis(span) / PARTS).max(FINEST)
+}
+
+/// The reach from where the window began at the last step: between two steps values only enter, so that it is the same
+/// whenever it is looked at.
+fn aligned(reach: Reach, now: Timestamp) -> Reach {
+    let back = |span| {
+        let step = step_of(span);
+        span + Duration::from_millis(now.millis().rem_euclid(step).unsigned_abs())
+    };
+    match reach {
+        Reach::Time(span) => Reach::Time(back(span)),
+        Reach::AtLeast(span, runs) => Reach::AtLeast(back(span), runs),
+        Reach::Runs(_) => reach,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::buckets::step_at;
 use super::series::Series;
 use super::totals::AHEAD;
 use super::{SeriesId, Store};
@@ -31,6 +32,37 @@ impl Store {
         latest.reverse();
         latest.sort_by_key(|sample| rank(sample, now));
         latest
+    }
+
+    /// All values of `column` over several series, merged, that came in (start, end], oldest first and exact, where there are
+    /// `most` at most and the last runs that are held reach back to all of them.
+    pub fn values_between(
+        &self,
+        ids: &[SeriesId],
+        column: Column,
+        (start, end): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Option<Vec<Sample>> {
+        let step = step_at(end.since(start)) - Duration::from_millis(1);
+        let mut values = Vec::new();
+        let mut in_buckets = Window::default();
+        for series in ids.iter().filter_map(|id| self.get(*id)) {
+            let latest = series.recent.latest_first(column);
+            values.extend(latest.filter(|value| start < value.at && value.at <= end));
+            // Those of the buckets that lie whole between the two times: they hold all that ever came.
+            if let Some((_, buckets)) = series.columns.iter().find(|(c, _)| *c == column) {
+                buckets.gather(start.after(step), end.before(step), &mut in_buckets, false);
+            }
+            if values.len() > most {
+                return None;
+            }
+        }
+        let held = u64::try_from(values.len()).unwrap_or(u64::MAX);
+        (held >= in_buckets.count()).then(|| {
+            values.reverse();
+            values.sort_by_key(|value| value.at);
+            values
+        })
     }
 }
 
