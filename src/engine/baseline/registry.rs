@@ -1,6 +1,6 @@
 //! The baselines that were set, by name, with their earlier versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Baseline, Content};
@@ -31,6 +31,9 @@ type Key = (String, String, Labels);
 pub struct Baselines {
     /// Each with its versions, the newest last.
     named: BTreeMap<Key, Vec<Arc<Baseline>>>,
+    /// By name and metric, the names of labels that baselines of them have: few, also where there is one for each of
+    /// thousands of operations, so that the one of an instance is looked up and not searched.
+    shapes: BTreeMap<(String, String), BTreeSet<Vec<String>>>,
     generation: u64,
 }
 
@@ -57,7 +60,7 @@ impl Baselines {
         if self.named.len() >= MAX_BASELINES && !self.named.contains_key(&key) {
             return Err(SetError::TooMany);
         }
-        let versions = self.named.entry(key).or_default();
+        let versions = self.versions(key);
         let baseline = Arc::new(Baseline {
             name: name.to_owned(),
             metric,
@@ -82,11 +85,20 @@ impl Baselines {
             baseline.metric.to_string(),
             baseline.labels.clone(),
         );
-        let versions = self.named.entry(key).or_default();
+        let versions = self.versions(key);
         versions.retain(|other| other.version != baseline.version);
         let place = versions.partition_point(|other| other.version < baseline.version);
         versions.insert(place, Arc::new(baseline));
         self.generation += 1;
+    }
+
+    /// The versions of one, also where there are none yet.
+    fn versions(&mut self, key: Key) -> &mut Vec<Arc<Baseline>> {
+        let (name, metric, labels) = &key;
+        let shape = labels.iter().map(|(name, _)| name.to_owned()).collect();
+        let shapes = self.shapes.entry((name.clone(), metric.clone()));
+        shapes.or_default().insert(shape);
+        self.named.entry(key).or_default()
     }
 
     /// Removes all versions of the baselines of that name, of one metric where one is given; returns them.
@@ -99,6 +111,9 @@ impl Baselines {
                 removed.append(versions);
             }
             !goes
+        });
+        self.shapes.retain(|(other, of), _| {
+            !(other == name && metric.as_ref().is_none_or(|metric| metric == of))
         });
         self.generation += u64::from(!removed.is_empty());
         removed
@@ -116,16 +131,13 @@ impl Baselines {
 
     /// The baseline of that name for an instance: of those whose labels it has all, the one with the most.
     pub fn find(&self, name: &str, metric: &Metric, instance: &Labels) -> Option<&Arc<Baseline>> {
-        let metric = metric.to_string();
-        let holds = |labels: &Labels| {
-            labels
-                .iter()
-                .all(|(name, value)| instance.get(name) == value)
-        };
-        (self.named.iter())
-            .filter(|((other, of, labels), _)| other == name && *of == metric && holds(labels))
-            .filter_map(|(_, versions)| versions.last())
-            .max_by_key(|baseline| baseline.labels.iter().count())
+        let of = (name.to_owned(), metric.to_string());
+        let found = self.shapes.get(&of)?.iter().filter_map(|shape| {
+            let pairs = shape.iter().map(|name| (&**name, instance.get(name)));
+            let key = (of.0.clone(), of.1.clone(), pairs.collect());
+            self.named.get(&key)?.last()
+        });
+        found.max_by_key(|baseline| baseline.labels.iter().count())
     }
 }
 
