@@ -2,7 +2,14 @@
 //! changed, and with all.
 //!
 //! Prints milliseconds per evaluation, per kind of rule and all together; `cargo bench --bench mixed [RULES]`.
-#![allow(clippy::print_stdout, reason = "its table is what it is for")]
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    clippy::disallowed_methods,
+    reason = "a table for people, of times that are taken here"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -181,7 +188,7 @@ impl Fleet {
     fn measure(&mut self, every: u64) {
         self.rounds += 1;
         let records = (0..self.operations)
-            .filter(|n| (n + self.rounds) % every == 0)
+            .filter(|n| (n + self.rounds).is_multiple_of(every))
             .map(|n| {
                 let operation = format!("op{n}");
                 let spread = u32::try_from((n * 7 + self.rounds * 13) % 89).unwrap_or(1);

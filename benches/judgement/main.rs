@@ -1,5 +1,5 @@
 //! What judgement costs in false alarms and finds in changes, by simulation: `checks` for single looks, `alarms` for rules
-//! over simulated days, `trends` for trends.
+//! over simulated days, `drift` for a slow drift, `trends` for trends.
 
 #![allow(
     clippy::print_stdout,
@@ -14,6 +14,8 @@
 
 mod alarms;
 mod checks;
+mod drift;
+mod fleet;
 mod noise;
 mod trends;
 
@@ -32,10 +34,12 @@ fn main() {
     match args.first().map(String::as_str) {
         Some("checks") => checks::print(number(1, 10_000)),
         Some("alarms") => print_alarms(number(1, 20), number(2, 30)),
+        Some("drift") => drift::print(number(1, 16)),
         Some("trends") => trends::print(number(1, 2_000)),
         _ => {
             checks::print(200);
             print_alarms(2, 5);
+            drift::print(1);
         }
     }
 }
