@@ -72,14 +72,20 @@ pub struct Outcome {
 }
 
 /// Simulates instances for `days`, then a change by `step` for five days; with one run a minute each.
-pub fn simulate(scenario: Scenario, instances: u64, days: u64, step: f64) -> Vec<Outcome> {
+pub fn simulate(
+    scenario: Scenario,
+    rules: &[(&str, &str)],
+    instances: u64,
+    days: u64,
+    step: f64,
+) -> Vec<Outcome> {
     let noise = (0..instances)
         .map(|n| Runs::new(n * 7_919 + 17, scenario.sd, scenario.rho, scenario.slow))
         .collect();
-    let mut fleet = Fleet::new(RULES.iter().map(|(_, rule)| *rule), "15s", noise);
+    let mut fleet = Fleet::new(rules.iter().map(|(_, rule)| *rule), "15s", noise);
     let after = if step > 0.0 { 5 } else { 0 };
     let changes_at = days * DAY;
-    let mut alarms = vec![0_u64; RULES.len()];
+    let mut alarms = vec![0_u64; rules.len()];
     let mut first: BTreeMap<(usize, u64), f64> = BTreeMap::new();
     for seconds in (0..(days + after) * DAY).step_by(EVERY as usize) {
         if seconds % 60 == 0 {
@@ -104,7 +110,7 @@ pub fn simulate(scenario: Scenario, instances: u64, days: u64, step: f64) -> Vec
             }
         }
     }
-    (0..RULES.len())
+    (0..rules.len())
         .map(|rule| {
             let mut delays: Vec<f64> = first
                 .iter()

@@ -33,18 +33,25 @@ fn main() {
     };
     match args.first().map(String::as_str) {
         Some("checks") => checks::print(number(1, 10_000)),
-        Some("alarms") => print_alarms(number(1, 20), number(2, 30)),
+        Some("alarms") => {
+            let only = args.get(3).map_or("", String::as_str);
+            print_alarms(number(1, 20), number(2, 30), only);
+        }
         Some("drift") => drift::print(number(1, 16)),
         Some("trends") => trends::print(number(1, 2_000)),
         _ => {
             checks::print(200);
-            print_alarms(2, 5);
+            print_alarms(2, 5, "");
             drift::print(1);
         }
     }
 }
 
-fn print_alarms(instances: u64, days: u64) {
+/// Of the rules whose name has these words.
+fn print_alarms(instances: u64, days: u64, only: &str) {
+    let rules: Vec<(&str, &str)> = (RULES.iter().copied())
+        .filter(|(name, _)| name.contains(only))
+        .collect();
     let plain = Scenario {
         name: "lognormal, sd 0.3",
         sd: 0.3,
@@ -89,12 +96,16 @@ fn print_alarms(instances: u64, days: u64) {
         println!(
             "| rule | false alarms per instance and day | +20 % found | after |\n|---|---|---|---|"
         );
-        for (outcome, (rule, _)) in simulate(scenario, instances, days, 0.2).iter().zip(RULES) {
+        let outcomes = simulate(scenario, &rules, instances, days, 0.2);
+        for (outcome, (rule, _)) in outcomes.iter().zip(&rules) {
+            let delay = match outcome.delay.is_nan() {
+                true => "–".to_owned(),
+                false => format!("{:.1} h", outcome.delay),
+            };
             println!(
-                "| {rule} | {:.4} | {:.0} % | {:.1} h |",
+                "| {rule} | {:.4} | {:.0} % | {delay} |",
                 outcome.false_alarms,
                 outcome.found * 100.0,
-                outcome.delay
             );
         }
         println!();

@@ -22,6 +22,8 @@ pub struct Course {
     values: Vec<(f64, u64)>,
     /// Where each block ends among the values.
     ends: Vec<usize>,
+    /// Where each stretch ends among the blocks, where they are known to be of several that lie apart.
+    stretches: Vec<usize>,
 }
 
 impl Course {
@@ -39,19 +41,26 @@ impl Course {
 
     /// Appends what came later.
     pub fn append(&mut self, later: Self) {
-        let before = self.values.len();
+        let (before, blocks) = (self.values.len(), self.ends.len());
         self.values.extend(later.values);
         self.ends.extend(later.ends.iter().map(|end| before + end));
+        let stretches = later.stretches.iter().map(|end| blocks + end);
+        self.stretches.extend(stretches);
     }
 
-    /// The same values as one block.
+    /// The same values as one stretch, of several that lie apart.
     #[must_use]
-    pub fn whole(mut self) -> Self {
-        self.ends = (!self.values.is_empty())
-            .then_some(self.values.len())
+    pub fn apart(mut self) -> Self {
+        self.stretches = (!self.ends.is_empty())
+            .then_some(self.ends.len())
             .into_iter()
             .collect();
         self
+    }
+
+    /// How many stretches that lie apart hold values.
+    pub fn stretches(&self) -> usize {
+        self.stretches.len()
     }
 
     /// Single values in the order of time.
@@ -228,6 +237,8 @@ pub struct Cohort {
     pub variance: f64,
     /// The means of consecutive blocks, oldest first.
     pub blocks: Vec<Block>,
+    /// The means of stretches that lie apart, such as the same hour of several days; empty where it is a single one.
+    pub apart: Vec<Block>,
 }
 
 impl Cohort {
@@ -244,14 +255,18 @@ impl Cohort {
         let summary = summary.or_else(|| summary_of(&values))?;
         let together = course.ends.len().div_ceil(MAX_BLOCKS).max(1);
         let blocks: Vec<&[(f64, u64)]> = course.blocks().collect();
-        let blocks = blocks.chunks(together).filter_map(|blocks| {
+        let mean = |blocks: &[&[(f64, u64)]]| {
             let values = || blocks.iter().copied().flatten();
             let n: f64 = values().map(|(_, n)| count(*n)).sum();
             let sum: f64 = values().map(|(v, n)| scale.place(*v) * count(*n)).sum();
             (n > 0.0).then(|| Block { mean: sum / n, n })
-        });
+        };
+        let starts = std::iter::once(0).chain(course.stretches.iter().copied());
+        let apart = starts.zip(&course.stretches);
+        let apart = apart.filter_map(|(start, end)| mean(blocks.get(start..*end)?));
         Some(Self {
-            blocks: blocks.collect(),
+            blocks: blocks.chunks(together).filter_map(mean).collect(),
+            apart: apart.collect(),
             variance: scale.variance(&values),
             summary,
             values,
@@ -267,17 +282,17 @@ impl Cohort {
         summary: Summary,
         values: Counted,
         scale: Scale,
-        blocks: Vec<Block>,
+        (blocks, apart): (Vec<Block>, Vec<Block>),
     ) -> Result<Self, &'static str> {
         let Summary { mean, min, max, .. } = summary;
         let mut numbers = [mean, min, max, scale.center, scale.spread]
             .into_iter()
             .chain(summary.sd)
-            .chain(blocks.iter().map(|block| block.mean));
+            .chain(blocks.iter().chain(&apart).map(|block| block.mean));
         if !numbers.all(f64::is_finite) || scale.spread <= 0.0 {
             return Err("a number of it is none");
         }
-        if !blocks.iter().all(|b| b.n.is_finite() && b.n > 0.0) {
+        if !(blocks.iter().chain(&apart)).all(|b| b.n.is_finite() && b.n > 0.0) {
             return Err("a block of it is empty");
         }
         if values.count() == 0 {
@@ -289,6 +304,7 @@ impl Cohort {
             values,
             scale,
             blocks,
+            apart,
         })
     }
 
@@ -307,7 +323,8 @@ impl Cohort {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        size_of_val(self.values.pairs()) + self.blocks.capacity() * size_of::<Block>()
+        size_of_val(self.values.pairs())
+            + (self.blocks.capacity() + self.apart.capacity()) * size_of::<Block>()
     }
 }
 

@@ -74,11 +74,12 @@ pub struct Contrast {
 /// Compares a window with its reference, on the scale of which the window has to be.
 pub fn compare(feature: Feature, window: &Cohort, reference: &Cohort) -> Option<Contrast> {
     let d = Dependence::of(window, reference);
+    let apart = apart(reference, d);
     let (value, baseline) = (of(feature, window)?, of(feature, reference)?);
     let (statistic, p_rise, p_fall) = match feature {
-        Feature::Mean | Feature::Median => location(window, reference, d)?,
-        Feature::Quantile(_) => exceedances(window, reference, baseline, d),
-        Feature::Share => exceedances(window, reference, 0.0, d),
+        Feature::Mean | Feature::Median => location(window, reference, d, apart)?,
+        Feature::Quantile(_) => exceedances(window, reference, baseline, d.and(apart)),
+        Feature::Share => exceedances(window, reference, 0.0, d.and(apart)),
     };
     let (effective, baseline_effective) = (d.effective(window), d.effective(reference));
     let size = if feature == Feature::Median && statistic.abs() < CLEAR {
@@ -201,6 +202,14 @@ impl Dependence {
         }
     }
 
+    /// The same where the means of stretches differ as well.
+    fn and(self, apart: Option<Apart>) -> Self {
+        Self {
+            factor: self.factor * apart.map_or(1.0, |apart| 1.0 + apart.excess),
+            ..self
+        }
+    }
+
     /// The number of independent values that tell as much as those of a cohort.
     fn effective(&self, cohort: &Cohort) -> f64 {
         count(cohort.summary.n) / self.factor
@@ -258,8 +267,39 @@ fn inflation(deviations: &[f64], length: f64) -> f64 {
     most
 }
 
+/// How much more the means of stretches that lie apart differ than their values explain: that of one day from that of
+/// another.
+#[derive(Clone, Copy, Debug)]
+struct Apart {
+    /// The variance of their means over that of means of as many values that depend on each other as these do, less 1.
+    excess: f64,
+    /// Stretches.
+    k: f64,
+}
+
+/// The components of variance of stretches and of values within them (one-way random effects; S. R. Searle, G. Casella, C.
+/// E. McCulloch, *Variance Components*, 1992, 3.5).
+fn apart(reference: &Cohort, d: Dependence) -> Option<Apart> {
+    let k = count(reference.apart.len() as u64);
+    if k < 2.0 {
+        return None;
+    }
+    let squares: f64 = deviations(&reference.apart).iter().map(|d| d * d).sum();
+    let ratio = squares / (k - 1.0) / (reference.variance * d.factor);
+    Some(Apart {
+        excess: (ratio - 1.0).max(0.0),
+        k,
+    })
+    .filter(|apart| apart.excess.is_finite())
+}
+
 /// The evidence for a shift: the *t* statistic and its two one-sided probabilities.
-fn location(window: &Cohort, reference: &Cohort, d: Dependence) -> Option<(f64, f64, f64)> {
+fn location(
+    window: &Cohort,
+    reference: &Cohort,
+    d: Dependence,
+    apart: Option<Apart>,
+) -> Option<(f64, f64, f64)> {
     let difference = mean(&window.blocks) - mean(&reference.blocks);
     let (n, m) = (d.effective(window), d.effective(reference));
     let before = reference.variance;
@@ -267,7 +307,9 @@ fn location(window: &Cohort, reference: &Cohort, d: Dependence) -> Option<(f64, 
     let own = count(window.summary.n) - 1.0;
     let now = (own * window.variance + BORROWED * before) / (own + BORROWED);
     let parts = (now / n, before / m);
-    let error = (parts.0 + parts.1).sqrt();
+    // The window is of a day of its own, the reference of several.
+    let days = apart.map_or(0.0, |apart| apart.excess * before / m * (apart.k + 1.0));
+    let error = (parts.0 + parts.1 + days).sqrt();
     if error <= 0.0 {
         // Both cohorts are constant. Under no change all orders are equally likely, and only one puts all values of the
         // window on this side.
@@ -280,7 +322,8 @@ fn location(window: &Cohort, reference: &Cohort, d: Dependence) -> Option<(f64, 
     }
     let t = difference / error;
     let squares = parts.0.powi(2) / ((own + BORROWED) / d.factor)
-        + parts.1.powi(2) / ((count(reference.summary.n) - 1.0) / d.factor).max(1.0);
+        + parts.1.powi(2) / ((count(reference.summary.n) - 1.0) / d.factor).max(1.0)
+        + apart.map_or(0.0, |apart| days.powi(2) / (apart.k - 1.0));
     let values = error.powi(4) / squares;
     let freedom = d
         .blocks

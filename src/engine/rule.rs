@@ -179,6 +179,7 @@ pub const TEMPLATE_VARIABLES: &[&str] = &[
     "change",
     "pvalue",
     "interval",
+    "feature",
 ];
 
 /// What is the same for every alert of this opwatch.

@@ -7,7 +7,7 @@ use crate::document::units::Period;
 use crate::engine::Engine;
 use crate::engine::alert::AlertState;
 use crate::engine::baseline::{Content, stat_of};
-use crate::engine::condition::{self, Against, Found, Regression, Standing};
+use crate::engine::condition::{self, Against, Detected, Finds, Found, Regression, Standing};
 use crate::engine::judge::{self, Compared, GroupState, Health, RuleState, Tracked};
 use crate::engine::metric::Worse;
 use crate::engine::rule::Mode;
@@ -88,6 +88,23 @@ fn asked(condition: &condition::Condition, select: String) -> Condition {
             bucket: Period(trend.frame.bucket()).to_string(),
             towards: direction(trend.towards),
             min_samples: trend.min_samples,
+        },
+        condition::Condition::Detection(detection) => Condition::Detection {
+            select,
+            metric: detection.metric.to_string(),
+            stat: detection.stat.to_string(),
+            block: Period(detection.block).to_string(),
+            finds: match detection.finds {
+                Finds::Anomalies(_) => "anomalies",
+                Finds::Changes(_) => "changes",
+            }
+            .to_owned(),
+            towards: detection
+                .towards
+                .map_or_else(|| "both".to_owned(), direction),
+            warm_up: detection.warm_up,
+            alarms: detection.budget.alarms,
+            per_seconds: detection.budget.per.as_secs_f64(),
         },
         condition::Condition::Absence(absence) => Condition::Absence {
             select,
@@ -173,6 +190,11 @@ fn instance(
                 explained.charted(trend, chart);
             }
         }
+        condition::Condition::Detection(_) => {
+            if let Some(detecting) = instance.detecting.as_deref() {
+                explained.detected(&detecting.detected);
+            }
+        }
         condition::Condition::Absence(_) => {
             let ago = instance.seen.map(|seen| judged.saturating_sub(seen));
             explained.seen_seconds_ago = ago.map(|ago| ago.as_secs_f64());
@@ -189,6 +211,25 @@ fn instance(
 }
 
 impl Instance {
+    fn detected(&mut self, detected: &Detected) {
+        self.window.n = detected.blocks;
+        self.lacks = if detected.left > 0 {
+            Some(format!(
+                "it is still learned what is usual: {} more blocks are needed",
+                detected.left
+            ))
+        } else if detected.value.is_none() {
+            Some("the last block that has closed is without a value".to_owned())
+        } else if detected.is_too_slow {
+            Some(
+                "judged with a doubt: the noise is too slow, neighbouring blocks are so alike that there are more false alarms than are accepted"
+                    .to_owned(),
+            )
+        } else {
+            None
+        };
+    }
+
     fn charted(&mut self, trend: &condition::Trend, chart: &judge::Chart) {
         let charted = &chart.charted;
         self.window.n = charted.n;

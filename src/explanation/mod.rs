@@ -99,6 +99,27 @@ pub enum Condition {
         /// Fewer independent buckets are too few.
         min_samples: u64,
     },
+    /// A detector looks at closed blocks.
+    Detection {
+        /// Of which series.
+        select: String,
+        /// What is measured.
+        metric: String,
+        /// Which statistic of each block.
+        stat: String,
+        /// How long a block is.
+        block: String,
+        /// `anomalies` or `changes`.
+        finds: String,
+        /// `up`, `down` or `both`: which way is alerted on.
+        towards: String,
+        /// So many blocks are learned from before any is judged.
+        warm_up: u64,
+        /// How often it may be wrong: so many times,
+        alarms: f64,
+        /// in so many seconds.
+        per_seconds: f64,
+    },
     /// An operation is expected every so often.
     Absence {
         /// Of which series.
@@ -191,7 +212,7 @@ pub struct Baseline {
 }
 
 /// How a window stands to its baseline.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The same statistic of the baseline.
     pub baseline: Option<f64>,
@@ -207,6 +228,12 @@ pub struct Evidence {
     pub statistic: Option<f64>,
     /// As many independent values tell as much as those of the window.
     pub effective_n: Option<f64>,
+    /// What a detector found to be different: `value`, `shape`, `level`, `spread` or `tail`.
+    #[serde(default)]
+    pub feature: Option<String>,
+    /// When that began.
+    #[serde(default)]
+    pub began: Option<String>,
 }
 
 impl From<crate::engine::condition::Evidence> for Evidence {
@@ -219,6 +246,8 @@ impl From<crate::engine::condition::Evidence> for Evidence {
             p_value: evidence.p_value,
             statistic: evidence.statistic,
             effective_n: evidence.effective_n,
+            feature: evidence.feature.map(|feature| feature.as_str().to_owned()),
+            began: evidence.began.map(|at| at.to_string()),
         }
     }
 }

@@ -95,6 +95,21 @@ fn asked(condition: &Condition) -> String {
             "trend: {} of {select} over {window} in buckets of {bucket}, going {towards}; at least {min_samples} independent buckets",
             measured(metric, stat)
         ),
+        Condition::Detection {
+            select,
+            metric,
+            stat,
+            block,
+            finds,
+            towards,
+            warm_up,
+            alarms,
+            per_seconds,
+        } => format!(
+            "{finds}: {} of {select} by blocks of {block}, going {towards}; {warm_up} blocks are learned from; {alarms} false alarms per {} are accepted",
+            measured(metric, stat),
+            span(*per_seconds)
+        ),
         Condition::Absence {
             select,
             expect_every_seconds,
@@ -184,8 +199,26 @@ fn baseline(one: &Baseline) -> String {
 }
 
 fn change(evidence: &Evidence) -> String {
+    if let (Some(feature), Some(began)) = (&evidence.feature, &evidence.began) {
+        let size = evidence
+            .change
+            .map_or_else(String::new, |change| format!(": {}", percent(change)));
+        let interval = (evidence.interval).map_or_else(String::new, |(low, high)| {
+            format!(", 95 % interval {} to {}", percent(low), percent(high))
+        });
+        let usual = (evidence.baseline)
+            .map_or_else(String::new, |usual| format!("; usual is {}", short(usual)));
+        let score = evidence.statistic.unwrap_or_default();
+        return format!(
+            "{feature} since {began}{size}{interval}{usual}; score {}",
+            short(score)
+        );
+    }
     let mut what = match evidence.change {
         Some(change) => format!("change: {}", percent(change)),
+        None if evidence.statistic.is_some() && evidence.p_value.is_none() => {
+            "nothing unusual".to_owned()
+        }
         None => "change: from nothing to something".to_owned(),
     };
     if let Some((low, high)) = evidence.interval {

@@ -359,7 +359,7 @@ impl Form {
         let blocks = blocks
             .iter()
             .map(|&BlockForm { mean, n }| Block { mean, n });
-        let cohort = Cohort::from_parts(summary, counted, scale, blocks.collect());
+        let cohort = Cohort::from_parts(summary, counted, scale, (blocks.collect(), Vec::new()));
         let cohort = cohort.map_err(|why| {
             FieldFault::new("scale", format!("or blocks or values are none: {why}"))
         })?;

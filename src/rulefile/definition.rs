@@ -87,6 +87,14 @@ fn condition(condition: &Condition) -> Vec<String> {
             format!("{:?}", trend.budget),
             trend.min_samples.to_string(),
         ],
+        Condition::Detection(detection) => vec![
+            "detection".to_owned(),
+            detection.metric.to_string(),
+            detection.stat.to_string(),
+            format!("{:?} {:?}", detection.block, detection.finds),
+            format!("{:?}", detection.towards),
+            detection.warm_up.to_string(),
+        ],
         Condition::Absence(absence) => ["absence".to_owned()]
             .into_iter()
             .chain(

@@ -7,6 +7,7 @@ mod absence;
 mod built_in;
 mod definition;
 mod dependencies;
+mod detection;
 mod files;
 mod findings;
 mod limits;

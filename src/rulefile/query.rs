@@ -25,6 +25,12 @@ pub fn query(rule: &Rule) -> String {
             Worse::Up => Comparison::Above.operator(),
             Worse::Down => Comparison::Below.operator(),
         },
+        // Either way away from what is usual.
+        Condition::Detection(detection) => match detection.towards {
+            Some(Worse::Up) => Comparison::Above.operator(),
+            Some(Worse::Down) => Comparison::Below.operator(),
+            None => "!=",
+        },
         Condition::Absence(_) => Comparison::Above.operator(),
     };
     format!(

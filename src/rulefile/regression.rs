@@ -31,7 +31,22 @@ pub(super) fn read(
         .and_then(|metric| threshold::stat(metric, written.stat.as_deref(), place, checker));
     let feature = (metric.as_ref().zip(stat))
         .and_then(|(metric, stat)| feature(metric, stat, place, checker));
-    let reach = threshold::window(&written.window, around, &place.key("window"), checker);
+    let reach = match &written.window {
+        Some(window) => threshold::window(window, around, &place.key("window"), checker),
+        None => {
+            checker.fault(
+                place,
+                "missing field `window`, which every baseline but `change_point` needs",
+            );
+            None
+        }
+    };
+    if written.block.is_some() {
+        checker.fault_at_key(
+            &place.key("block"),
+            "`block` goes with the baseline `change_point`, allowed: leave it out",
+        );
+    }
     let is_guide = written.compat.is_some();
     let least = if is_guide { 1 } else { MIN_SAMPLES };
     let min_samples = threshold::min_samples(written.min_samples, least, reach, place, checker);
@@ -42,7 +57,16 @@ pub(super) fn read(
         &place.key("baseline"),
         checker,
     );
-    let amounts = amounts(written, severity, place, checker);
+    let amounts = match &written.worse_by {
+        Some(_) => amounts(written, severity, place, checker),
+        None => {
+            checker.fault(
+                place,
+                "missing field `worse_by`, which every baseline but `change_point` needs",
+            );
+            None
+        }
+    };
     let budget = match written.false_alarms.as_deref() {
         Some(text) => budget(text, &place.key("false_alarms"), checker),
         None => Some(Budget::default()),
@@ -99,7 +123,7 @@ fn feature(
     }
 }
 
-fn worse(
+pub(super) fn worse(
     metric: &Metric,
     written: Option<Worse>,
     place: &Place,
@@ -124,6 +148,36 @@ fn worse(
     }
 }
 
+/// Which baseline is written, if it is exactly one of those that are possible here.
+pub(super) fn which(
+    written: &wire::Against,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> Option<&'static str> {
+    let given = [
+        (written.pinned.is_some(), "pinned"),
+        (written.rolling.is_some(), "rolling"),
+        (written.offset.is_some(), "offset"),
+        (written.seasonal.is_some(), "seasonal"),
+        (written.version.is_some(), "version"),
+        (written.change_point.is_some(), "change_point"),
+    ];
+    let given: Vec<&str> = given
+        .into_iter()
+        .filter_map(|(is, name)| is.then_some(name))
+        .collect();
+    let allowed = "exactly one of pinned, rolling, offset, seasonal, version, change_point";
+    match given.as_slice() {
+        [one] => return Some(one),
+        [] => checker.fault(place, format!("no baseline given, allowed: {allowed}")),
+        [one, other, ..] => checker.fault_at_key(
+            &place.key(other),
+            format!("both `{one}` and `{other}` given, allowed: {allowed}"),
+        ),
+    }
+    None
+}
+
 pub(super) fn against(
     written: &wire::Against,
     reach: Option<Reach>,
@@ -131,31 +185,12 @@ pub(super) fn against(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Against> {
-    let given = [
-        (written.pinned.is_some(), "pinned"),
-        (written.rolling.is_some(), "rolling"),
-        (written.offset.is_some(), "offset"),
-        (written.seasonal.is_some(), "seasonal"),
-        (written.version.is_some(), "version"),
-    ];
-    let given: Vec<&str> = given
-        .into_iter()
-        .filter_map(|(is, name)| is.then_some(name))
-        .collect();
-    let allowed = "exactly one of pinned, rolling, offset, seasonal, version";
-    match given.as_slice() {
-        [_] => {}
-        [] => {
-            checker.fault(place, format!("no baseline given, allowed: {allowed}"));
-            return None;
-        }
-        [one, other, ..] => {
-            checker.fault_at_key(
-                &place.key(other),
-                format!("both `{one}` and `{other}` given, allowed: {allowed}"),
-            );
-            return None;
-        }
+    if which(written, place, checker)? == "change_point" {
+        checker.fault_at_key(
+            &place.key("change_point"),
+            "`change_point` is a baseline of regressions only, allowed: pinned, rolling, offset, seasonal, version",
+        );
+        return None;
     }
     let mut check = |period: Period, name: &str, needs_time: bool| {
         let place = place.key(name);
@@ -222,7 +257,7 @@ fn amount(text: &str) -> Option<(Amount, f64)> {
     good.then_some((Amount::Relative, quantity.value))
 }
 
-fn amounts(
+pub(super) fn amounts(
     written: &wire::Regression,
     severity: Option<Severity>,
     place: &Place,
@@ -243,8 +278,11 @@ fn amounts(
     };
     let place = place.key("worse_by");
     let pairs: Vec<(Option<Severity>, &String)> = match &written.worse_by {
-        wire::Amounts::One(text) => vec![(None, text)],
-        wire::Amounts::Levels(levels) => levels.iter().map(|(s, text)| (Some(*s), text)).collect(),
+        None => Vec::new(),
+        Some(wire::Amounts::One(text)) => vec![(None, text)],
+        Some(wire::Amounts::Levels(levels)) => {
+            levels.iter().map(|(s, text)| (Some(*s), text)).collect()
+        }
     };
     if pairs.is_empty() {
         checker.fault(&place, "`worse_by` has no amount, allowed: an amount, or amounts of low, medium, high and critical");

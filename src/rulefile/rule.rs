@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::absence;
 use super::built_in;
 use super::definition;
+use super::detection;
 use super::findings::{Checker, did_you_mean};
 use super::regression;
 use super::threshold::{self, Surroundings};
@@ -55,11 +56,21 @@ pub(super) fn read(
         }
         Some(Kind::Regression(regression)) => {
             let place = place.key("regression");
-            regression::read(regression, severity, around, &place, checker)
-                .map(Condition::Regression)
+            match regression.baseline.change_point {
+                Some(season) => {
+                    detection::change_point(regression, season, severity, &place, checker)
+                        .map(Condition::Detection)
+                }
+                None => regression::read(regression, severity, around, &place, checker)
+                    .map(Condition::Regression),
+            }
         }
         Some(Kind::Trend(trend)) => {
             trend::read(trend, severity, around, &place.key("trend"), checker).map(Condition::Trend)
+        }
+        Some(Kind::Anomaly(anomaly)) => {
+            detection::anomaly(anomaly, severity, &place.key("anomaly"), checker)
+                .map(Condition::Detection)
         }
         Some(Kind::Absence(absence)) => {
             refuse_on_data(written, place, checker);
@@ -173,6 +184,7 @@ enum Kind<'a> {
     Threshold(&'a wire::Threshold),
     Regression(&'a wire::Regression),
     Trend(&'a wire::Trend),
+    Anomaly(&'a wire::Anomaly),
     Absence(&'a wire::Absence),
 }
 
@@ -209,6 +221,7 @@ fn check_kinds<'a>(
         ["threshold"] => return written.threshold.as_ref().map(Kind::Threshold),
         ["regression"] => return written.regression.as_ref().map(Kind::Regression),
         ["trend"] => return written.trend.as_ref().map(Kind::Trend),
+        ["anomaly"] => return written.anomaly.as_ref().map(Kind::Anomaly),
         ["absence"] => return written.absence.as_ref().map(Kind::Absence),
         // A recording rule has been refused already.
         ["expr"] if written.record.is_some() => {}
@@ -216,7 +229,7 @@ fn check_kinds<'a>(
             &place.key("expr"),
             "a rule with `expr` needs a remote source, which is not available yet",
         ),
-        [kind] => checker.fault_at_key(&place.key(kind), format!("`{kind}` is not available yet")),
+        [_] => {}
         [one, other, ..] => {
             checker.fault_at_key(
                 &place.key(other),

@@ -41,7 +41,7 @@ pub(super) struct Rule {
     pub threshold: Option<Threshold>,
     pub regression: Option<Regression>,
     pub trend: Option<Trend>,
-    pub anomaly: Option<IgnoredAny>,
+    pub anomaly: Option<Anomaly>,
     pub absence: Option<Absence>,
     pub expr: Option<IgnoredAny>,
     #[serde(rename = "for")]
@@ -84,9 +84,10 @@ pub(super) struct Threshold {
 pub(super) struct Regression {
     pub metric: String,
     pub stat: Option<String>,
-    pub window: String,
+    pub window: Option<String>,
+    pub block: Option<Period>,
     pub baseline: Against,
-    pub worse_by: Amounts,
+    pub worse_by: Option<Amounts>,
     pub recover: Option<Quantity>,
     pub false_alarms: Option<String>,
     pub min_samples: Option<u64>,
@@ -118,6 +119,7 @@ pub(super) struct Against {
     pub offset: Option<Period>,
     pub seasonal: Option<Period>,
     pub version: Option<Version>,
+    pub change_point: Option<Period>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -130,6 +132,37 @@ pub(super) enum Version {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Compat {
     Guide,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Anomaly {
+    pub metric: String,
+    pub stat: Option<String>,
+    pub block: Option<Period>,
+    pub season: Option<Period>,
+    pub direction: Option<Way>,
+    pub false_alarms: Option<String>,
+    pub min_samples: Option<u64>,
+}
+
+/// Which way is alerted on.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Way {
+    Up,
+    Down,
+    Both,
+}
+
+impl From<Way> for Option<Worse> {
+    fn from(written: Way) -> Self {
+        match written {
+            Way::Up => Some(Worse::Up),
+            Way::Down => Some(Worse::Down),
+            Way::Both => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,14 +1,17 @@
 //! Conditions: what a rule asks of its data, and the verdict it gets.
 
 mod absence;
+mod detection;
 mod doubt;
 mod regression;
 mod threshold;
 mod trend;
 
 use super::metric::{Metric, Stat};
+use super::time::Timestamp;
 use super::window::Reach;
 pub use absence::Absence;
+pub use detection::{Change, Detected, Detection, Feature, Finds};
 pub use regression::{Against, Amount, Budget, Decision, Found, Lack, Regression};
 pub use threshold::{Comparison, Level, Relative, Threshold, Unit};
 pub use trend::{Charted, Pace, Reaches, Trend};
@@ -24,6 +27,8 @@ pub enum Condition {
     /// A statistic that gets worse from bucket to bucket. Its verdict changes when a bucket closes, and when a late value
     /// changes a closed one.
     Trend(Trend),
+    /// What a detector finds in closed blocks. Its verdict changes when a block closes.
+    Detection(Detection),
     /// Nothing has been heard for too long. Its verdict changes with the passing of time alone.
     Absence(Absence),
 }
@@ -86,6 +91,10 @@ pub struct Evidence {
     pub statistic: Option<f64>,
     /// As many independent values tell as much as those of the window.
     pub effective_n: Option<f64>,
+    /// What a detector found to be different.
+    pub feature: Option<Feature>,
+    /// When that began.
+    pub began: Option<Timestamp>,
 }
 
 impl Evidence {
@@ -127,7 +136,8 @@ impl Condition {
                 reach: Reach::Time(trend.frame.window()),
                 stat: trend.stat,
             }),
-            Self::Absence(_) => None,
+            // Its detector takes block by block.
+            Self::Detection(_) | Self::Absence(_) => None,
         }
     }
 
@@ -141,6 +151,9 @@ impl Condition {
                 (regression.metric.to_string(), regression.stat.to_string())
             }
             Self::Trend(trend) => (trend.metric.to_string(), trend.stat.to_string()),
+            Self::Detection(detection) => {
+                (detection.metric.to_string(), detection.stat.to_string())
+            }
             Self::Absence(_) => ("absence".to_owned(), String::new()),
         }
     }
@@ -150,7 +163,7 @@ impl Condition {
         match self {
             Self::Threshold(threshold) => threshold.relative.as_ref().map(|one| &one.against),
             Self::Regression(regression) => Some(&regression.against),
-            Self::Trend(_) | Self::Absence(_) => None,
+            Self::Trend(_) | Self::Detection(_) | Self::Absence(_) => None,
         }
     }
 
@@ -160,6 +173,7 @@ impl Condition {
             Self::Threshold(threshold) => &threshold.levels,
             Self::Regression(regression) => &regression.levels,
             Self::Trend(trend) => &trend.levels,
+            Self::Detection(detection) => &detection.levels,
             Self::Absence(absence) => &absence.levels,
         }
     }
@@ -170,7 +184,7 @@ impl Condition {
         match self {
             Self::Threshold(threshold) => threshold.relative.is_none().then_some(level.limit),
             Self::Absence(_) => Some(level.limit),
-            Self::Regression(_) | Self::Trend(_) => None,
+            Self::Regression(_) | Self::Trend(_) | Self::Detection(_) => None,
         }
     }
 
@@ -179,6 +193,10 @@ impl Condition {
         match self {
             Self::Threshold(_) => "threshold_exceeded",
             Self::Regression(_) | Self::Trend(_) => "degradation",
+            Self::Detection(detection) => match detection.finds {
+                Finds::Anomalies(_) => "anomaly_detected",
+                Finds::Changes(_) => "degradation",
+            },
             Self::Absence(_) => "absence",
         }
     }

@@ -353,6 +353,7 @@ impl Regression {
             p_value: weighs.then(|| self.p_worse(contrast)),
             statistic: weighs.then_some(contrast.statistic),
             effective_n: weighs.then_some(contrast.effective),
+            ..Evidence::default()
         }
     }
 

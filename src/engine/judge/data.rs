@@ -3,6 +3,7 @@
 use super::Scope;
 use super::charted::Charting;
 use super::compared::Comparison;
+use super::detecting::Closed;
 use super::relative::Limited;
 use crate::engine::metric::Stat;
 use crate::engine::rule::Rule;
@@ -23,6 +24,8 @@ pub enum Datum {
     Compared(Box<Comparison>),
     /// The trend of its buckets.
     Charted(Box<Charting>),
+    /// The blocks that have closed.
+    Closed(Box<Closed>),
     /// Its window and what its limits are multiples of.
     Limited(Box<Limited>),
     /// Its window has the same values as at the last evaluation.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::charted::Chart;
 use super::compared::{self, Before, Compared};
 use super::data::{self, Basis, Datum};
+use super::detecting::Detecting;
 use super::tracked::{Subject, Told, Tracked};
 use super::{Effects, Scope};
 use crate::engine::alert::EndReason;
@@ -38,6 +39,10 @@ pub struct Instance {
     pub compared: Option<Box<Compared>>,
     /// What a rule on a trend remembers of it.
     pub chart: Option<Box<Chart>>,
+    /// What a rule with a detector remembers of it.
+    pub detecting: Option<Box<Detecting>>,
+    /// Whether something that it has learned is saved beside its rule.
+    pub(in crate::engine) has_learned_saved: bool,
     /// The versions before its own, where the rule compares versions.
     pub(super) before: Before,
     /// What it was last judged by, and how long that stays so.
@@ -62,6 +67,11 @@ impl Instance {
             arrivals: 0,
             compared: rule.condition.against().map(|_| Box::default()),
             chart: matches!(rule.condition, Condition::Trend(_)).then(Box::default),
+            detecting: match &rule.condition {
+                Condition::Detection(detection) => Some(Box::new(Detecting::new(detection))),
+                _ => None,
+            },
+            has_learned_saved: false,
             before: Before::default(),
             reading: Reading::default(),
             basis: None,
@@ -71,6 +81,16 @@ impl Instance {
     /// How many values its series have ever taken of what is judged.
     pub fn arrivals(&self) -> u64 {
         self.arrivals
+    }
+
+    /// Has what it has learned saved again.
+    pub(in crate::engine) fn forget_saved(&mut self) {
+        if let Some(compared) = &mut self.compared {
+            compared.is_learned_saved = false;
+        }
+        if let Some(detecting) = &mut self.detecting {
+            detecting.is_saved = false;
+        }
     }
 
     /// Its alerts.
@@ -116,6 +136,12 @@ impl Instance {
                     before: &self.before,
                     is_frozen: self.is_active(),
                 };
+                if let (Condition::Detection(detection), Some(detecting)) =
+                    (&rule.condition, &self.detecting)
+                {
+                    let closed = detecting.look(detection, &self.series, store, scope);
+                    return closed.map_or(Datum::Unchanged, |one| Datum::Closed(Box::new(one)));
+                }
                 match (&rule.condition, &self.compared, &self.chart) {
                     (Condition::Trend(trend), _, Some(chart)) => chart
                         .look(trend, &self.series, store, scope)
@@ -171,6 +197,17 @@ impl Instance {
                 self.basis = charting.basis;
                 let before = self.chart.replace(Box::new(charting.chart.clone()));
                 return before.is_none_or(|before| before.charted != charted);
+            }
+            Datum::Closed(closed) => {
+                self.basis = closed.basis;
+                let (Condition::Detection(detection), Some(detecting)) =
+                    (&rule.condition, &mut self.detecting)
+                else {
+                    return false;
+                };
+                let gained = detecting.take(detection, closed);
+                self.reading.n = u64::from(detecting.detected.value.is_some());
+                return gained;
             }
             Datum::Unchanged => {
                 // A block may close all the same.
@@ -230,6 +267,12 @@ impl Instance {
                         let charted = (self.chart.as_deref())
                             .map_or_else(Default::default, |one| one.charted);
                         trend.judge(level, &charted, is_firing, gained, scope.now.wall)
+                    }
+                    Condition::Detection(detection) => {
+                        let is_firing = tracked.state.is_firing();
+                        let detected = (self.detecting.as_deref())
+                            .map_or_else(Default::default, |one| one.detected);
+                        detection.judge(level, &detected, is_firing, gained)
                     }
                     Condition::Absence(absence) => {
                         // What was missed before the break stays missed until it is seen.

@@ -12,6 +12,8 @@ use crate::engine::window::Reach;
 
 /// Windows of earlier periods that a seasonal reference is made of, at most.
 const SEASONS: u32 = 7;
+/// A seasonal reference is made of at least so many.
+const LEAST_SEASONS: usize = 3;
 /// A rolling reference is learned anew after this part of its length, within these bounds.
 const RELEARNED: u32 = 168;
 const RELEARNED_WITHIN: (Duration, Duration) =
@@ -81,9 +83,13 @@ impl Compared {
                 let span = reach.span()?;
                 for periods in (1..=SEASONS).rev() {
                     let mut one = until(span, now.before(*season * periods));
-                    // One day differs from another by more than its runs do: each is one block.
-                    one.course = one.course.whole();
+                    // One day may differ from another by more than its runs do.
+                    one.course = one.course.apart();
                     all.append(one);
+                }
+                // How much days differ is not known from fewer.
+                if all.course.stretches() < LEAST_SEASONS {
+                    return None;
                 }
                 all
             }

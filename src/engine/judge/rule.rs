@@ -312,8 +312,7 @@ impl RuleState {
         let unlearned = &mut self.unlearned;
         self.departed.retain(|instance| {
             let is_kept = (instance.tracked()).any(|alert| alert.is_worth_keeping(scope));
-            let learned = instance.compared.as_ref();
-            if !is_kept && learned.is_some_and(|one| one.is_learned_saved) {
+            if !is_kept && instance.has_learned_saved {
                 unlearned.push(instance.labels.clone());
             }
             is_kept

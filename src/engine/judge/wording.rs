@@ -23,7 +23,11 @@ pub(super) fn annotations(
     let (limit, n) = alert.verdict.map_or((f64::NAN, 0), |v| (v.limit, v.n));
     let evidence = alert.evidence.unwrap_or_default();
     let number = |number: Option<f64>| number.unwrap_or(f64::NAN);
-    let since = alert.state.active_at().unwrap_or_default();
+    // What a detector finds began before it was found.
+    let since = evidence
+        .began
+        .or(alert.state.active_at())
+        .unwrap_or_default();
     let bindings = bindings(labels, external, alert.value.unwrap_or(f64::NAN))
         .bind("threshold", limit)
         .bind("n", count(n))
@@ -34,6 +38,10 @@ pub(super) fn annotations(
         .bind("baseline", number(evidence.baseline))
         .bind("change", number(evidence.change))
         .bind("pvalue", number(evidence.p_value))
+        .bind(
+            "feature",
+            evidence.feature.map_or("", |feature| feature.as_str()),
+        )
         .bind("interval", evidence.interval_text());
     rule.annotations
         .iter()

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::announced::call_off;
-use super::baseline::{learned_from_bytes, learned_to_bytes};
 use super::rule::{RuleMessage, to_bytes};
-use super::{Damaged, LEARNED, hash, learned_key};
+use super::{Damaged, LEARNED, hash, learned, learned_key};
 use crate::engine::Engine;
 use crate::engine::dispatch::Announced;
 use crate::engine::judge::{Effects, Instance, RuleState, Told};
@@ -66,9 +65,7 @@ impl Engine {
                 self.saving.gone.insert(rule.key.clone());
             }
             for instance in rule.instances.values_mut().chain(&mut rule.departed) {
-                if let Some(compared) = &mut instance.compared {
-                    compared.is_learned_saved = false;
-                }
+                instance.forget_saved();
             }
         }
         self.forget_saved_baselines();
@@ -96,19 +93,16 @@ impl Engine {
     /// What comes of a rule's saved state; `None` where the rule has taken it.
     fn read_rule(&mut self, key: &str, body: &[u8], now: Now) -> Result<Option<Effects>, Damaged> {
         if let Some((rule, _)) = key.split_once(LEARNED) {
-            let (labels, learned) = learned_from_bytes(body)?;
+            let saved = learned::Saved::read(body)?;
             let external = self.external.clone();
             let Some(rule) = self.rule_of_key(rule) else {
                 return Ok(Some(Effects::default()));
             };
             let definition = rule.rule.clone();
-            let instance = (rule.instances.entry(labels))
+            let instance = (rule.instances.entry(saved.labels()))
                 .or_insert_with_key(|labels| Instance::new(&definition, labels, &external));
-            if let Some(compared) = &mut instance.compared {
-                compared.learned = Some(learned);
-                compared.is_learned_saved = true;
-            }
             rule.selection = None;
+            saved.read_into(&definition, instance)?;
             return Ok(None);
         }
         let message = RuleMessage::read(body)?;
@@ -198,11 +192,7 @@ fn take_learned(rule: &mut RuleState) -> Vec<(String, Option<Vec<u8>>)> {
         .map(|labels| (learned_key(&rule.key, &labels), None))
         .collect();
     for instance in rule.instances.values_mut() {
-        if let Some(compared) = &mut instance.compared
-            && let (Some(learned), false) = (&compared.learned, compared.is_learned_saved)
-        {
-            compared.is_learned_saved = true;
-            let body = learned_to_bytes(&instance.labels, learned);
+        if let Some(body) = learned::unsaved(instance) {
             changed.push((learned_key(&rule.key, &instance.labels), Some(body)));
         }
     }

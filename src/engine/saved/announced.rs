@@ -6,7 +6,7 @@ use prost::Message;
 
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
-use crate::engine::condition::Evidence;
+use crate::engine::condition::{Evidence, Feature};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::judge::Effects;
 use crate::engine::time::{Now, Timestamp};
@@ -61,7 +61,7 @@ pub(super) struct AnnouncedMessage {
 }
 
 /// What a judgement by evidence rests on.
-#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, prost::Message)]
 struct EvidenceMessage {
     #[prost(double, optional, tag = "1")]
     baseline: Option<f64>,
@@ -79,6 +79,10 @@ struct EvidenceMessage {
     statistic: Option<f64>,
     #[prost(double, optional, tag = "8")]
     effective_n: Option<f64>,
+    #[prost(string, optional, tag = "9")]
+    feature: Option<String>,
+    #[prost(sint64, optional, tag = "10")]
+    began: Option<i64>,
 }
 
 impl EvidenceMessage {
@@ -92,6 +96,8 @@ impl EvidenceMessage {
             p_value: evidence.p_value,
             statistic: evidence.statistic,
             effective_n: evidence.effective_n,
+            feature: evidence.feature.map(|feature| feature.as_str().to_owned()),
+            began: evidence.began.map(|at| at.millis()),
         }
     }
 
@@ -104,6 +110,8 @@ impl EvidenceMessage {
             p_value: self.p_value,
             statistic: self.statistic,
             effective_n: self.effective_n,
+            feature: self.feature.as_deref().and_then(Feature::named),
+            began: self.began.map(Timestamp::from_millis),
         }
     }
 }

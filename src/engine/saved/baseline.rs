@@ -1,4 +1,4 @@
-//! Baselines as bytes: those that were set, and those that a rule has learned.
+//! Baselines that were set, as bytes.
 
 use std::sync::Arc;
 
@@ -8,9 +8,7 @@ use super::{Damaged, Pairs, decode, labels};
 use crate::engine::Engine;
 use crate::engine::baseline::{Baseline, Content};
 use crate::engine::cohort::{Block, Cohort, Scale, Summary};
-use crate::engine::judge::Learned;
 use crate::engine::metric::Metric;
-use crate::engine::series::Labels;
 use crate::engine::stats::Counted;
 use crate::engine::time::Timestamp;
 
@@ -19,7 +17,7 @@ const WHAT: &str = "baseline";
 const SEPARATOR: char = '\u{1f}';
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct CohortMessage {
+pub(super) struct CohortMessage {
     #[prost(uint64, tag = "1")]
     n: u64,
     #[prost(double, tag = "2")]
@@ -44,10 +42,14 @@ struct CohortMessage {
     block_means: Vec<f64>,
     #[prost(double, repeated, tag = "12")]
     block_counts: Vec<f64>,
+    #[prost(double, repeated, tag = "13")]
+    apart_means: Vec<f64>,
+    #[prost(double, repeated, tag = "14")]
+    apart_counts: Vec<f64>,
 }
 
 impl CohortMessage {
-    fn of(cohort: &Cohort) -> Self {
+    pub(super) fn of(cohort: &Cohort) -> Self {
         let Summary {
             n,
             mean,
@@ -56,8 +58,9 @@ impl CohortMessage {
             max,
         } = cohort.summary;
         let (values, counts) = cohort.values.pairs().iter().copied().unzip();
-        let blocks = cohort.blocks.iter();
-        let (block_means, block_counts) = blocks.map(|block| (block.mean, block.n)).unzip();
+        let unzip = |blocks: &[Block]| blocks.iter().map(|block| (block.mean, block.n)).unzip();
+        let (block_means, block_counts) = unzip(&cohort.blocks);
+        let (apart_means, apart_counts) = unzip(&cohort.apart);
         Self {
             n,
             mean,
@@ -71,10 +74,12 @@ impl CohortMessage {
             spread: cohort.scale.spread,
             block_means,
             block_counts,
+            apart_means,
+            apart_counts,
         }
     }
 
-    fn read(self) -> Result<Cohort, Damaged> {
+    pub(super) fn read(self) -> Result<Cohort, Damaged> {
         let damaged = |why: &str| Damaged::new(WHAT, why);
         let pairs = self.values.into_iter().zip(self.counts);
         let values = Counted::from_pairs(pairs);
@@ -91,8 +96,14 @@ impl CohortMessage {
             center: self.center,
             spread: self.spread,
         };
-        let blocks = self.block_means.into_iter().zip(self.block_counts);
-        let blocks = blocks.map(|(mean, n)| Block { mean, n }).collect();
+        let zip = |means: Vec<f64>, counts: Vec<f64>| {
+            let blocks = means.into_iter().zip(counts);
+            blocks.map(|(mean, n)| Block { mean, n }).collect()
+        };
+        let blocks = (
+            zip(self.block_means, self.block_counts),
+            zip(self.apart_means, self.apart_counts),
+        );
         Cohort::from_parts(summary, values, scale, blocks).map_err(damaged)
     }
 }
@@ -223,39 +234,6 @@ impl Engine {
     }
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
-struct LearnedMessage {
-    #[prost(btree_map = "string, string", tag = "1")]
-    labels: Pairs,
-    #[prost(sint64, tag = "2")]
-    at: i64,
-    #[prost(message, optional, tag = "3")]
-    cohort: Option<CohortMessage>,
-}
-
-/// What an instance has learned, as bytes.
-pub(super) fn learned_to_bytes(instance: &Labels, learned: &Learned) -> Vec<u8> {
-    LearnedMessage {
-        labels: instance.as_map().clone(),
-        at: learned.at.millis(),
-        cohort: Some(CohortMessage::of(&learned.cohort)),
-    }
-    .encode_to_vec()
-}
-
-/// The reverse of [`learned_to_bytes`].
-pub(super) fn learned_from_bytes(bytes: &[u8]) -> Result<(Labels, Learned), Damaged> {
-    let message: LearnedMessage = decode(WHAT, bytes)?;
-    let cohort = message
-        .cohort
-        .ok_or_else(|| Damaged::new(WHAT, "it says nothing"))?;
-    let learned = Learned {
-        at: Timestamp::from_millis(message.at),
-        cohort: Arc::new(cohort.read()?),
-    };
-    Ok((labels(message.labels), learned))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +254,7 @@ mod tests {
                 sd: Some(0.02),
             },
             Content::Measured {
-                cohort: cohort.clone(),
+                cohort,
                 from: at,
                 to: at,
             },
@@ -291,9 +269,5 @@ mod tests {
             };
             assert_eq!(from_bytes(&to_bytes(&baseline)), Ok(baseline));
         }
-        let labels: Labels = [("operation", "train")].into_iter().collect();
-        let learned = Learned { at, cohort };
-        let bytes = learned_to_bytes(&labels, &learned);
-        assert_eq!(learned_from_bytes(&bytes), Ok((labels, learned)));
     }
 }

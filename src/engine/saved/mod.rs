@@ -15,6 +15,7 @@ mod batch;
 mod clocks;
 mod dispatch;
 mod history;
+mod learned;
 mod rule;
 mod seen;
 mod state;
@@ -122,11 +123,7 @@ impl Saving {
     /// Notes that a rule is gone and what is saved of it is to go as well.
     pub(super) fn drop_rule(&mut self, rule: &mut RuleState) {
         for instance in rule.instances.values().chain(&rule.departed) {
-            let learned = instance
-                .compared
-                .as_ref()
-                .is_some_and(|one| one.is_learned_saved);
-            if learned {
+            if instance.has_learned_saved {
                 self.gone.insert(learned_key(&rule.key, &instance.labels));
             }
         }

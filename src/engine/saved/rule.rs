@@ -201,14 +201,17 @@ impl RuleMessage {
                 saved.read_into(compared);
             }
             // What it has learned may have been restored before.
-            if let (Some(compared), Some(before)) = (
-                &mut instance.compared,
-                rule.instances
-                    .get_mut(&instance.labels)
-                    .and_then(|one| one.compared.take()),
-            ) {
-                compared.learned = before.learned;
-                compared.is_learned_saved = before.is_learned_saved;
+            if let Some(before) = rule.instances.get_mut(&instance.labels) {
+                instance.has_learned_saved = before.has_learned_saved;
+                if let (Some(compared), Some(before)) =
+                    (&mut instance.compared, before.compared.take())
+                {
+                    compared.learned = before.learned;
+                    compared.is_learned_saved = before.is_learned_saved;
+                }
+                if before.detecting.as_ref().is_some_and(|one| one.is_saved) {
+                    instance.detecting = before.detecting.take();
+                }
             }
             place.push(instance);
         }

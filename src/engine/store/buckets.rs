@@ -60,6 +60,13 @@ pub fn step_at(age: Duration) -> Duration {
     Duration::from_millis(step.unsigned_abs())
 }
 
+/// How long values are in buckets that make up pieces of that length; `None` where they never are.
+pub fn kept_in(piece: Duration) -> Option<Duration> {
+    let fits = |tier: &&Resolution| millis(piece) % tier.step == 0;
+    let reach = TIERS.iter().take_while(fits).last()?.reach;
+    Some(Duration::from_millis(reach.unsigned_abs()))
+}
+
 /// The times up to which each tier has been rolled into the next; the last is the end of retention.
 ///
 /// They follow the clock, also back: after a clock that ran ahead has been set right, records of the true

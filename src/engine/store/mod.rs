@@ -33,7 +33,7 @@ pub use admitted::Admitted;
 pub(super) use admitted::{Batch as AdmittedBatch, Place};
 pub use buckets::Frontiers;
 use buckets::effective_start;
-pub use buckets::step_at;
+pub use buckets::{kept_in, step_at};
 use chunk::Scratch;
 pub use histogram::{Exemplar, Grid, Grids, Histogram};
 pub use placement::Overflow;

@@ -51,6 +51,17 @@ impl Frame {
         Ok(Self { window, bucket })
     }
 
+    /// The whole buckets between two times.
+    pub(in crate::engine) fn between(from: Timestamp, to: Timestamp, bucket: Duration) -> Self {
+        let length = millis(bucket).max(1);
+        let number = to.millis().div_euclid(length) - from.millis().div_euclid(length);
+        let number = u32::try_from(number).unwrap_or_default();
+        Self {
+            window: bucket.saturating_mul(number),
+            bucket,
+        }
+    }
+
     /// How far back it reaches.
     pub fn window(&self) -> Duration {
         self.window

@@ -1,0 +1,242 @@
+//! What a rule with a detector sees: the blocks that have closed since it last looked, and what the detector says of them.
+
+use std::time::Duration;
+
+use super::Scope;
+use super::data::Basis;
+use crate::engine::baseline::Source;
+use crate::engine::condition::{Change, Detected, Detection, Feature, Finds};
+use crate::engine::detector::novelty::{self, Aspect, Novelty, Pattern};
+use crate::engine::detector::shift::{self, Channel, Shift};
+use crate::engine::metric::Metric;
+use crate::engine::store::{self, SeriesId, Store};
+use crate::engine::time::{Timestamp, millis};
+use crate::engine::trend::{self, Frame};
+
+/// A block is taken so long after its end, so that what is on its way then is still in it.
+const GRACE: Duration = Duration::from_secs(15);
+/// Blocks without values after which it does not matter how many more there are: longer than any season.
+const LONG_GAP: i64 = shift::MAX_SEASON as i64 + 1;
+/// An anomaly in a block that has closed longer ago than so many blocks is history.
+const RECENT: i64 = 3;
+
+/// What one instance of a rule with a detector remembers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detecting {
+    pub(in crate::engine) detector: Detector,
+    /// When the last block that was taken ended.
+    pub(in crate::engine) taken: Option<Timestamp>,
+    /// Blocks that were taken, also those without values.
+    pub(in crate::engine) points: u64,
+    /// What was found by then.
+    pub detected: Detected,
+    /// Whether it is saved as it is.
+    pub(in crate::engine) is_saved: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::engine) enum Detector {
+    Novelty(Box<Novelty>),
+    Shift(Box<Shift>),
+}
+
+/// The blocks that have closed since an instance was last looked at.
+#[derive(Debug)]
+pub struct Closed {
+    /// Their values, oldest first.
+    values: Vec<Option<f64>>,
+    /// When the last of them ended.
+    until: Timestamp,
+    pub(super) basis: Option<Basis>,
+}
+
+impl Detecting {
+    /// With a detector that has seen nothing.
+    pub fn new(rule: &Detection) -> Self {
+        let detector = match &rule.finds {
+            Finds::Anomalies(settings) => Detector::Novelty(Box::new(Novelty::new(settings))),
+            Finds::Changes(settings) => Detector::Shift(Box::new(Shift::new(*settings))),
+        };
+        Self {
+            detector,
+            taken: None,
+            points: 0,
+            detected: Detected {
+                left: rule.warm_up,
+                ..Detected::default()
+            },
+            is_saved: false,
+        }
+    }
+
+    /// The blocks that are to be taken now; `None` where there are none.
+    pub(super) fn look(
+        &self,
+        rule: &Detection,
+        series: &[SeriesId],
+        store: &Store,
+        scope: &Scope,
+    ) -> Option<Closed> {
+        let now = scope.now.wall;
+        let block = millis(rule.block).max(1);
+        let floor = |at: Timestamp| Timestamp::from_millis(at.millis().div_euclid(block) * block);
+        let until = floor(now.before(GRACE));
+        if self.taken.is_some_and(|taken| taken >= until) {
+            return None;
+        }
+        let divisor = match rule.metric {
+            Metric::CpuRatio => Some(scope.cpu_limit?),
+            _ => None,
+        };
+        let source = Source {
+            store,
+            series,
+            metric: &rule.metric,
+            divisor,
+            until: None,
+        };
+        // Older values are only in buckets that are longer than a block.
+        let kept = store::kept_in(rule.block)?;
+        let oldest = floor(now.before(kept)).after(rule.block);
+        let from = self.taken.map_or(oldest, |taken| taken.max(oldest));
+        let frame = Frame::between(from, until, rule.block);
+        let points = trend::gather(source, rule.stat, frame, &scope.watched, until);
+        let from = match self.taken {
+            Some(taken) => taken,
+            // Nothing is learned from the time before the first value.
+            None => points.first()?.begin,
+        };
+        let number = |at: Timestamp| (at.millis() - from.millis()).div_euclid(block);
+        // So long a gap is as good as any longer one: all is learned anew.
+        let gap = (number(oldest) - LONG_GAP).max(0);
+        let blocks = usize::try_from(number(until) - gap).unwrap_or_default();
+        let mut values = vec![None; blocks];
+        for point in points.iter().filter(|point| !point.is_partial) {
+            let place = usize::try_from(number(point.begin) - gap).ok();
+            if let Some(value) = place.and_then(|place| values.get_mut(place)) {
+                *value = Some(point.value);
+            }
+        }
+        let closes = until.after(rule.block).after(GRACE);
+        Some(Closed {
+            values,
+            until,
+            basis: Some(Basis::of(series, store, scope, Some(closes))),
+        })
+    }
+
+    /// Takes the blocks that have closed; whether one of them has a value.
+    pub(super) fn take(&mut self, rule: &Detection, closed: &Closed) -> bool {
+        let count = i64::try_from(closed.values.len()).unwrap_or(i64::MAX);
+        for (place, value) in (0_i64..).zip(&closed.values) {
+            let later = count - 1 - place;
+            let end = (closed.until.millis()).saturating_sub(later * millis(rule.block));
+            self.push(rule, *value, Timestamp::from_millis(end), later < RECENT);
+        }
+        self.taken = Some(closed.until);
+        self.is_saved = false;
+        closed.values.iter().any(Option::is_some)
+    }
+
+    /// Takes the block that ended then.
+    fn push(&mut self, rule: &Detection, value: Option<f64>, end: Timestamp, is_recent: bool) {
+        self.points += 1;
+        let blocks = self.detected.blocks + u64::from(value.is_some());
+        let was_on = self.detected.is_on;
+        let found = self.detected.found;
+        self.detected = match &mut self.detector {
+            Detector::Novelty(novelty) => {
+                let threshold = novelty.threshold();
+                let verdict = novelty.push(value);
+                let left = rule.warm_up.saturating_sub(self.points);
+                let begins = verdict.alert && left == 0 && is_recent;
+                // A point without a value says nothing of what goes on.
+                let goes_on = was_on && (value.is_none() || verdict.score >= threshold);
+                let new = || anomaly(rule, &verdict, value, end);
+                Detected {
+                    is_on: begins || goes_on,
+                    found: if was_on { found } else { new() },
+                    usual: usual(&verdict),
+                    score: verdict.score / threshold,
+                    left,
+                    value,
+                    blocks,
+                    is_too_slow: false,
+                }
+            }
+            Detector::Shift(shift) => {
+                let verdict = shift.push(value);
+                let points = self.points;
+                let change = verdict.change.filter(|_| verdict.is_open);
+                Detected {
+                    is_on: verdict.is_open,
+                    found: change.map(|change| changed(rule, &change, verdict.usual, points, end)),
+                    usual: verdict.usual,
+                    score: verdict.score,
+                    left: shift.warm_up_left() as u64,
+                    value,
+                    blocks,
+                    is_too_slow: verdict.is_too_slow(),
+                }
+            }
+        };
+    }
+}
+
+/// What is usual in the place of an anomaly.
+fn usual(verdict: &novelty::Verdict) -> Option<f64> {
+    match verdict.nearest? {
+        Pattern::One(value) | Pattern::Three([value, ..]) => Some(value),
+    }
+}
+
+fn anomaly(
+    rule: &Detection,
+    verdict: &novelty::Verdict,
+    value: Option<f64>,
+    end: Timestamp,
+) -> Option<Change> {
+    let (value, usual) = (value?, usual(verdict)?);
+    let blocks = match verdict.aspect {
+        Aspect::Value => 1,
+        Aspect::Shape | Aspect::Level => 3,
+    };
+    let size = (value - usual) / usual.abs();
+    Some(Change {
+        feature: match verdict.aspect {
+            Aspect::Value => Feature::Value,
+            Aspect::Shape => Feature::Shape,
+            Aspect::Level => Feature::Level,
+        },
+        began: end.before(rule.block * blocks),
+        size: size.is_finite().then_some(size),
+        interval: None,
+        is_rise: value >= usual,
+    })
+}
+
+/// What has changed, of which the block that ended then is the last of so many.
+fn changed(
+    rule: &Detection,
+    change: &shift::Change,
+    usual: Option<f64>,
+    points: u64,
+    end: Timestamp,
+) -> Change {
+    let back = u32::try_from(points.saturating_sub(change.since)).unwrap_or(u32::MAX);
+    Change {
+        feature: match change.channel {
+            Channel::Level => Feature::Level,
+            Channel::Spread => Feature::Spread,
+            Channel::Tail => Feature::Tail,
+        },
+        began: end.before(rule.block.saturating_mul(back)),
+        size: change.size.relative(usual),
+        interval: change
+            .interval
+            .0
+            .relative(usual)
+            .zip(change.interval.1.relative(usual)),
+        is_rise: change.is_rise(),
+    }
+}
