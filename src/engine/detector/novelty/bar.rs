@@ -14,7 +14,7 @@ pub(super) struct Bar {
     pub(super) height: f64,
     /// Points with a value so far.
     pub(super) points: u64,
-    longest: f64,
+    pub(super) longest: f64,
 }
 
 impl Bar {

@@ -7,7 +7,7 @@ const GROWTH: f64 = 1.3;
 
 /// A set of patterns in which the nearest one is found fast. Its patterns know which is older.
 pub(super) trait Patterns: Clone + Debug {
-    type Pattern: Copy + Debug + PartialEq;
+    type Pattern: Copy + Debug + Default + PartialEq + AsRef<[f64]> + AsMut<[f64]>;
 
     /// None yet, with room for so many.
     fn with_capacity(capacity: usize) -> Self;
@@ -16,6 +16,9 @@ pub(super) trait Patterns: Clone + Debug {
     fn pattern(means: &[f64]) -> Option<Self::Pattern>;
 
     fn len(&self) -> usize;
+
+    /// All of them, the oldest first.
+    fn by_age(&self) -> impl Iterator<Item = Self::Pattern>;
 
     /// The distance to the nearest pattern, as the root of the mean square over its values; infinite where there is none.
     fn distance(&self, from: &Self::Pattern) -> f64;
@@ -51,14 +54,16 @@ impl<P: Patterns> Dictionary<P> {
         }
     }
 
-    pub(super) fn learn(&mut self, pattern: P::Pattern) {
-        if self.patterns.distance(&pattern) <= self.radius {
-            return;
+    /// Learns a pattern that is so far from the nearest one, unless it is known; whether it was not.
+    pub(super) fn learn(&mut self, pattern: P::Pattern, distance: f64) -> bool {
+        if distance <= self.radius {
+            return false;
         }
         while self.patterns.len() >= self.capacity {
             self.merge();
         }
         self.patterns.push(pattern);
+        true
     }
 
     fn merge(&mut self) {

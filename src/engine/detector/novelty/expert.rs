@@ -17,6 +17,8 @@ const LEAST: f64 = 1e-12;
 const FARTHEST: f64 = 1e9;
 /// As far back as a pattern that is learned may reach: three points ago, over three.
 pub(super) const HISTORY: usize = 6;
+/// Points between the newest pattern and the one that is learned, at most.
+pub(super) const LAST: usize = 3;
 
 /// What an expert says of the newest point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,11 +29,22 @@ pub(super) struct Said {
     pub(super) distance: f64,
 }
 
+impl Said {
+    const NOTHING: Self = Self {
+        surprise: 0.0,
+        distance: 0.0,
+    };
+}
+
 /// What an expert has seen.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Expert<P> {
     /// A pattern is learned once so many points have come after it, when it shares none with the newest.
-    gap: usize,
+    pub(super) gap: usize,
+    /// How far the last patterns were from what was known when they came, newest first.
+    pub(super) asked: [f64; LAST],
+    /// Points since the dictionary last changed, or since all this was read back, without the distances.
+    pub(super) unchanged: u64,
     /// The last means, newest first; before the start the first one.
     pub(super) means: [f64; HISTORY],
     pub(super) dictionary: Dictionary<P>,
@@ -46,6 +59,8 @@ impl<P: Patterns> Expert<P> {
     pub(super) fn new(gap: usize, entries: usize) -> Self {
         Self {
             gap,
+            asked: [f64::INFINITY; LAST],
+            unchanged: 0,
             means: [0.0; HISTORY],
             dictionary: Dictionary::new(entries),
             tail: Tail::new(),
@@ -59,24 +74,39 @@ impl<P: Patterns> Expert<P> {
     pub(super) fn push(&mut self, mean: f64, odd: f64) -> Said {
         let scale = self.step + RESOLUTION * self.size + LEAST;
         self.remember(mean);
-        if self.points > self.gap as u64
-            && let Some(pattern) = self.means.get(self.gap..).and_then(P::pattern)
-        {
-            self.dictionary.learn(pattern);
-        }
-        let newest = P::pattern(&self.means);
-        let newest = newest.filter(|_| self.points > START && self.dictionary.patterns.len() > 0);
-        let Some(newest) = newest else {
-            return Said {
-                surprise: 0.0,
-                distance: 0.0,
-            };
+        self.learn();
+        let Some(newest) = P::pattern(&self.means) else {
+            return Said::NOTHING;
         };
         let distance = self.dictionary.patterns.distance(&newest);
+        self.asked.rotate_right(1);
+        if let Some(asked) = self.asked.first_mut() {
+            *asked = distance;
+        }
+        if self.points <= START || distance.is_infinite() {
+            return Said::NOTHING;
+        }
         let beyond = (distance - self.dictionary.radius).max(0.0) / scale;
         Said {
             surprise: self.tail.rank(beyond.min(FARTHEST), odd),
             distance: distance / scale,
+        }
+    }
+
+    /// Learns the pattern that has just come to share no point with the newest one.
+    fn learn(&mut self) {
+        self.unchanged += 1;
+        let pattern = self.means.get(self.gap..).and_then(P::pattern);
+        let Some(pattern) = pattern.filter(|_| self.points > self.gap as u64) else {
+            return;
+        };
+        // It was looked up when it came, and mostly nothing has been learned since.
+        let asked = self.gap.checked_sub(1).and_then(|at| self.asked.get(at));
+        let asked = asked.filter(|_| self.unchanged > self.gap as u64);
+        let distance = asked.copied();
+        let distance = distance.unwrap_or_else(|| self.dictionary.patterns.distance(&pattern));
+        if self.dictionary.learn(pattern, distance) {
+            self.unchanged = 0;
         }
     }
 

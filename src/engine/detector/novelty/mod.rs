@@ -12,6 +12,7 @@
 mod bar;
 mod dictionary;
 mod expert;
+mod packed;
 mod scalars;
 mod tail;
 mod triples;
@@ -202,9 +203,9 @@ impl Novelty {
 
     fn nearest(&self, aspect: Aspect) -> Option<Pattern> {
         match aspect {
-            Aspect::Value => self.value.nearest().map(Pattern::One),
+            Aspect::Value => self.value.nearest().map(|[value]| Pattern::One(value)),
             Aspect::Shape => self.shape.nearest().map(Pattern::Three),
-            Aspect::Level => self.level.nearest().map(Pattern::One),
+            Aspect::Level => self.level.nearest().map(|[value]| Pattern::One(value)),
         }
     }
 }

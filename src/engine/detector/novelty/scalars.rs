@@ -34,7 +34,7 @@ impl Scalars {
 }
 
 impl Patterns for Scalars {
-    type Pattern = f64;
+    type Pattern = [f64; 1];
 
     fn with_capacity(capacity: usize) -> Self {
         Self {
@@ -43,15 +43,21 @@ impl Patterns for Scalars {
         }
     }
 
-    fn pattern(means: &[f64]) -> Option<f64> {
-        means.first().copied()
+    fn pattern(means: &[f64]) -> Option<[f64; 1]> {
+        means.first_chunk().copied()
     }
 
     fn len(&self) -> usize {
         self.values.len()
     }
 
-    fn distance(&self, from: &f64) -> f64 {
+    fn by_age(&self) -> impl Iterator<Item = [f64; 1]> {
+        let ages = (0..GONE).take(self.ages.len());
+        let places = ages.filter_map(|age| self.ages.iter().position(|other| *other == age));
+        places.filter_map(|place| Some([*self.values.get(place)?]))
+    }
+
+    fn distance(&self, [from]: &[f64; 1]) -> f64 {
         let place = self.place(*from);
         let above = self.values.get(place).map(|above| above - from);
         let below = place
@@ -61,15 +67,15 @@ impl Patterns for Scalars {
         above.map_or(below, |above| above.min(below))
     }
 
-    fn nearest(&self, to: &f64) -> Option<f64> {
+    fn nearest(&self, [to]: &[f64; 1]) -> Option<[f64; 1]> {
         let (mut below, mut above) = self.around(self.place(*to));
         match (below.next(), above.next()) {
             (Some(below), Some(above)) => {
                 let order = (to - below.0).total_cmp(&(above.0 - to));
                 let first = order.then(below.1.cmp(&above.1)).is_lt();
-                Some(if first { below.0 } else { above.0 })
+                Some([if first { below.0 } else { above.0 }])
             }
-            (one, other) => one.or(other).map(|(value, _)| value),
+            (one, other) => one.or(other).map(|(value, _)| [value]),
         }
     }
 
@@ -78,7 +84,7 @@ impl Patterns for Scalars {
         pairs.map(|(a, b)| b - a).fold(f64::INFINITY, f64::min)
     }
 
-    fn push(&mut self, pattern: f64) {
+    fn push(&mut self, [pattern]: [f64; 1]) {
         let place = self.place(pattern);
         let age = u16::try_from(self.values.len()).unwrap_or(GONE);
         self.values.insert(place, pattern);

@@ -191,6 +191,62 @@ fn times_a_day_follow_from_the_score() {
     assert!((verdict.times_per_day() - 0.01).abs() < 1e-12);
 }
 
+#[test]
+fn a_packed_detector_goes_on_as_if_nothing_had_been() {
+    for name in ["season", "gaps", "walk", "long"] {
+        let (settings, values) = series(name);
+        let mut detector = Novelty::new(&settings);
+        for (at, value) in values.iter().enumerate() {
+            let verdict = detector.push(*value);
+            if at % 97 == 1 {
+                let bytes = detector.pack();
+                assert!(bytes.len() <= 8_000, "{}", bytes.len());
+                let unpacked = Novelty::unpack(&settings, &bytes).unwrap();
+                assert_eq!(unpacked.pack(), bytes);
+                let (mut one, mut other) = (unpacked, detector.clone());
+                for value in values.iter().skip(at + 1).take(40) {
+                    assert_eq!(one.push(*value), other.push(*value), "{verdict:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_detector_are_refused() {
+    let (settings, values) = series("plateau");
+    let mut detector = Novelty::new(&settings);
+    values.iter().for_each(|value| {
+        detector.push(*value);
+    });
+    let bytes = detector.pack();
+    let refused = |bytes: &[u8]| Novelty::unpack(&settings, bytes).is_none();
+    for length in 0..bytes.len() {
+        assert!(refused(&bytes[..length]), "{length}");
+    }
+    let changed = |at: usize, byte: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    assert!(refused(&changed(0, 2)), "another form");
+    assert!(
+        refused(&[bytes.as_slice(), &[0]].concat()),
+        "something more"
+    );
+    let fewer = Settings {
+        entries: 16,
+        ..settings
+    };
+    assert!(Novelty::unpack(&fewer, &bytes).is_none(), "no room");
+    // Whatever else has changed, nothing panics.
+    for at in 0..bytes.len() {
+        if let Some(mut damaged) = Novelty::unpack(&settings, &changed(at, !bytes[at])) {
+            assert!(damaged.push(Some(1.0)).score.is_finite());
+        }
+    }
+}
+
 /// Patterns as a plain list in order of age.
 #[derive(Clone, Debug)]
 struct Plain(Vec<Vec<f64>>);
@@ -223,7 +279,8 @@ impl Plain {
 }
 
 /// Whatever is learned and merged, patterns are those of a plain list.
-fn check<P: Patterns>(values: &[i32], to_vec: impl Fn(P::Pattern) -> Vec<f64>) {
+fn check<P: Patterns>(values: &[i32]) {
+    let to_vec = |pattern: P::Pattern| pattern.as_ref().to_vec();
     let mut dictionary: Dictionary<P> = Dictionary::new(12);
     let mut plain = Plain(Vec::new());
     for window in values.windows(3) {
@@ -234,10 +291,10 @@ fn check<P: Patterns>(values: &[i32], to_vec: impl Fn(P::Pattern) -> Vec<f64>) {
         assert!(
             (dictionary.patterns.distance(&pattern) - distance).abs() < 1e-9 || plain.0.is_empty()
         );
-        let found = dictionary.patterns.nearest(&pattern).map(&to_vec);
+        let found = dictionary.patterns.nearest(&pattern).map(to_vec);
         assert_eq!(found.unwrap_or_default(), nearest);
         let before = dictionary.radius;
-        dictionary.learn(pattern);
+        dictionary.learn(pattern, dictionary.patterns.distance(&pattern));
         if distance > before {
             let mut radius = before;
             while radius < dictionary.radius {
@@ -262,12 +319,12 @@ fn check<P: Patterns>(values: &[i32], to_vec: impl Fn(P::Pattern) -> Vec<f64>) {
 proptest! {
     #[test]
     fn sorted_values_are_found_and_merged_as_a_plain_list(values in prop::collection::vec(-60..60, 3..200)) {
-        check::<Scalars>(&values, |value| vec![value]);
+        check::<Scalars>(&values);
     }
 
     #[test]
     fn triples_are_found_and_merged_as_a_plain_list(values in prop::collection::vec(-9..9, 3..200)) {
-        check::<Triples>(&values, |values| values.to_vec());
+        check::<Triples>(&values);
     }
 
     #[test]

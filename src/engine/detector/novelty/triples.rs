@@ -39,14 +39,6 @@ impl Triples {
         least.into_iter().fold(f64::INFINITY, f64::min)
     }
 
-    fn iter(&self) -> impl Iterator<Item = [f64; 3]> {
-        let all = self.blocks.iter().flat_map(|[first, second, third]| {
-            let columns = first.iter().zip(second).zip(third);
-            columns.map(|((first, second), third)| [*first, *second, *third])
-        });
-        all.take(self.len)
-    }
-
     fn put(&mut self, place: usize, pattern: [f64; 3]) {
         let block = self.blocks.get_mut(place / LANES);
         for (column, value) in block.into_iter().flatten().zip(pattern) {
@@ -81,6 +73,14 @@ impl Patterns for Triples {
         self.len
     }
 
+    fn by_age(&self) -> impl Iterator<Item = [f64; 3]> {
+        let all = self.blocks.iter().flat_map(|[first, second, third]| {
+            let columns = first.iter().zip(second).zip(third);
+            columns.map(|((first, second), third)| [*first, *second, *third])
+        });
+        all.take(self.len)
+    }
+
     fn distance(&self, from: &[f64; 3]) -> f64 {
         (self.least(from) / 3.0).sqrt()
     }
@@ -88,14 +88,14 @@ impl Patterns for Triples {
     fn nearest(&self, to: &[f64; 3]) -> Option<[f64; 3]> {
         let least = self.least(to);
         let squares = self.blocks.iter().flat_map(|block| squares(block, to));
-        let mut patterns = self.iter().zip(squares);
+        let mut patterns = self.by_age().zip(squares);
         let nearest = patterns.find(|(_, square)| *square <= least);
         nearest.map(|(pattern, _)| pattern)
     }
 
     fn closest(&self) -> f64 {
         let mut least = f64::INFINITY;
-        for (place, pattern) in self.iter().enumerate() {
+        for (place, pattern) in self.by_age().enumerate() {
             let squares = self
                 .blocks
                 .iter()
@@ -120,7 +120,7 @@ impl Patterns for Triples {
                 continue;
             };
             // Those kept so far have moved to the front, so that what is still to be looked at stays as it was.
-            let kept = self.iter();
+            let kept = self.by_age();
             let mut squares = kept.map(|[a, b, c]| {
                 let [a, b, c] = [a - pattern[0], b - pattern[1], c - pattern[2]];
                 a * a + c * c + b * b
