@@ -1,7 +1,7 @@
 //! What is odd for its time of day, as a peak that does not come: nothing new for the experts, since such values are known.
 //!
 //! A day is cut into slots. The mean of a slot is compared with those of the days before at the same time, a slot earlier
-//! and a slot later; the nearest of them counts, so that Sundays are like Sundays. How far away it is says nothing before it
+//! and a slot later; the nearest of them counts, so that a Sunday is known after the first. How far away it is says nothing before it
 //! is rare for this series and stands out of what its slots differ by anyway.
 
 use super::tail::Tail;
