@@ -266,8 +266,8 @@ fn bytes_that_are_no_detector_are_refused() {
     };
     assert!(Novelty::unpack(&fewer, &bytes).is_none(), "no room");
     // Whatever else has changed, nothing panics.
-    for at in 0..bytes.len() {
-        if let Some(mut damaged) = Novelty::unpack(&settings, &changed(at, !bytes[at])) {
+    for (at, byte) in bytes.iter().enumerate() {
+        if let Some(mut damaged) = Novelty::unpack(&settings, &changed(at, !byte)) {
             assert!(damaged.push(Some(1.0)).score.is_finite());
         }
     }
