@@ -30,6 +30,8 @@ pub mod sketch;
 
 pub mod distribution;
 
+pub mod detector;
+
 pub mod baseline;
 
 pub mod cohort;
