@@ -42,6 +42,8 @@ pub mod store;
 
 pub mod trend;
 
+pub mod detector;
+
 pub mod comparison;
 
 pub mod template;
