@@ -30,6 +30,8 @@ pub mod sketch;
 
 pub mod distribution;
 
+pub mod detector;
+
 pub mod baseline;
 
 pub mod cohort;
@@ -41,8 +43,6 @@ pub mod window;
 pub mod store;
 
 pub mod trend;
-
-pub mod detector;
 
 pub mod comparison;
 

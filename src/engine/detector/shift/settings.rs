@@ -86,6 +86,11 @@ impl Settings {
         })
     }
 
+    /// Points in a season.
+    pub fn season(&self) -> usize {
+        self.season
+    }
+
     /// How many points are learnt from before any is judged.
     pub fn warm_up(&self) -> usize {
         self.warm_up
