@@ -14,6 +14,7 @@
 //! | [`export`] | measurements as files: written and read back as JSON, NDJSON and CSV; the original guide's read |
 //! | [`regressions`] | pure: two sets of measurements compared, and what has become worse |
 //! | [`replay`] | pure: recorded measurements through the engine, and what would have fired |
+//! | [`detection`] | detectors over recorded series: read, judged point by point, written down |
 //! | [`comparison`] | algorithms or versions of an operation compared: asked for, answered, shown |
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
@@ -52,6 +53,7 @@ pub mod clock;
 mod columns;
 pub mod comparison;
 pub mod config;
+pub mod detection;
 pub mod document;
 pub mod driver;
 pub mod engine;

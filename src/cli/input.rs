@@ -9,7 +9,7 @@ use super::{UNUSABLE, complain};
 use crate::export::{Fault, ReadError};
 
 /// Faults of a file that are told one by one; those beyond are counted.
-const TOLD: u64 = 20;
+pub(super) const TOLD: usize = 20;
 
 /// Reads a file, or standard input for `-`; tells the faults that `read` finds, and complains where it cannot be read.
 pub(super) fn read_file(
@@ -24,7 +24,7 @@ pub(super) fn read_file(
         let file = file.map_err(|error| complain(UNUSABLE, &format!("{name}: {error}")))?;
         Box::new(BufReader::with_capacity(64 << 10, file))
     };
-    let mut told: u64 = 0;
+    let mut told = 0;
     let outcome = read(input, &mut |fault| {
         told += 1;
         if told <= TOLD {

@@ -7,6 +7,7 @@ mod compare;
 mod configuration;
 mod data;
 mod demo;
+mod detect;
 mod explain;
 mod export;
 mod import;
@@ -62,6 +63,8 @@ enum Command {
     Test(test::Test),
     /// Judge recorded measurements by rules and say what would have fired; nobody is told.
     Replay(replay::Replay),
+    /// Look for anomalies, regressions or changes in recorded series, and write their scores.
+    Detect(detect::Detect),
     /// Compare the algorithms or versions of an operation: speed, memory, throughput, reliability, quality.
     Compare(compare::Compare),
     /// Compare measurements with a baseline and say what has become worse; made for continuous integration.
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check.run(cli.config),
         Some(Command::Test(test)) => test.run(),
         Some(Command::Replay(replay)) => replay.run(cli.config),
+        Some(Command::Detect(detect)) => detect.run(),
         Some(Command::Compare(compare)) => compare.run(),
         Some(Command::CheckRegression(check)) => check.run(cli.config),
         Some(Command::Export(export)) => export.run(cli.config),

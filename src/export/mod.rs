@@ -30,6 +30,7 @@ use std::str::FromStr;
 pub use filter::{Filter, MomentError, moment};
 pub use form::{Form, UnknownForm};
 pub use kept::{Written, read_kept, write_kept};
+pub(crate) use plain::utc;
 pub use plain::{Measured, NotMeasured, read_plain};
 pub use read::{Fault, MAX_RECORD_BYTES, Place, ReadError, Tally, read};
 pub use write::Writer;

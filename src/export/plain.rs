@@ -104,6 +104,12 @@ pub fn read_plain(
     }
 }
 
+/// A time: RFC 3339, in UTC where it names no zone, or Unix seconds.
+pub(crate) fn utc(cell: &str) -> Result<Timestamp, FieldFault> {
+    let zoned = || Timestamp::parse(&format!("{}Z", cell.trim()));
+    csv::timestamp(cell).or_else(|fault| zoned().ok_or(fault))
+}
+
 fn record(
     row: &StringRecord,
     operation: &str,
@@ -114,8 +120,7 @@ fn record(
         let reason = format!("has {} cells; a time and a value are allowed", row.len());
         return Err(FieldFault::new("", reason));
     };
-    let zoned = || Timestamp::parse(&format!("{}Z", at.trim()));
-    let at = csv::timestamp(at).or_else(|fault| zoned().ok_or(fault))?;
+    let at = utc(at)?;
     let number = || csv::number("value", value);
     let mut draft = Draft {
         operation,

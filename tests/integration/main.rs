@@ -16,6 +16,7 @@ mod baselines;
 mod beside_prometheus;
 mod check_regression;
 mod comparison;
+mod detect;
 mod durable;
 mod end_to_end;
 mod exchange;
