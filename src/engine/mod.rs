@@ -44,8 +44,6 @@ pub mod store;
 
 pub mod trend;
 
-pub mod detector;
-
 pub mod comparison;
 
 pub mod template;

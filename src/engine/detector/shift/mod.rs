@@ -12,6 +12,7 @@ mod channels;
 mod fit;
 mod holding;
 mod noise;
+mod packed;
 mod profile;
 mod running;
 mod settings;
@@ -61,6 +62,8 @@ pub struct Verdict {
     pub is_open: bool,
     /// The autocorrelation of neighbouring points, 0 to 0.95; `None` in the warm-up.
     pub phi: Option<f64>,
+    /// What the point would be like without any change, in the unit of the series; `None` in the warm-up.
+    pub usual: Option<f64>,
 }
 
 /// A lasting change.
@@ -72,6 +75,8 @@ pub struct Change {
     pub since: u64,
     /// How large it is.
     pub size: Size,
+    /// The interval in which that lies with 95 % confidence, were the moment of the change known.
+    pub interval: (Size, Size),
     /// The logarithm of the odds for it.
     pub evidence: f64,
 }
@@ -83,6 +88,27 @@ pub enum Size {
     Times(f64),
     /// The level has moved by this, in the unit of the series.
     By(f64),
+}
+
+impl Change {
+    /// Whether it is upwards.
+    pub fn is_rise(&self) -> bool {
+        match self.size {
+            Size::Times(times) => times > 1.0,
+            Size::By(by) => by > 0.0,
+        }
+    }
+}
+
+impl Size {
+    /// The change as a share of what there was before, 0.2 for 20 % more; `usual` is that of a level.
+    pub fn relative(self, usual: Option<f64>) -> Option<f64> {
+        let relative = match self {
+            Self::Times(times) => times - 1.0,
+            Self::By(by) => by / usual?.abs(),
+        };
+        relative.is_finite().then_some(relative)
+    }
 }
 
 impl Verdict {

@@ -17,7 +17,7 @@ const CAP: f64 = 9.0;
 const WARM_UP_CAP: f64 = 36.0;
 
 /// Means of blocks of one length.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Blocks {
     /// Σ (length · squared distance from the mean of all).
     pub squares: Channels,
@@ -25,7 +25,7 @@ pub(super) struct Blocks {
 }
 
 /// The variance of a mean of n points is one of these, divided by n.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Noise {
     /// Variance of single points in the warm-up.
     pub single: Channels,

@@ -31,7 +31,7 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// How values are scaled: relative changes count where no value is negative, absolute ones elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Scale {
     /// Whether the logarithm is taken.
     pub is_log: bool,
@@ -51,8 +51,19 @@ impl Scale {
     }
 }
 
+impl Scale {
+    /// The value that was scaled.
+    pub fn back(&self, scaled: f64) -> f64 {
+        if self.is_log {
+            (scaled.exp() - LEAST_SHARE * self.typical).max(0.0)
+        } else {
+            scaled * self.typical
+        }
+    }
+}
+
 /// The profile of one series, on the scale of its [`Scale`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Profile {
     pub scale: Scale,
     pub level: f64,
@@ -81,6 +92,12 @@ impl Profile {
     /// How far a scaled value lies from the profile.
     pub fn residual(&self, scaled: f64, waves: &Waves) -> f64 {
         scaled - self.level - dot(&self.season, waves)
+    }
+
+    /// What is usual at a point of the season where the level has moved by that on the scale, in the unit of the series.
+    pub fn usual(&self, moved: f64, waves: &Waves) -> f64 {
+        self.scale
+            .back(self.level + dot(&self.season, waves) + moved)
     }
 
     /// Draws the profile towards a value that lies `step` from it.

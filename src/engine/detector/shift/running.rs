@@ -12,6 +12,8 @@ use super::{Change, Size, Verdict};
 
 /// The least shift of the level, as a share of half the range of a day: weekdays differ by as much.
 const SEASON_ZONE: f64 = 0.07;
+/// The quantile of the normal distribution beyond which a fortieth lies.
+const NORMAL_975: f64 = 1.959_963_984_540_054;
 /// How fast the profile follows: so much over the number of points so far.
 const GAIN: f64 = 2.0;
 /// It follows points that are farther off no faster than these.
@@ -107,6 +109,15 @@ impl Running {
             (self.windows).judge(&self.sums, &self.noise, zone, self.evidence, settings);
         self.evidence = evidence;
         let profile = &self.profile;
+        // What came before the change, or all that has come, at this place of the season.
+        let mean = best.map_or_else(
+            || self.sums.mean_level(),
+            |best| match best.channel {
+                Channel::Level => best.means.0,
+                Channel::Spread | Channel::Tail => self.sums.mean_level(),
+            },
+        );
+        let usual = profile.usual(mean * unit, &waves);
         let change = || best.map(|best| change(best, evidence, unit, profile, origin));
         let score = self.holding.hold(t, evidence / settings.limit, change);
         Verdict {
@@ -115,6 +126,7 @@ impl Running {
             change: self.holding.found.filter(|_| score > 0.0),
             is_open: score >= 1.0,
             phi: Some(phi),
+            usual: Some(usual),
         }
     }
 }
@@ -126,15 +138,19 @@ fn points_end_hot(warm: &[Option<Channels>], was_hot: bool) -> bool {
 
 fn change(best: Best, evidence: f64, unit: f64, profile: &Profile, origin: u64) -> Change {
     let (before, since) = best.means;
-    let size = match best.channel {
+    let size = |since: f64| match best.channel {
         Channel::Level if profile.scale.is_log => Size::Times(((since - before) * unit).exp()),
         Channel::Level => Size::By((since - before) * unit * profile.scale.typical),
-        Channel::Spread | Channel::Tail => Size::Times(since / before.max(1e-9)),
+        Channel::Spread | Channel::Tail => Size::Times(since.max(0.0) / before.max(1e-9)),
     };
+    let margin = NORMAL_975 * best.error;
+    let interval = (size(since - margin), size(since + margin));
+    let size = size(since);
     Change {
         channel: best.channel,
         since: origin + best.before,
         size,
+        interval,
         evidence,
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct Sums {
     pub n: u64,
     /// The sums now.
     pub now: Channels,
-    blocks: [Channels; BLOCKS],
-    offsets: [[i32; 3]; FINE],
+    pub blocks: [Channels; BLOCKS],
+    pub offsets: [[i32; 3]; FINE],
 }
 
 impl Default for Sums {
@@ -66,6 +66,12 @@ impl Sums {
     pub fn add_missing(&mut self) {
         let n = self.n.max(1) as f64;
         self.add(self.now.map(|sum| sum / n));
+    }
+
+    /// The mean of the level channel over all points.
+    pub fn mean_level(&self) -> f64 {
+        let [level, ..] = self.now;
+        level / self.n.max(1) as f64
     }
 
     /// The sums when there were `n` points: at most 255 ago.

@@ -78,6 +78,8 @@ pub(super) struct Best {
     pub before: u64,
     /// The mean before and since the change.
     pub means: (f64, f64),
+    /// The standard error of their difference.
+    pub error: f64,
 }
 
 /// How much more than expected each window has varied so far.
@@ -170,9 +172,10 @@ impl Windows {
             let ratio = zip(effect, variance, |a, variance| a * a / variance);
             let freedom = FREEDOM + FREEDOM_PER_POINT * reference;
             let rare = (ln_day - span.ln).max(LEAST_RARE);
-            let each = zip(ratio, zip(m0, m1, |m0, m1| (m0, m1)), |a, b| (a, b));
+            let means = zip(m0, m1, |m0, m1| (m0, m1));
+            let each = zip(zip(ratio, means, |a, b| (a, b)), variance, |a, b| (a, b));
             let channels = [Channel::Level, Channel::Spread, Channel::Tail];
-            for ((channel, shortest), (ratio, means)) in
+            for ((channel, shortest), ((ratio, means), variance)) in
                 channels.into_iter().zip(SHORTEST).zip(each)
             {
                 // Evidence is below this bound, so most windows need no logarithm.
@@ -190,6 +193,7 @@ impl Windows {
                         channel,
                         before: tau,
                         means,
+                        error: variance.sqrt(),
                     });
                 }
             }
