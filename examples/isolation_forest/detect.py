@@ -2,7 +2,8 @@
 """A scikit-learn isolation forest that reports every fit and every scoring to opwatch.
 
 It looks for the labelled anomalies in two series of the Numenta Anomaly Benchmark, round after
-round. On cue it becomes slower and less accurate, for real: more trees, a wrong contamination.
+round. On cue it becomes slower and less accurate, for real: more trees, a wrong contamination. Or it
+only does more work, by a percentage, and says at the end how much more CPU time that has cost.
 """
 
 import argparse
@@ -10,7 +11,9 @@ import collections
 import contextlib
 import csv
 import json
+import math
 import pathlib
+import re
 import statistics
 import sys
 import time
@@ -26,6 +29,8 @@ DATA = pathlib.Path(__file__).resolve().parents[2] / "tests" / "data" / "nab"
 # six hours of traffic.
 WINDOW_POINTS = {"ec2_cpu_utilization_24ae8d": 288, "speed_t4013": 72}
 VERSION = "1"
+# What a bare `--degrade` stands for: the wrong model, which is no percentage.
+WRONG_MODEL = 0
 
 
 class Model(typing.NamedTuple):
@@ -35,11 +40,22 @@ class Model(typing.NamedTuple):
     contamination: float
 
 
-# The benchmark labels a tenth of each series; the degraded model expects nearly half of it.
-MODELS = {
-    "healthy": Model(trees=10, contamination=0.10),
-    "degraded": Model(trees=100, contamination=0.45),
-}
+KINDS = ("healthy", "degraded")
+
+
+def models(trees, percent):
+    """The healthy and the degraded model; without a percentage the degraded one is wrong as well.
+
+    The work of a forest is that of its trees: so many per cent more trees are as much more work, and
+    what it finds stays as good.
+    """
+    # The benchmark labels a tenth of each series; the degraded model expects nearly half of it.
+    healthy = Model(trees, contamination=0.10)
+    if percent is None:
+        degraded = Model(10 * trees, contamination=0.45)
+    else:
+        degraded = healthy._replace(trees=trees + trees * percent // 100)
+    return {"healthy": healthy, "degraded": degraded}
 
 
 class Dataset(typing.NamedTuple):
@@ -54,6 +70,7 @@ def main():
     """Runs the rounds of every phase, then prints what each phase was like."""
     options = parse_arguments()
     datasets = [load(options.data, name) for name in WINDOW_POINTS]
+    kinds = models(options.trees, options.degrade)
     seen = collections.defaultdict(list)
     with contextlib.ExitStack() as stack:
         log = None
@@ -65,12 +82,12 @@ def main():
             for _ in range(rounds):
                 for place, dataset in enumerate(datasets):
                     generator = numpy.random.default_rng([options.seed, round_number, place])
-                    for record in run_round(dataset, MODELS[kind], generator, reporter):
+                    for record in run_round(dataset, kinds[kind], generator, reporter):
                         seen[phase_number, kind, record["operation"], dataset.name].append(record)
                 round_number += 1
                 time.sleep(options.pause)
         reporter.close()
-    print_summary(seen)
+    print_summary(seen, options.reference)
     print(f"reported {reporter.reported}, refused {reporter.refused}, dropped {reporter.dropped}")
 
 
@@ -100,7 +117,7 @@ def run_round(dataset, model, generator, reporter):
     try:
         with detect:
             flagged = forest.predict(dataset.features) < 0
-        detect.record["quality"] = quality(flagged, dataset.labels)
+        detect.record["quality"].update(quality(flagged, dataset.labels))
         detect.record["quality_samples"] = len(flagged)
     finally:
         reporter.report(detect.record)
@@ -140,18 +157,41 @@ def trailing_features(values, points):
     return numpy.column_stack([windows.mean(axis=1), windows.std(axis=1)])
 
 
-def print_summary(seen):
-    """Medians per phase, operation and data set."""
+def cpu_times(records):
+    """Median CPU seconds per operation and data set."""
+    found = collections.defaultdict(list)
+    for record in records:
+        place = record["operation"], record["labels"]["dataset"]
+        found[place].append(float(record["quality"]["cpu_seconds"]))
+    return {place: statistics.median(values) for place, values in found.items()}
+
+
+def first_healthy(seen):
+    """The CPU times of the first phase, if that is a healthy one."""
+    first = [records for (*phase, _, _), records in seen.items() if phase == [1, "healthy"]]
+    return cpu_times(record for records in first for record in records)
+
+
+def print_summary(seen, reference):
+    """Medians per phase, operation and data set, and how the CPU time has changed.
+
+    That is since the reference, or since the first phase where that is a healthy one.
+    """
+    first = 1 if reference is None else 0
+    reference = reference or first_healthy(seen)
     print(
         f"{'phase':<12} {'operation':<9} {'dataset':<27} {'n':>4} {'median ms':>10}"
-        f" {'f1':>6} {'precision':>9}"
+        f" {'cpu ms':>8} {'cpu change':>10} {'f1':>6} {'precision':>9}"
     )
     for (phase_number, kind, operation, dataset), records in seen.items():
         milliseconds = 1e3 * statistics.median(record["duration_seconds"] for record in records)
+        cpu_seconds = cpu_times(records)[operation, dataset]
+        before = reference.get((operation, dataset)) if phase_number != first else None
+        change = f"{100 * (cpu_seconds / before - 1):+.3f}%" if before else "-"
         line = f"{phase_number} {kind:<10} {operation:<9} {dataset:<27} {len(records):>4}"
-        line += f" {milliseconds:>10.1f}"
+        line += f" {milliseconds:>10.1f} {1e3 * cpu_seconds:>8.3f} {change:>10}"
         for score, width in (("f1", 6), ("precision", 9)):
-            values = [r["quality"][score] for r in records if score in r.get("quality", {})]
+            values = [r["quality"][score] for r in records if score in r["quality"]]
             line += f" {statistics.median(values):>{width}.3f}" if values else " " * width + "-"
         print(line)
 
@@ -161,9 +201,20 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--url", default="http://127.0.0.1:9777", help="opwatch's ingest listener")
     parser.add_argument("--rounds", type=count, help="rounds of one phase (default 20)")
-    parser.add_argument("--degrade", action="store_true", help="run it with the degraded model")
+    parser.add_argument("--trees", type=count, default=10, help="of a healthy forest (default 10)")
     parser.add_argument(
-        "--phases", type=phases, help="such as healthy:20,degraded:20,healthy:20, instead of --rounds"
+        "--degrade", type=percentage, nargs="?", const=WRONG_MODEL, metavar="AMOUNT",
+        help="run it degraded: with so much more work, such as 20%%, or without AMOUNT with ten times"
+        " the trees and a wrong contamination",
+    )
+    parser.add_argument(
+        "--phases", type=phases, help="such as healthy:20,degraded:20,healthy:20, instead of --rounds;"
+        " --degrade AMOUNT says what degraded is"
+    )
+    parser.add_argument(
+        "--reference", type=reference, metavar="LOG",
+        help="tell how CPU times have changed since this log of an earlier run (default: since the"
+        " first phase, where that is healthy)",
     )
     parser.add_argument("--pause", type=seconds, default=0.0, help="seconds between two rounds")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same forests and scores")
@@ -174,8 +225,18 @@ def parse_arguments():
     parser.add_argument("--log", metavar="FILE", help="write what was acknowledged, as NDJSON")
     parser.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the series")
     options = parser.parse_args()
-    if options.phases is not None and (options.rounds is not None or options.degrade):
-        parser.error("--phases says it all: give neither --rounds nor --degrade with it")
+    percent = options.degrade or None
+    if options.phases is not None:
+        if options.rounds is not None or options.degrade == WRONG_MODEL:
+            parser.error("--phases says it all: give neither --rounds nor a bare --degrade with it")
+        if percent is not None and not any(kind == "degraded" for kind, _ in options.phases):
+            parser.error(f"--degrade {percent}%: no phase is degraded")
+    if percent is not None and options.trees * percent % 100:
+        step = 100 // math.gcd(100, options.trees)
+        parser.error(
+            f"--degrade {percent}%: {options.trees} trees are no whole number more by that,"
+            f" allowed: multiples of {step}%, or other --trees"
+        )
     try:
         split_url(options.url)
     except ValueError as error:
@@ -183,8 +244,9 @@ def parse_arguments():
     if options.seed < 0:
         parser.error(f"--seed {options.seed}: a number of 0 or more is needed")
     if options.phases is None:
-        kind = "degraded" if options.degrade else "healthy"
+        kind = "healthy" if options.degrade is None else "degraded"
         options.phases = [(kind, options.rounds or 20)]
+    options.degrade = percent
     return options
 
 
@@ -193,6 +255,32 @@ def count(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: a whole number of at least 1 is needed")
     return int(text)
+
+
+def percentage(text):
+    """Whole per cent between 1 and 1000, with the sign."""
+    found = re.fullmatch(r"([0-9]{1,4})%", text, re.ASCII)
+    if found is None or not 1 <= int(found[1]) <= 1000:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: whole per cent between 1% and 1000% are needed, such as 20%"
+        )
+    return int(found[1])
+
+
+def reference(path):
+    """The CPU times of a log that `--log` has written."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            times = cpu_times(json.loads(line) for line in file)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot read {path!r}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{path!r}: a log with CPU times is needed, as --log writes it: {type(error).__name__} {error}"
+        ) from error
+    if not times:
+        raise argparse.ArgumentTypeError(f"{path!r}: a log with at least one record is needed")
+    return times
 
 
 def seconds(text):
@@ -211,8 +299,8 @@ def phases(text):
     pairs = []
     for part in text.split(","):
         kind, _, rounds = part.partition(":")
-        if kind not in MODELS:
-            allowed = ", ".join(MODELS)
+        if kind not in KINDS:
+            allowed = ", ".join(KINDS)
             raise argparse.ArgumentTypeError(f"{part!r}: the phase has to be one of {allowed}")
         pairs.append((kind, count(rounds)))
     return pairs

@@ -23,7 +23,9 @@ TRANSIENT_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 class Operation:
     """Context manager that times its body and leaves the finished record in `record`.
 
-    Times are seconds, memory is bytes, CPU is cores (1.0 is one core busy for the whole time).
+    Times are seconds, memory is bytes, CPU is cores (1.0 is one core busy for the whole time). CPU
+    time is reported as the score `cpu_seconds`, so that rules can judge the work itself: unlike the
+    duration it does not grow while others use the machine, and a busy core is 1.0 however long.
     A body that raises is recorded with the outcome `failure`, and the exception goes on.
     """
 
@@ -46,6 +48,7 @@ class Operation:
             timestamp=time.time(),
             duration_seconds=duration_seconds,
             cpu_cores=cpu_seconds / duration_seconds,
+            quality={"cpu_seconds": cpu_seconds},
             memory_bytes=memory_bytes,
             memory_peak_bytes=memory_peak_bytes,
             outcome="success" if error_type is None else "failure",

@@ -52,6 +52,7 @@ pub(super) fn of_novelty(value: Option<f64>, verdict: &novelty::Verdict) -> Stri
         Aspect::Value => "value",
         Aspect::Shape => "shape of three",
         Aspect::Level => "mean of three",
+        Aspect::Season => "mean of this time of day",
     };
     let nearest = match verdict.nearest {
         None => String::new(),

@@ -246,7 +246,9 @@ fn inflation(deviations: &[f64], length: f64) -> f64 {
     let pairs = deviations.iter().zip(deviations.iter().skip(1));
     let rho = pairs.map(|(one, next)| one * next).sum::<f64>() / squares;
     let mut most = if rho > SURELY / m.sqrt() * (m / FEW).min(1.0) {
-        let rho = (rho + (1.0 + 3.0 * rho) / m).min(0.99);
+        // And a standard error more: a rule looks again and again, and would speak when the estimate happens to be small.
+        let error = ((1.0 - rho * rho) / m).max(0.0).sqrt();
+        let rho = (rho + (1.0 + 3.0 * rho) / m + error).min(0.99);
         (1.0 + rho) / (1.0 - rho)
     } else {
         1.0

@@ -102,6 +102,14 @@ fn one(text: &str, around: Surroundings) -> Result<Wanted, FieldFault> {
             serde_path_to_error::deserialize::<_, Form>(json).map(drop)
         })
     })?;
+    wanted(&form, around)
+}
+
+/// What a form asks for.
+///
+/// # Errors
+/// The first field that is wrong.
+pub fn wanted(form: &Form, around: Surroundings) -> Result<Wanted, FieldFault> {
     let (name, metric) = form.subject()?;
     let content = if form.value.is_some() || form.values.is_some() {
         form.asks_for_nothing()?;

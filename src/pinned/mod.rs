@@ -6,7 +6,7 @@ mod form;
 mod guide;
 mod kept;
 
-pub use asked::{Fault, Surroundings, read};
+pub use asked::{Fault, Surroundings, read, wanted};
 pub use form::Form;
 pub use guide::{GUIDE, guide_numbers};
 pub use kept::{Kept, from_text, to_text};

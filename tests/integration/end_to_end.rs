@@ -4,6 +4,7 @@
 //! Each phase is a run of the program to its end, and the rules look at the last runs, not at a stretch of time: what they see
 //! then stays until the next phase, however fast or slow the machine is.
 
+mod cpu_time;
 mod program;
 mod series;
 

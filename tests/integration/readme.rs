@@ -22,6 +22,25 @@ fn the_rules_of_the_reference_are_good() {
 }
 
 #[test]
+fn the_tests_of_the_reference_pass() {
+    let folder = Folder::new();
+    for (pack, rules) in [
+        ("latency", include_str!("../../rules/latency.yaml")),
+        ("drift", include_str!("../../rules/drift.yaml")),
+    ] {
+        folder.write(&format!("rules/{pack}.yaml"), rules);
+    }
+    let blocks = blocks(include_str!("../../docs/rule-tests.md"));
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        folder.write("rules/tests/test.yaml", block);
+        let (code, said, errors) = run(&folder, &["test", "rules/tests/test.yaml"]);
+        assert_eq!(code, Some(0), "{said}{errors}");
+        assert!(said.contains("1 passed, 0 failed"), "{said}");
+    }
+}
+
+#[test]
 fn the_examples_of_the_readme_are_good() {
     let readme = include_str!("../../README.md");
     let blocks = blocks(readme);

@@ -3,7 +3,7 @@
 use crate::engine::cohort::{Course, Summary};
 use crate::engine::metric::{Column, Metric};
 use crate::engine::sample::Sample;
-use crate::engine::stats::Moments;
+use crate::engine::stats::{Counted, Moments};
 use crate::engine::store::{Cut, SeriesId, Store};
 use crate::engine::time::Timestamp;
 use crate::engine::window::{Reach, Window};
@@ -168,7 +168,11 @@ fn stretch_of(
     let mut moments = Moments::default();
     for (_, block) in &kept {
         moments.merge(&block.moments);
-        if let Some(counted) = block.distribution.counted() {
+        let counted = match column {
+            Column::Outcome => outcomes(&block.moments),
+            _ => block.distribution.counted(),
+        };
+        if let Some(counted) = counted {
             let values = counted.pairs().iter();
             gathered
                 .course
@@ -182,6 +186,18 @@ fn stretch_of(
         .max();
     gathered.span = kept.first().map(|(begin, _)| *begin).zip(last);
     gathered
+}
+
+/// How many succeeded, 0, and how many failed, 1: buckets keep no distribution of outcomes, since their moments say it all.
+fn outcomes(moments: &Moments) -> Option<Counted> {
+    let n = moments.count();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a sum of zeros and ones is neither negative nor more than there are"
+    )]
+    let failed = (moments.sum().round() as u64).min(n);
+    Counted::from_pairs([(0.0, n - failed), (1.0, failed)])
 }
 
 impl Source<'_> {

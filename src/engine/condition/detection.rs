@@ -44,6 +44,8 @@ pub enum Feature {
     Value,
     /// How the values of some blocks follow on each other.
     Shape,
+    /// What is usual at this time of the day.
+    Season,
     /// The level.
     Level,
     /// How far values lie apart.
@@ -53,9 +55,10 @@ pub enum Feature {
 }
 
 impl Feature {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Value,
         Self::Shape,
+        Self::Season,
         Self::Level,
         Self::Spread,
         Self::Tail,
@@ -71,6 +74,7 @@ impl Feature {
         match self {
             Self::Value => "value",
             Self::Shape => "shape",
+            Self::Season => "season",
             Self::Level => "level",
             Self::Spread => "spread",
             Self::Tail => "tail",

@@ -152,7 +152,8 @@ impl Detecting {
                 let begins = verdict.alert && left == 0 && is_recent;
                 // A point without a value says nothing of what goes on.
                 let goes_on = was_on && (value.is_none() || verdict.score >= threshold);
-                let new = || anomaly(rule, &verdict, value, end);
+                let slot = novelty.slot_points();
+                let new = || anomaly(rule, &verdict, value, end, slot);
                 Detected {
                     is_on: begins || goes_on,
                     found: if was_on { found } else { new() },
@@ -195,20 +196,23 @@ fn anomaly(
     verdict: &novelty::Verdict,
     value: Option<f64>,
     end: Timestamp,
+    slot: f64,
 ) -> Option<Change> {
     let (value, usual) = (value?, usual(verdict)?);
     let blocks = match verdict.aspect {
-        Aspect::Value => 1,
-        Aspect::Shape | Aspect::Level => 3,
+        Aspect::Value => 1.0,
+        Aspect::Shape | Aspect::Level => 3.0,
+        Aspect::Season => slot,
     };
     let size = (value - usual) / usual.abs();
     Some(Change {
         feature: match verdict.aspect {
             Aspect::Value => Feature::Value,
             Aspect::Shape => Feature::Shape,
+            Aspect::Season => Feature::Season,
             Aspect::Level => Feature::Level,
         },
-        began: end.before(rule.block * blocks),
+        began: end.before(rule.block.mul_f64(blocks)),
         size: size.is_finite().then_some(size),
         interval: None,
         is_rise: value >= usual,

@@ -2,11 +2,14 @@
 //!
 //! A test starts at time 0. Values come in at multiples of its `interval`, every group is evaluated at multiples of
 //! `evaluation_interval` (after the values of that time), and `alert_rule_test` says which alerts fire at a time, with all
-//! their labels and annotations. Of the levels of one instance the highest that fires counts, which is the one that people
-//! are told of; with `send_levels: all` every firing one does. An alert that is suppressed by one that its rule depends on
-//! does not count, one of a rule in shadow does. Measurements of the operation `__opwatch__` are those that opwatch makes of
-//! itself. `rule_files` may name `built-in:guide` and `built-in:opwatch`.
+//! their labels and annotations. `baselines` are set each at its time `at`, in the fields of `POST /api/v1/baselines`.
+//!
+//! Of the levels of one instance the highest that fires counts, which is the one that people are told of; with
+//! `send_levels: all` every firing one does. An alert that is suppressed by one that its rule depends on does not count, one
+//! of a rule in shadow does. Measurements of the operation `__opwatch__` are those that opwatch makes of itself.
+//! `rule_files` may name `built-in:guide` and `built-in:opwatch`.
 
+mod baselines;
 mod input;
 mod notation;
 mod report;
@@ -178,6 +181,7 @@ fn run_test(
         check_names(test, groups, place, checker);
     }
     let measurements = input::measurements(test, interval, place, checker);
+    let baselines = baselines::baselines(test, place, checker);
     if !runnable || checker.findings.faults.len() > before {
         return Vec::new();
     }
@@ -193,7 +197,7 @@ fn run_test(
             url: test.external_url.clone().unwrap_or_default(),
         },
     };
-    runner::run(test, &setting, measurements, place, checker)
+    runner::run(test, &setting, measurements, baselines, place, checker)
 }
 
 /// Refuses alerts that no rule can raise: a test that expects none of them could never fail.

@@ -1,9 +1,11 @@
 //! Runs one test in virtual time: measurements into an engine of its own, and the alerts it has when the test looks.
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::time::Duration;
 
-use super::input::Timed;
+use super::baselines;
+use super::input;
 use super::report::{Mismatch, Seen};
 use super::wire;
 use crate::document::Place;
@@ -26,13 +28,15 @@ pub(super) struct Setting<'a> {
     pub(super) external: External,
 }
 
-/// Runs a test; an evaluation at time t sees the measurements that came in until t, t included.
+/// Runs a test; an evaluation at time t sees the measurements that came in until t, t included, and the baselines that
+/// were set by then, each of what had come in until that time.
 ///
 /// As in promtool, what is expected at a time is compared with the last evaluation until then.
 pub(super) fn run(
     test: &wire::Test,
     setting: &Setting<'_>,
-    measurements: Vec<Timed>,
+    measurements: Vec<input::Timed>,
+    baselines: Vec<baselines::Timed>,
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Vec<Mismatch> {
@@ -61,23 +65,19 @@ pub(super) fn run(
     // One core unless the test says otherwise, so that `cpu_ratio` is what `cpu_cores` says.
     engine.set_cpu_limit(Some(test.cpu_limit.map_or(1.0, |limit| limit.0)));
     let mut incoming = measurements.into_iter().peekable();
+    let mut baselines = baselines.into_iter().peekable();
     let mut looks = looks.into_iter().peekable();
     let mut mismatches = Vec::new();
     let mut at = Duration::ZERO;
     while at <= last {
-        while let Some((time, measurement)) = incoming.next_if(|(time, _)| *time <= at) {
-            let now = Now::invented(time);
-            if measurement.key.operation() == OWN_OPERATION {
-                engine.own().take(measurement, now);
-                continue;
+        while let Some((time, wanted, place)) = baselines.next_if(|(time, ..)| *time <= at) {
+            take_in(&mut engine, &mut incoming, time);
+            if let Err(error) = engine.set_baselines(&[wanted], Now::invented(time)) {
+                checker.fault(&place, error.to_string());
+                return mismatches;
             }
-            let batch = Batch {
-                origin: None,
-                records: vec![Ok(measurement)],
-            };
-            let (admitted, _) = engine.admit(batch, now);
-            engine.apply(&admitted, now);
         }
+        take_in(&mut engine, &mut incoming, at);
         if let Some(failure) = evaluate(&mut engine, Now::invented(at)) {
             checker.fault(place, failure);
             return mismatches;
@@ -101,6 +101,27 @@ pub(super) fn run(
         at += interval;
     }
     mismatches
+}
+
+/// Takes in what comes until a time, that time included.
+fn take_in(
+    engine: &mut Engine,
+    incoming: &mut Peekable<impl Iterator<Item = input::Timed>>,
+    until: Duration,
+) {
+    while let Some((time, measurement)) = incoming.next_if(|(time, _)| *time <= until) {
+        let now = Now::invented(time);
+        if measurement.key.operation() == OWN_OPERATION {
+            engine.own().take(measurement, now);
+            continue;
+        }
+        let batch = Batch {
+            origin: None,
+            records: vec![Ok(measurement)],
+        };
+        let (admitted, _) = engine.admit(batch, now);
+        engine.apply(&admitted, now);
+    }
 }
 
 /// Evaluates every group once; the failure of a rule ends the test, as in promtool, unless it is to raise an alert.

@@ -52,6 +52,15 @@ fn absence_dependence_and_failing_rules_can_be_tested() {
 }
 
 #[test]
+fn baselines_are_set_in_the_course_of_a_test() {
+    let report = run_one("baseline.test.yaml");
+    assert!(report.is_good(), "{}", said(&report));
+    assert_eq!(report.passed(), 2);
+    compare("baseline_faults.test.yaml");
+    compare("baseline_nothing.test.yaml");
+}
+
+#[test]
 fn a_failing_test_says_what_was_expected_and_what_was_there() {
     compare("failing.test.yaml");
     assert_eq!(run_one("failing.test.yaml").failed(), 2);

@@ -1,4 +1,4 @@
-//! The keys of a rule test file: promtool's, and `measurements`, `exp_pending` and `send_levels` beside them.
+//! The keys of a rule test file: promtool's, and `measurements`, `baselines`, `exp_pending` and `send_levels` beside them.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,8 @@ pub(super) struct Test {
     pub measurements: Vec<Measurements>,
     #[serde(default)]
     pub input_series: Vec<InputSeries>,
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
     #[serde(default)]
     pub alert_rule_test: Vec<AlertTest>,
     pub promql_expr_test: Option<IgnoredAny>,
@@ -62,6 +64,23 @@ pub(super) struct Measurements {
     pub quality_samples: Option<String>,
     #[serde(default)]
     pub quality: BTreeMap<String, String>,
+}
+
+/// A baseline that is set in the course of a test, in the fields of `POST /api/v1/baselines`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Baseline {
+    /// When; at the start without it.
+    pub at: Option<Period>,
+    pub name: String,
+    pub metric: String,
+    pub value: Option<f64>,
+    pub sd: Option<f64>,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    pub select: Option<String>,
+    pub by: Option<Vec<String>>,
+    pub window: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]

@@ -27,14 +27,19 @@ impl Program {
     }
 
     /// Waits for its end and gives the records that its log has.
-    pub fn finish(mut self, log: &Path) -> Vec<Value> {
+    pub fn finish(self, log: &Path) -> Vec<Value> {
+        self.finish_with_summary(log).0
+    }
+
+    /// The same, and what it has printed.
+    pub fn finish_with_summary(mut self, log: &Path) -> (Vec<Value>, String) {
         let output = self.0.take().unwrap().wait_with_output().unwrap();
         let records = records(log);
         let last = format!("reported {}, refused 0, dropped 0\n", records.len());
         let Output { status, stdout, .. } = &output;
         let said = String::from_utf8_lossy(stdout);
         assert!(status.success() && said.ends_with(&last), "{output:?}");
-        records
+        (records, said.into_owned())
     }
 }
 
@@ -57,8 +62,13 @@ fn records(log: &Path) -> Vec<Value> {
 
 /// The values of a field, given as a JSON pointer, of the scorings of one series.
 pub fn scorings(records: &[Value], dataset: &str, pointer: &str) -> Vec<f64> {
+    values_of(records, ("detect", dataset), pointer)
+}
+
+/// The same of an operation on one series.
+pub fn values_of(records: &[Value], of: (&str, &str), pointer: &str) -> Vec<f64> {
     let wanted =
-        |record: &&Value| record["operation"] == "detect" && record["labels"]["dataset"] == dataset;
+        |record: &&Value| record["operation"] == of.0 && record["labels"]["dataset"] == of.1;
     let values = records.iter().filter(wanted);
     values
         .map(|record| record.pointer(pointer).unwrap().as_f64().unwrap())

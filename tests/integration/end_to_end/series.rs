@@ -139,7 +139,10 @@ fn of_log(records: &[Value], page: &Series) -> BTreeMap<Identity, (f64, f64)> {
             log.last("operation_quality", &of, |record| {
                 record["quality"][score].as_f64().unwrap()
             });
-            log.last("operation_quality_samples", &of, number("quality_samples"));
+            // CPU times rest on no samples.
+            if log.records[0]["quality_samples"].is_number() {
+                log.last("operation_quality_samples", &of, number("quality_samples"));
+            }
             let name = "operation_quality_timestamp_seconds";
             log.put(name, &of, at, MILLISECOND);
         }

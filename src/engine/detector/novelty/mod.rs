@@ -159,6 +159,16 @@ impl Novelty {
         }
     }
 
+    /// The score from which a point alerts.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// Points that a slot of the day has, about.
+    pub fn slot_points(&self) -> f64 {
+        self.season.points_per_day / self.season.slots.max(1) as f64
+    }
+
     /// Takes the next point. A value that is not finite, or beyond ±1e150, is as none. Without a value the experts neither say
     /// nor learn anything, but the bar goes down, and a slot of the day may end.
     pub fn push(&mut self, value: Option<f64>) -> Verdict {

@@ -42,6 +42,44 @@ fn failures_after_a_baseline_without_any_are_a_regression() {
     );
 }
 
+/// Buckets keep how many failed, and no distribution of that.
+#[test]
+fn failures_are_compared_with_the_share_that_failed_in_the_days_before() {
+    let rule = regression("duration", "mean", 50, &[(Severity::High, 1.0)]);
+    let mut engine = judging(Regression {
+        metric: Metric::ErrorRatio,
+        stat: Stat::Mean,
+        feature: Feature::Share,
+        reach: Reach::Time(Duration::from_secs(DAY / 4)),
+        against: Against::Rolling(Duration::from_secs(7 * DAY)),
+        ..rule
+    });
+    // Every minute of two days one operation fails and nine succeed; then four fail, for six hours.
+    let minutes = |from: u64, to: u64, failures: u64, engine: &mut Engine| {
+        for minute in from..to {
+            outcomes(engine, true, 60 * minute, failures);
+            outcomes(engine, false, 60 * minute + failures, 10 - failures);
+        }
+        tick(engine, at(60 * to));
+    };
+    let days = 2 * DAY / 60;
+    minutes(0, days, 1, &mut engine);
+    let verdict = verdicts(&engine)[0];
+    assert_eq!(verdict.standing, Standing::Holds, "{verdict:?}");
+    let evidence = verdict.evidence.unwrap();
+    // The window has pieces of ten minutes, and may hold some of what came before.
+    let near = |found: Option<f64>, expected: f64| (found.unwrap() / expected - 1.0).abs() < 0.02;
+    assert!(near(verdict.value, 0.1), "{verdict:?}");
+    assert!(near(evidence.baseline, 0.1), "{verdict:?}");
+    minutes(days, days + 360, 4, &mut engine);
+    let verdict = verdicts(&engine)[0];
+    assert_eq!(verdict.standing, Standing::Breached, "{verdict:?}");
+    let evidence = verdict.evidence.unwrap();
+    assert!(near(verdict.value, 0.4), "{verdict:?}");
+    assert!(near(evidence.baseline, 0.1), "{verdict:?}");
+    assert!(near(evidence.change, 3.0), "{verdict:?}");
+}
+
 #[test]
 fn any_difference_from_what_never_differed_is_beyond_any_number_of_standard_deviations() {
     let rule = in_sds(regression("duration", "mean", 50, &[(Severity::High, 3.0)]));
