@@ -2,10 +2,10 @@
 //!
 //! Spikes, plateaus and daily shapes that have been there before are known and stay quiet, however long ago they were.
 //! Three experts look at the value, at the shape of three points and at the mean of three. Each keeps a bounded
-//! [dictionary](dictionary) of patterns and turns the distance to the nearest one into a [surprise](tail): how rarely the
+//! dictionary of patterns and turns the distance to the nearest one into a surprise: how rarely the
 //! series itself has been that far away. Two experts have to agree, and the bar is a rate in time, not per point, so that
-//! one setting serves points of a minute and of an hour. Beside them the [course of the day](season) is watched for what is
-//! known, but not at that time. After an alert the bar is [raised](bar) for a while: one alert
+//! one setting serves points of a minute and of an hour. Beside them the course of the day is watched for what is
+//! known, but not at that time. After an alert the bar is raised for a while: one alert
 //! an incident.
 //!
 //! Nothing is random, and nothing is allocated after the start.

@@ -1,7 +1,7 @@
 //! Change points of a whole series: pieces that are constant or linear, whichever describes it shortest.
 //!
-//! All ways to cut the series into up to 16 pieces are compared by [dynamic programming](search), for both models. A cut
-//! has to shorten the [description](length): every piece pays for its parameters and every cut for its place, the more the
+//! All ways to cut the series into up to 16 pieces are compared by dynamic programming, for both models. A cut
+//! has to shorten the description: every piece pays for its parameters and every cut for its place, the more the
 //! more neighbouring points depend on each other. So steps come out constant, growth and turning points linear.
 //!
 //! Exact and deterministic: there is no window, no significance level and no random number.
