@@ -79,6 +79,7 @@ fn every_key_has_its_effect() {
         files,
         [
             "all_keys.good.yaml",
+            "detection.good.yaml",
             "json.good.yaml",
             "regressions.good.yaml",
             "relative.good.yaml"
@@ -88,7 +89,15 @@ fn every_key_has_its_effect() {
     let groups: Vec<_> = config.groups.iter().map(|g| g.name.as_str()).collect();
     assert_eq!(
         groups,
-        ["fraud", "empty", "json", "regressions", "relative", "guide"]
+        [
+            "fraud",
+            "empty",
+            "detection",
+            "json",
+            "regressions",
+            "relative",
+            "guide"
+        ]
     );
     // A group without an interval takes the configured one.
     assert_eq!(config.groups[1].interval, Duration::from_secs(30));

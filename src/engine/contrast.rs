@@ -164,7 +164,15 @@ impl Dependence {
         let (n, m) = (count(window.summary.n), count(reference.summary.n));
         let single = (window.variance * n + reference.variance * m) / (n + m);
         let length = count(one.len() as u64);
-        Self::within(&[&other, &one], single, length)
+        let both = Self::within(&[&other, &one], single, length);
+        if each <= values_per_block(window) {
+            return both;
+        }
+        // What neighbours have in common is no longer to be seen in the long blocks of a few hours long ago. The window
+        // itself has it, at the price that a change within it passes for dependence until it fills the window.
+        let length = count(window.blocks.len() as u64);
+        let own = Self::within(&[&window.blocks], window.variance, length);
+        if own.factor > both.factor { own } else { both }
     }
 
     /// Of blocks in which a single value has that variance, for a mean of so many blocks.

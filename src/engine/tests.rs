@@ -20,6 +20,7 @@ use crate::engine::window::Reach;
 mod absence;
 mod clocks;
 mod dependence;
+mod detection;
 mod regression;
 mod restart;
 mod trend;

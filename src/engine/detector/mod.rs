@@ -11,4 +11,4 @@ pub mod segments;
 pub mod shift;
 
 #[cfg(test)]
-mod noise;
+pub(in crate::engine) mod noise;

@@ -1,7 +1,7 @@
 //! Noise for tests, the same everywhere: whole numbers alone make it.
 
 /// Whole numbers from 0 to 999 (the generator of the C standard's example).
-pub(super) fn noise(seed: u64) -> impl Iterator<Item = f64> {
+pub(in crate::engine) fn noise(seed: u64) -> impl Iterator<Item = f64> {
     let mut state = seed;
     std::iter::repeat_with(move || {
         state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;

@@ -224,7 +224,12 @@ impl Kept {
             feed(&mut engine, before);
             engine.store.sweep(time(before));
         }
-        let now = time(step);
+        let effects = self.restore_into(&mut engine, time(step));
+        (engine, effects)
+    }
+
+    /// Gives all but the measurements to an engine.
+    pub(super) fn restore_into(&self, engine: &mut Engine, now: Now) -> Effects {
         engine.restore_dispatch(&self.dispatch, now).unwrap();
         let history: Vec<&Vec<u8>> = self.history.values().collect();
         engine.restore_changes(&history).unwrap();
@@ -235,7 +240,7 @@ impl Kept {
             all.announced.extend(effects.announced);
             all.to_alertmanager.extend(effects.to_alertmanager);
         }
-        (engine, all)
+        all
     }
 }
 
