@@ -33,9 +33,15 @@ pub struct Alert {
 
 /// What a lasting change is.
 pub(super) fn of_change(change: &Change) -> String {
+    let by = if change.is_larger {
+        "by at least"
+    } else {
+        "by"
+    };
     let size = match change.size {
-        Size::By(amount) => format!("by {amount:+.4}"),
-        Size::Times(times) if times < 2.0 => format!("by {:+.1} %", (times - 1.0) * 100.0),
+        Size::By(amount) => format!("{by} {amount:+.4}"),
+        Size::Times(times) if times < 2.0 => format!("{by} {:+.1} %", (times - 1.0) * 100.0),
+        Size::Times(times) if change.is_larger => format!("at least {times:.1} times"),
         Size::Times(times) => format!("{times:.1} times"),
     };
     let name = match change.channel {

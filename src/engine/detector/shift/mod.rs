@@ -70,9 +70,11 @@ pub struct Change {
     pub channel: Channel,
     /// The first point after the change, from 0.
     pub since: u64,
-    /// How large it is.
+    /// How large it is, at least: what lies 2.5 standard deviations of the noise away counts as no farther.
     pub size: Size,
-    /// The logarithm of the odds for it.
+    /// Whether it may be much larger, because most points since lie that far away.
+    pub is_larger: bool,
+    /// The logarithm of the odds for a change: of the channel that has the most.
     pub evidence: f64,
 }
 

@@ -88,7 +88,23 @@ fn the_level_of_values_of_both_signs_moves_by_an_amount() {
     let Size::By(amount) = change.size else {
         panic!("{change:?}");
     };
-    assert!((4.0..8.0).contains(&amount), "{change:?}");
+    assert!(
+        (4.0..8.0).contains(&amount) && !change.is_larger,
+        "{change:?}"
+    );
+    assert!(change.since.abs_diff(500) < 12, "{change:?}");
+}
+
+#[test]
+fn a_change_far_beyond_the_noise_is_one_of_the_level_and_larger_than_said() {
+    let values =
+        (0..900).map(|i| Some((0.1 * logistic(i)).exp() * if i < 500 { 1.0 } else { 9.0 }));
+    let (_, verdicts) = run(settings(), values);
+    let change = verdicts.last().unwrap().change.unwrap();
+    assert!(
+        change.channel == Channel::Level && change.is_larger,
+        "{change:?}"
+    );
     assert!(change.since.abs_diff(500) < 12, "{change:?}");
 }
 
