@@ -153,7 +153,7 @@ fn a_gap_longer_than_a_season_begins_a_new_warm_up() {
 
 #[test]
 fn a_warm_up_with_too_few_values_begins_anew() {
-    let values = |i: u32| (i % 4 == 0 || i >= 192).then(|| (0.2 * logistic(i)).exp());
+    let values = |i: u32| (i.is_multiple_of(4) || i >= 192).then(|| (0.2 * logistic(i)).exp());
     let (shift, verdicts) = run(settings(), (0..400).map(values));
     assert!(verdicts[383].is_warming_up() && !verdicts[384].is_warming_up());
     assert_eq!(shift.warm_up_left(), 0);
