@@ -58,6 +58,7 @@ pub(super) fn of_novelty(value: Option<f64>, verdict: &novelty::Verdict) -> Stri
         Aspect::Value => "value",
         Aspect::Shape => "shape of three",
         Aspect::Level => "mean of three",
+        Aspect::Season => "mean of this time of day",
     };
     let nearest = match verdict.nearest {
         None => String::new(),
@@ -66,9 +67,9 @@ pub(super) fn of_novelty(value: Option<f64>, verdict: &novelty::Verdict) -> Stri
             format!(" ({first:.6}, {before:.6}, {newest:.6})")
         }
     };
+    let value = value.map_or_else(|| "no value".to_owned(), |value| value.to_string());
     format!(
-        "{}: {aspect} is {:.1} typical steps from the nearest known{nearest}; expected {:.2} times a day",
-        value.unwrap_or_default(),
+        "{value}: {aspect} is {:.1} typical steps from the nearest known{nearest}; expected {:.2} times a day",
         verdict.distance,
         verdict.times_per_day()
     )

@@ -46,7 +46,7 @@ pub(super) struct Dictionary<P> {
 
 impl<P: Patterns> Dictionary<P> {
     pub(super) fn new(capacity: usize) -> Self {
-        let capacity = capacity.clamp(8, 256);
+        let capacity = capacity.clamp(8, 255);
         Self {
             patterns: P::with_capacity(capacity),
             capacity,

@@ -70,8 +70,8 @@ impl<P: Patterns> Expert<P> {
         }
     }
 
-    /// Takes the next mean. A surprise of `odd` and more would alert alone.
-    pub(super) fn push(&mut self, mean: f64, odd: f64) -> Said {
+    /// Takes the next mean. A surprise of `odd` and more would alert alone; without, it is too early to say anything.
+    pub(super) fn push(&mut self, mean: f64, odd: Option<f64>) -> Said {
         let scale = self.step + RESOLUTION * self.size + LEAST;
         self.remember(mean);
         self.learn();
@@ -83,9 +83,10 @@ impl<P: Patterns> Expert<P> {
         if let Some(asked) = self.asked.first_mut() {
             *asked = distance;
         }
-        if self.points <= START || distance.is_infinite() {
+        let ready = self.points > START && distance.is_finite();
+        let Some(odd) = odd.filter(|_| ready) else {
             return Said::NOTHING;
-        }
+        };
         let beyond = (distance - self.dictionary.radius).max(0.0) / scale;
         Said {
             surprise: self.tail.rank(beyond.min(FARTHEST), odd),

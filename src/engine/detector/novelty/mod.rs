@@ -2,9 +2,10 @@
 //!
 //! Spikes, plateaus and daily shapes that have been there before are known and stay quiet, however long ago they were.
 //! Three experts look at the value, at the shape of three points and at the mean of three. Each keeps a bounded
-//! [dictionary](dictionary) of patterns and turns the distance to the nearest one into a [surprise](tail): how rarely the
+//! dictionary of patterns and turns the distance to the nearest one into a surprise: how rarely the
 //! series itself has been that far away. Two experts have to agree, and the bar is a rate in time, not per point, so that
-//! one setting serves points of a minute and of an hour. After an alert the bar is [raised](bar) for a while: one alert
+//! one setting serves points of a minute and of an hour. Beside them the course of the day is watched for what is
+//! known, but not at that time. After an alert the bar is raised for a while: one alert
 //! an incident.
 //!
 //! Nothing is random, and nothing is allocated after the start.
@@ -14,12 +15,14 @@ mod dictionary;
 mod expert;
 mod packed;
 mod scalars;
+mod season;
 mod tail;
 mod triples;
 
 use bar::Bar;
 use expert::{Expert, Said};
 use scalars::Scalars;
+use season::Season;
 use triples::Triples;
 
 /// Added to the mean surprise of two experts. They are rarely surprised at once, so that their mean is smaller than the
@@ -27,6 +30,8 @@ use triples::Triples;
 const AGREEMENT: f64 = 0.45;
 /// The surprise below which no point alerts: the rarest eighth of them, where the points are rarer than hourly.
 const LEAST_SURPRISE: f64 = 0.9;
+/// Changes of the value before the first score: a series that has been constant gives no measure of what is far.
+const CHANGES: u8 = 3;
 /// Values from here on would leave the range of a float once squared.
 const LARGEST: f64 = 1e150;
 
@@ -37,7 +42,7 @@ pub struct Settings {
     pub points_per_day: f64,
     /// The budget of false alarms: one in so many days, 1 by default. Below 0.5 it is taken as 0.5.
     pub days_per_false_alarm: f64,
-    /// Patterns that each expert remembers, 8 to 256. Twice as many gain nothing, half as many lose a little.
+    /// Patterns that each expert remembers, 8 to 255. Twice as many gain nothing, half as many lose a little.
     pub entries: usize,
 }
 
@@ -70,12 +75,14 @@ pub enum Aspect {
     Shape,
     /// The mean of the last three values.
     Level,
+    /// The mean of the slot of the day that has just ended, two hours or more.
+    Season,
 }
 
 /// A pattern of the past, in the unit of the values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pattern {
-    /// A value, or the mean of three.
+    /// A value, or the mean of several.
     One(f64),
     /// Three values, newest first.
     Three([f64; 3]),
@@ -84,16 +91,17 @@ pub enum Pattern {
 /// What a detector says of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// How rare such a point is: 1 about once a day, 2 once in ten days, 0 not at all. 0 as well where there is no value,
-    /// and for the first 60.
+    /// How rare such a point is: 1 about once a day, 2 once in ten days, 0 not at all. 0 as well for the first 60 and
+    /// where the value has not changed three times yet.
     pub score: f64,
     /// The score where it is above the bar that an earlier alert has left, else 0.
     pub held: f64,
     /// Whether that reaches the budget's threshold.
     pub alert: bool,
-    /// Which expert is surprised most.
+    /// What is odd most.
     pub aspect: Aspect,
-    /// How far away the nearest known pattern is, in typical steps from one point to the next.
+    /// How far away the nearest known pattern is, in typical steps from one point to the next, or
+    /// from one day to another.
     pub distance: f64,
     /// The nearest known pattern, of points whose score reaches the threshold.
     pub nearest: Option<Pattern>,
@@ -127,6 +135,9 @@ pub struct Novelty {
     /// The last values, newest first, and how many of them there are.
     recent: [f64; 3],
     known: usize,
+    /// How often a value differed from the one before, counted up to what is needed.
+    changes: u8,
+    season: Season,
     bar: Bar,
 }
 
@@ -142,36 +153,53 @@ impl Novelty {
             level: Expert::new(3, settings.entries),
             recent: [0.0; 3],
             known: 0,
+            changes: 0,
+            season: Season::new(day),
             bar: Bar::new(day),
         }
     }
 
-    /// Takes the next point. One without a value, or with one that is not finite or beyond ±1e150, says and teaches nothing;
-    /// only the bar goes down.
+    /// Takes the next point. A value that is not finite, or beyond ±1e150, is as none. Without a value the experts neither say
+    /// nor learn anything, but the bar goes down, and a slot of the day may end.
     pub fn push(&mut self, value: Option<f64>) -> Verdict {
         let value = value.filter(|value| value.abs() < LARGEST);
         self.bar.ease(value.is_some());
-        let Some(value) = value else {
-            return Verdict::NONE;
-        };
+        let season = self.season.push(value);
+        let mut verdict = value.map_or(Verdict::NONE, |value| self.novelty(value));
+        if let Some(odd) = season.filter(|odd| odd.score > verdict.score) {
+            verdict.score = odd.score;
+            verdict.aspect = Aspect::Season;
+            verdict.distance = odd.distance;
+            verdict.nearest = Some(Pattern::One(odd.nearest));
+        }
+        verdict.nearest = (verdict.nearest).filter(|_| verdict.score >= self.threshold);
+        verdict.held = self.bar.hold(verdict.score, self.threshold);
+        verdict.alert = verdict.held >= self.threshold;
+        verdict
+    }
+
+    /// What the experts say of a value.
+    fn novelty(&mut self, value: f64) -> Verdict {
         let [newest, middle, _] = self.recent;
+        if self.known > 0 && value != newest {
+            self.changes = CHANGES.min(self.changes + 1);
+        }
         self.recent = [value, newest, middle];
         self.known = (self.known + 1).min(3);
+        let odd = (self.changes >= CHANGES).then_some(self.daily);
         let said = [
-            (Aspect::Value, self.value.push(value, self.daily)),
-            (Aspect::Shape, self.shape.push(value, self.daily)),
-            (Aspect::Level, self.level.push(self.mean(), self.daily)),
+            (Aspect::Value, self.value.push(value, odd)),
+            (Aspect::Shape, self.shape.push(value, odd)),
+            (Aspect::Level, self.level.push(self.mean(), odd)),
         ];
         let (score, aspect, distance) = self.agreed(said);
-        let held = self.bar.hold(score, self.threshold);
         let nearest = (score >= self.threshold).then(|| self.nearest(aspect));
         Verdict {
             score,
-            held,
-            alert: held >= self.threshold,
             aspect,
             distance,
             nearest: nearest.flatten(),
+            ..Verdict::NONE
         }
     }
 
@@ -206,6 +234,7 @@ impl Novelty {
             Aspect::Value => self.value.nearest().map(|[value]| Pattern::One(value)),
             Aspect::Shape => self.shape.nearest().map(Pattern::Three),
             Aspect::Level => self.level.nearest().map(|[value]| Pattern::One(value)),
+            Aspect::Season => None,
         }
     }
 }

@@ -3,13 +3,13 @@
 use super::dictionary::Patterns;
 
 /// Of a pattern that is to go.
-const GONE: u16 = u16::MAX;
+const GONE: u8 = u8::MAX;
 
 /// Values in ascending order, each with its place by age, from 0, the oldest.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Scalars {
     pub(super) values: Vec<f64>,
-    pub(super) ages: Vec<u16>,
+    pub(super) ages: Vec<u8>,
 }
 
 impl Scalars {
@@ -18,8 +18,8 @@ impl Scalars {
         &self,
         place: usize,
     ) -> (
-        impl Iterator<Item = (f64, u16)>,
-        impl Iterator<Item = (f64, u16)>,
+        impl Iterator<Item = (f64, u8)>,
+        impl Iterator<Item = (f64, u8)>,
     ) {
         let (values_below, values_above) = self.values.split_at(place.min(self.values.len()));
         let (ages_below, ages_above) = self.ages.split_at(place.min(self.ages.len()));
@@ -86,14 +86,14 @@ impl Patterns for Scalars {
 
     fn push(&mut self, [pattern]: [f64; 1]) {
         let place = self.place(pattern);
-        let age = u16::try_from(self.values.len()).unwrap_or(GONE);
+        let age = u8::try_from(self.values.len()).unwrap_or(GONE);
         self.values.insert(place, pattern);
         self.ages.insert(place, age);
     }
 
     fn thin(&mut self, radius: f64) {
         let mut kept = 0;
-        for age in 0..u16::try_from(self.ages.len()).unwrap_or(GONE) {
+        for age in 0..u8::try_from(self.ages.len()).unwrap_or(GONE) {
             // Those that were kept have their new age, which is below this one; those to come have theirs from this one on.
             let Some(place) = self.ages.iter().position(|other| *other == age) else {
                 continue;
@@ -110,7 +110,7 @@ impl Patterns for Scalars {
             if let Some(own) = self.ages.get_mut(place) {
                 *own = if is_near { GONE } else { kept };
             }
-            kept += u16::from(!is_near);
+            kept += u8::from(!is_near);
         }
         let mut ages = self.ages.iter();
         self.values.retain(|_| ages.next() != Some(&GONE));

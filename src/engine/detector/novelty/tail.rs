@@ -1,8 +1,7 @@
 //! How rarely a series has been that far from what it knew.
 
-/// Steps of the histogram for each factor of e, and how many.
+/// Steps of the histogram for each factor of e.
 const PER_UNIT: f64 = 5.0;
-pub(super) const BINS: usize = 100;
 /// The distance, in typical steps, up to which the histogram's scale is nearly linear.
 const LINEAR: f64 = 0.5;
 /// Beyond the farthest distance so far: the share of a point that is expected there falls by e for each of this much on
@@ -17,16 +16,16 @@ const ODD: f32 = 0.5;
 /// Points after which all weights are halved: what was far is forgotten over weeks.
 const HALF: f64 = 8_000.0;
 
-/// The distances so far, as a histogram on a logarithmic scale.
+/// The distances so far, as a histogram of so many steps on a logarithmic scale, of which 100 reach any distance.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tail {
+pub(super) struct Tail<const BINS: usize = 100> {
     pub(super) counts: [f32; BINS],
     pub(super) weight: f64,
     /// The farthest distance so far, on the logarithmic scale.
     pub(super) top: f64,
 }
 
-impl Tail {
+impl<const BINS: usize> Tail<BINS> {
     pub(super) fn new() -> Self {
         Self {
             counts: [0.0; BINS],
@@ -46,7 +45,7 @@ impl Tail {
             return 0.0;
         }
         let y = (1.0 + distance / LINEAR).ln();
-        let bin = bin(y);
+        let bin = Self::bin(y);
         let prior = PRIOR + SHARE * self.weight;
         let expected =
             self.beyond(y, bin) + prior / (1.0 + distance * distance * (distance * distance));
@@ -59,7 +58,7 @@ impl Tail {
     /// Points of the history that are farther away, half of those as far, and what is expected beyond the record.
     fn beyond(&self, y: f64, bin: usize) -> f64 {
         // Past the record all is empty.
-        let past = self.counts.iter().take(self::bin(self.top) + 1).skip(bin);
+        let past = self.counts.iter().take(Self::bin(self.top) + 1).skip(bin);
         let mut past = past.map(|count| f64::from(*count));
         let same = past.next().unwrap_or(0.0);
         let record = if y > self.top {
@@ -80,13 +79,13 @@ impl Tail {
             self.weight *= 0.5;
         }
     }
-}
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a logarithm of at least 1 is not negative, and more bins than there are are the last"
-)]
-fn bin(y: f64) -> usize {
-    ((y * PER_UNIT) as usize).min(BINS - 1)
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a logarithm of at least 1 is not negative, and more bins than there are are the last"
+    )]
+    fn bin(y: f64) -> usize {
+        ((y * PER_UNIT) as usize).min(BINS - 1)
+    }
 }
