@@ -112,10 +112,9 @@ impl Detect {
     ) -> Result<Detection, String> {
         let place = |reason: &dyn std::fmt::Display| format!("{}: {reason}", file.display());
         let stem = file.file_stem().ok_or_else(|| place(&"it has no name"))?;
-        let output = self
-            .output
-            .join(Path::new(stem))
-            .with_added_extension("csv");
+        let mut table = stem.to_owned();
+        table.push(".csv");
+        let output = self.output.join(table);
         let series = open(file)?;
         let is_input = fs::canonicalize(&output).ok() == fs::canonicalize(file).ok();
         if is_input {

@@ -33,9 +33,15 @@ pub struct Alert {
 
 /// What a lasting change is.
 pub(super) fn of_change(change: &Change) -> String {
+    let by = if change.is_larger {
+        "by at least"
+    } else {
+        "by"
+    };
     let size = match change.size {
-        Size::By(amount) => format!("by {amount:+.4}"),
-        Size::Times(times) if times < 2.0 => format!("by {:+.1} %", (times - 1.0) * 100.0),
+        Size::By(amount) => format!("{by} {amount:+.4}"),
+        Size::Times(times) if times < 2.0 => format!("{by} {:+.1} %", (times - 1.0) * 100.0),
+        Size::Times(times) if change.is_larger => format!("at least {times:.1} times"),
         Size::Times(times) => format!("{times:.1} times"),
     };
     let name = match change.channel {
@@ -61,9 +67,9 @@ pub(super) fn of_novelty(value: Option<f64>, verdict: &novelty::Verdict) -> Stri
             format!(" ({first:.6}, {before:.6}, {newest:.6})")
         }
     };
+    let value = value.map_or_else(|| "no value".to_owned(), |value| value.to_string());
     format!(
-        "{}: {aspect} is {:.1} typical steps from the nearest known{nearest}; expected {:.2} times a day",
-        value.unwrap_or_default(),
+        "{value}: {aspect} is {:.1} typical steps from the nearest known{nearest}; expected {:.2} times a day",
         verdict.distance,
         verdict.times_per_day()
     )

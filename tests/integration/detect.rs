@@ -93,9 +93,11 @@ fn a_regression_is_told_with_what_when_and_how_much() {
         .collect();
     assert_eq!(scores(&folder, "cut-out/slower.csv"), before);
 
-    // A longer warm-up has seen both levels when it begins to judge; a stricter budget asks for more.
-    let quiet = [&arguments[..], &["--warmup", "400", "slower.csv"]].concat();
-    assert_eq!(run(&folder, &quiet).0, Some(0));
+    // Learning may take longer, and a stricter budget asks for more.
+    for (warmup, expected) in [("5d", 1), ("600", 3)] {
+        let longer = [&arguments[..], &["--warmup", warmup, "slower.csv"]].concat();
+        assert_eq!(run(&folder, &longer).0, Some(expected), "{warmup}");
+    }
     let strict = [
         &arguments[..],
         &["--false-alarms", "1 per 10y", "slower.csv"],

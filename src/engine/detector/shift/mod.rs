@@ -1,9 +1,9 @@
 //! Lasting changes of a series: of its level, its spread, or its upper tail.
 //!
-//! A profile ([`profile`], learnt by [`fit`]) takes the season and the dependence of neighbouring points out; what is new in
-//! a point feeds three [`channels`]. Windows of 12 to 720 points are compared with everything before them ([`windows`]), under
-//! the noise that means of blocks really have ([`noise`]). The best evidence, as a share of what the budget of false alarms
-//! asks for, is the score; it is held so that an incident alarms once ([`holding`]).
+//! A profile (`profile`, learnt by `fit`) takes the season and the dependence of neighbouring points out; what is new in
+//! a point feeds three `channels`. Windows of 12 to 720 points are compared with everything before them (`windows`), under
+//! the noise that means of blocks really have (`noise`). The best evidence, as a share of what the budget of false alarms
+//! asks for, is the score; it is held so that an incident alarms once (`holding`).
 //!
 //! The tests are generalised likelihood ratios with unknown noise: ½ f ln(1 + t² / f) with f degrees of freedom (D. Siegmund
 //! and E. S. Venkatraman, *Using the generalized likelihood ratio statistic for sequential detection of a change-point*, 1995).
@@ -73,11 +73,13 @@ pub struct Change {
     pub channel: Channel,
     /// The first point after the change, from 0.
     pub since: u64,
-    /// How large it is.
+    /// How large it is, at least: what lies 2.5 standard deviations of the noise away counts as no farther.
     pub size: Size,
     /// The interval in which that lies with 95 % confidence, were the moment of the change known.
     pub interval: (Size, Size),
-    /// The logarithm of the odds for it.
+    /// Whether it may be much larger, because most points since lie that far away.
+    pub is_larger: bool,
+    /// The logarithm of the odds for a change: of the channel that has the most.
     pub evidence: f64,
 }
 

@@ -84,6 +84,7 @@ fn put_running(bytes: &mut Vec<u8>, running: &Running) {
             put(bytes, 1 + number(change.channel));
             put(bytes, change.since);
             put_float(bytes, change.evidence);
+            put(bytes, u64::from(change.is_larger));
             for size in [change.size, change.interval.0, change.interval.1] {
                 let (kind, value) = match size {
                     Size::Times(value) => (0, value),
@@ -141,6 +142,7 @@ fn take_running(bytes: &mut &[u8]) -> Option<Running> {
             channel: *CHANNELS.get(usize::try_from(channel - 1).ok()?)?,
             since: take(bytes)?,
             evidence: take_float(bytes)?,
+            is_larger: take(bytes)? == 1,
             size: take_size(bytes)?,
             interval: (take_size(bytes)?, take_size(bytes)?),
         }),

@@ -19,6 +19,9 @@ const GAIN: f64 = 2.0;
 /// It follows points that are farther off no faster than these.
 const FOLLOWED: f64 = 2.0;
 
+/// A mean of the level channel beyond this is made of clipped values.
+const MOSTLY_CLIPPED: f64 = 2.0;
+
 /// The state of a series that is judged.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Running {
@@ -151,6 +154,7 @@ fn change(best: Best, evidence: f64, unit: f64, profile: &Profile, origin: u64) 
         since: origin + best.before,
         size,
         interval,
+        is_larger: best.channel == Channel::Level && since.abs() > MOSTLY_CLIPPED,
         evidence,
     }
 }

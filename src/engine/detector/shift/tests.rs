@@ -88,7 +88,23 @@ fn the_level_of_values_of_both_signs_moves_by_an_amount() {
     let Size::By(amount) = change.size else {
         panic!("{change:?}");
     };
-    assert!((4.0..8.0).contains(&amount), "{change:?}");
+    assert!(
+        (4.0..8.0).contains(&amount) && !change.is_larger,
+        "{change:?}"
+    );
+    assert!(change.since.abs_diff(500) < 12, "{change:?}");
+}
+
+#[test]
+fn a_change_far_beyond_the_noise_is_one_of_the_level_and_larger_than_said() {
+    let values =
+        (0..900).map(|i| Some((0.1 * logistic(i)).exp() * if i < 500 { 1.0 } else { 9.0 }));
+    let (_, verdicts) = run(settings(), values);
+    let change = verdicts.last().unwrap().change.unwrap();
+    assert!(
+        change.channel == Channel::Level && change.is_larger,
+        "{change:?}"
+    );
     assert!(change.since.abs_diff(500) < 12, "{change:?}");
 }
 
@@ -137,7 +153,7 @@ fn a_gap_longer_than_a_season_begins_a_new_warm_up() {
 
 #[test]
 fn a_warm_up_with_too_few_values_begins_anew() {
-    let values = |i: u32| (i % 4 == 0 || i >= 192).then(|| (0.2 * logistic(i)).exp());
+    let values = |i: u32| (i.is_multiple_of(4) || i >= 192).then(|| (0.2 * logistic(i)).exp());
     let (shift, verdicts) = run(settings(), (0..400).map(values));
     assert!(verdicts[383].is_warming_up() && !verdicts[384].is_warming_up());
     assert_eq!(shift.warm_up_left(), 0);

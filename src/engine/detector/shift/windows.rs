@@ -32,6 +32,9 @@ const NO_EVIDENCE: f64 = 4.0;
 /// logarithm of a day of five-minute points over the longest window), or coarse series would need none.
 const LEAST_RARE: f64 = -0.931_5;
 
+/// A change of the spread is told as one of the level where that has this share of the evidence.
+const LEVEL_FIRST: f64 = 0.4;
+
 /// A window of a certain length.
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
@@ -118,6 +121,7 @@ impl Windows {
         let ln_day = settings.points_per_day.ln();
         let learns = (n - 1).is_multiple_of(LEARN_EVERY);
         let (mut most, mut best) = (0.0, None);
+        let (mut most_of_level, mut best_of_level) = (0.0, None);
         let own = self.squares.iter_mut().zip(&mut self.weights);
         for (spans, (squares, weight)) in SPANS.iter().zip(own) {
             let Some(span) = spans.get(phase) else {
@@ -178,8 +182,10 @@ impl Windows {
             for ((channel, shortest), ((ratio, means), variance)) in
                 channels.into_iter().zip(SHORTEST).zip(each)
             {
+                let is_level = channel == Channel::Level;
+                let to_beat = if is_level { most_of_level } else { most };
                 // Evidence is below this bound, so most windows need no logarithm.
-                if span.points < shortest || 0.5 * ratio - rare <= most {
+                if span.points < shortest || 0.5 * ratio - rare <= to_beat {
                     continue;
                 }
                 let mut evidence = 0.5 * freedom * (ratio / freedom).ln_1p();
@@ -187,16 +193,24 @@ impl Windows {
                     evidence *= rate_function(means);
                 }
                 evidence -= rare;
+                let here = (ratio > 0.0).then_some(Best {
+                    channel,
+                    before: tau,
+                    means,
+                    error: variance.sqrt(),
+                });
+                if is_level && evidence > most_of_level {
+                    (most_of_level, best_of_level) = (evidence, here);
+                }
                 if evidence > most {
-                    most = evidence;
-                    best = (ratio > 0.0).then_some(Best {
-                        channel,
-                        before: tau,
-                        means,
-                        error: variance.sqrt(),
-                    });
+                    (most, best) = (evidence, here);
                 }
             }
+        }
+        // A shift of the level moves the spread as well, and not the other way round.
+        let is_spread = best.is_some_and(|best| best.channel == Channel::Spread);
+        if is_spread && best_of_level.is_some() && most_of_level >= LEVEL_FIRST * most {
+            best = best_of_level;
         }
         (most, best)
     }
