@@ -203,7 +203,7 @@ fn a_spike_is_odd_and_no_change() {
         story,
         [
             ("Odd".to_owned(), true, CHANGED + 1),
-            ("Odd".to_owned(), false, CHANGED + 2)
+            ("Odd".to_owned(), false, CHANGED + 3)
         ]
     );
     assert_eq!(stands(&engine, 0), Standing::Holds);

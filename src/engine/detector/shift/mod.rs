@@ -9,6 +9,7 @@
 //! and E. S. Venkatraman, *Using the generalized likelihood ratio statistic for sequential detection of a change-point*, 1995).
 
 mod channels;
+mod dating;
 mod fit;
 mod holding;
 mod noise;
@@ -71,8 +72,10 @@ pub struct Verdict {
 pub struct Change {
     /// What has changed.
     pub channel: Channel,
-    /// The first point after the change, from 0.
+    /// The first point after the change, from 0: the best estimate.
     pub since: u64,
+    /// The interval in which that lies with 95 % confidence.
+    pub within: (u64, u64),
     /// How large it is, at least: what lies 2.5 standard deviations of the noise away counts as no farther.
     pub size: Size,
     /// The interval in which that lies with 95 % confidence, were the moment of the change known.

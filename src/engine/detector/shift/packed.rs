@@ -83,6 +83,8 @@ fn put_running(bytes: &mut Vec<u8>, running: &Running) {
         Some(change) => {
             put(bytes, 1 + number(change.channel));
             put(bytes, change.since);
+            put(bytes, change.within.0);
+            put(bytes, change.within.1);
             put_float(bytes, change.evidence);
             put(bytes, u64::from(change.is_larger));
             for size in [change.size, change.interval.0, change.interval.1] {
@@ -141,6 +143,7 @@ fn take_running(bytes: &mut &[u8]) -> Option<Running> {
         channel => Some(Change {
             channel: *CHANNELS.get(usize::try_from(channel - 1).ok()?)?,
             since: take(bytes)?,
+            within: (take(bytes)?, take(bytes)?),
             evidence: take_float(bytes)?,
             is_larger: take(bytes)? == 1,
             size: take_size(bytes)?,

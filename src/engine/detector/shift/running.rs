@@ -1,6 +1,7 @@
 //! The detector after its warm-up.
 
 use super::channels::{Channel, Channels, channels, is_hot, zip};
+use super::dating::{Dated, date};
 use super::fit::{CLIP, Fitted};
 use super::holding::Holding;
 use super::noise::Noise;
@@ -121,7 +122,11 @@ impl Running {
             },
         );
         let usual = profile.usual(mean * unit, &waves);
-        let change = || best.map(|best| change(best, evidence, unit, profile, origin));
+        let season = settings.season as u64;
+        let change = || {
+            let dated = best.map(|best| (best, date(&best, &self.sums, &self.noise, season)));
+            dated.map(|(best, dated)| change(best, dated, evidence, unit, profile, origin))
+        };
         let score = self.holding.hold(t, evidence / settings.limit, change);
         Verdict {
             score,
@@ -139,19 +144,27 @@ fn points_end_hot(warm: &[Option<Channels>], was_hot: bool) -> bool {
     was_hot && warm.last().is_some_and(Option::is_some)
 }
 
-fn change(best: Best, evidence: f64, unit: f64, profile: &Profile, origin: u64) -> Change {
-    let (before, since) = best.means;
+fn change(
+    best: Best,
+    dated: Dated,
+    evidence: f64,
+    unit: f64,
+    profile: &Profile,
+    origin: u64,
+) -> Change {
+    let (before, since) = dated.means;
     let size = |since: f64| match best.channel {
         Channel::Level if profile.scale.is_log => Size::Times(((since - before) * unit).exp()),
         Channel::Level => Size::By((since - before) * unit * profile.scale.typical),
         Channel::Spread | Channel::Tail => Size::Times(since.max(0.0) / before.max(1e-9)),
     };
-    let margin = NORMAL_975 * best.error;
+    let margin = NORMAL_975 * dated.error;
     let interval = (size(since - margin), size(since + margin));
     let size = size(since);
     Change {
         channel: best.channel,
-        since: origin + best.before,
+        since: origin + dated.before,
+        within: (origin + dated.within.0, origin + dated.within.1),
         size,
         interval,
         is_larger: best.channel == Channel::Level && since.abs() > MOSTLY_CLIPPED,

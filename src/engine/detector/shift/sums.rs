@@ -5,9 +5,9 @@ use super::channels::{Channels, zip};
 /// Points of a block; windows longer than the reach of the fine sums begin where a block does.
 pub(super) const BLOCK: u64 = 12;
 /// Blocks that are remembered: the longest window is 60 of them.
-const BLOCKS: usize = 64;
+pub(super) const BLOCKS: usize = 64;
 /// Points that are remembered one by one: a third of the longest window is 243 of them.
-const FINE: usize = 256;
+pub(super) const FINE: usize = 256;
 /// Steps of 2⁻²⁵: a block of twelve points sums up to less than 64, and the rounding of 1.5e-8 is lost in any mean.
 const STEPS: f64 = 33_554_432.0;
 
