@@ -9,6 +9,7 @@ mod data;
 mod demo;
 mod explain;
 mod export;
+mod history;
 mod import;
 mod input;
 mod replay;
