@@ -14,6 +14,7 @@
 //! | [`export`] | measurements as files: written and read back as JSON, NDJSON and CSV; the original guide's read |
 //! | [`regressions`] | pure: two sets of measurements compared, and what has become worse |
 //! | [`replay`] | pure: recorded measurements through the engine, and what would have fired |
+//! | [`suggest`] | pure: rules from what was seen, with the alarms that they would have raised |
 //! | [`comparison`] | algorithms or versions of an operation compared: asked for, answered, shown |
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
@@ -68,3 +69,4 @@ pub mod replay;
 pub mod rulefile;
 pub mod secret;
 pub mod storage;
+pub mod suggest;

@@ -17,6 +17,7 @@ mod serve;
 mod server;
 mod set_baseline;
 mod store;
+mod suggest;
 mod table;
 mod test;
 mod trends;
@@ -63,6 +64,8 @@ enum Command {
     Test(test::Test),
     /// Judge recorded measurements by rules and say what would have fired; nobody is told.
     Replay(replay::Replay),
+    /// Write rules from recorded measurements, with the alarms that they would have raised.
+    Suggest(suggest::Suggest),
     /// Compare the algorithms or versions of an operation: speed, memory, throughput, reliability, quality.
     Compare(compare::Compare),
     /// Compare measurements with a baseline and say what has become worse; made for continuous integration.
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(check)) => check.run(cli.config),
         Some(Command::Test(test)) => test.run(),
         Some(Command::Replay(replay)) => replay.run(cli.config),
+        Some(Command::Suggest(suggest)) => suggest.run(cli.config),
         Some(Command::Compare(compare)) => compare.run(),
         Some(Command::CheckRegression(check)) => check.run(cli.config),
         Some(Command::Export(export)) => export.run(cli.config),

@@ -56,7 +56,11 @@ pub fn recovery(metric: &Metric, usual: f64, limit: &Limit) -> Option<Limit> {
         Worse::Up => (Rounding::Up, |value, limit| value > 0.0 && value < limit),
         Worse::Down => (Rounding::Down, |value, limit| value > limit),
     };
-    let halfway = written(metric, f64::midpoint(usual, limit.value), rounding)?;
+    let mut halfway = written(metric, f64::midpoint(usual, limit.value), rounding)?;
+    if metric.unit() == Unit::Ratio {
+        // In percent it would be a share of the limit.
+        halfway.text = two_digits(halfway.value, Rounding::Up);
+    }
     is_between(halfway.value, limit.value).then_some(halfway)
 }
 
@@ -225,7 +229,7 @@ mod tests {
             ("throughput", 100.0, 1.5, Some("83")),
             ("accuracy", 0.9, 1.5, Some("0.87")),
             ("accuracy", 1.0, 1.5, None),
-            ("error_ratio", 0.0, 1.5, Some("2.5%")),
+            ("error_ratio", 0.0, 1.5, Some("0.025")),
         ] {
             let metric = Metric::named(metric);
             let limit = limit(&metric, usual, times).unwrap();
