@@ -125,7 +125,7 @@ fn outcome(rule: &Draft, tried: &Tried) -> String {
             let name = if metric.own_stat().is_some() {
                 metric.to_string()
             } else {
-                stat.to_string()
+                stat_name(*stat)
             };
             extreme(metric, &name, highest, lowest)
         }
