@@ -122,10 +122,7 @@ impl Suggest {
 }
 
 fn taken(path: &Path) -> ExitCode {
-    let message = format!(
-        "{}: exists already; --force overwrites it",
-        path.display()
-    );
+    let message = format!("{}: exists already; --force overwrites it", path.display());
     complain(UNUSABLE, &message)
 }
 

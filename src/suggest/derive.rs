@@ -70,7 +70,10 @@ impl Derived {
 /// Adds the rules of an operation: on each metric, on its regression, and on its absence.
 pub fn derive(name: &str, operation: &Operation, frame: Frame, derived: &mut Derived) {
     let least = frame.asked.least_values();
-    let most = operation.metrics.values().map(|(_, courses)| total(courses));
+    let most = operation
+        .metrics
+        .values()
+        .map(|(_, courses)| total(courses));
     let most = most.max().unwrap_or(0);
     if most < least {
         derived.leave_out(name, &format!("{most} runs, at least {least} are needed"));
@@ -420,7 +423,12 @@ fn camel(text: &str) -> String {
         let first = chars.next().into_iter().flat_map(char::to_uppercase);
         first.chain(chars).collect::<String>()
     };
-    words.map(capital).collect::<String>().chars().take(SHOWN).collect()
+    words
+        .map(capital)
+        .collect::<String>()
+        .chars()
+        .take(SHOWN)
+        .collect()
 }
 
 #[cfg(test)]

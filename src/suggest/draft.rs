@@ -144,10 +144,7 @@ impl Kind {
             Self::Threshold { times, limit, .. } => format!("× {times} ({})", limit.text),
             Self::Regression { worse_by, .. } => format!("{worse_by}% worse"),
             Self::Absence { every, .. } => {
-                format!(
-                    "every {}",
-                    crate::amount::span(*every)
-                )
+                format!("every {}", crate::amount::span(*every))
             }
         }
     }
@@ -181,7 +178,10 @@ mod tests {
             words
         };
         let found = words(threshold("duration", 0.1, 1.5));
-        assert_eq!(found[..3], ["× 1.5 (150ms)", "× 2 (200ms)", "× 2.5 (250ms)"]);
+        assert_eq!(
+            found[..3],
+            ["× 1.5 (150ms)", "× 2 (200ms)", "× 2.5 (250ms)"]
+        );
         assert_eq!(found.last().unwrap(), "× 20 (2s)");
         // The least limit holds until the multiple is beyond it, and a share ends at 1.
         let found = words(threshold("error_ratio", 0.02, 1.5));

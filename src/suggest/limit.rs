@@ -19,7 +19,6 @@ pub struct Limit {
     pub value: f64,
 }
 
-
 /// The limit that lies `times` as far out as `usual`, rounded to two significant digits away from it: `usual · times` where
 /// more is worse, `usual / times` where less is, and `1 − (1 − usual) · times` of a score between 0 and 1. `None` where no
 /// value could breach it, or where what is usual is nothing.
@@ -28,11 +27,7 @@ pub fn limit(metric: &Metric, usual: f64, times: f64) -> Option<Limit> {
     let is_reachable = |limit: &Limit| limit.value > 0.0 && limit.value.is_finite();
     match metric.worse()? {
         Worse::Up if *metric == Metric::ErrorRatio => {
-            let limit = written(
-                metric,
-                (usual * times).max(LEAST_ERROR_RATIO),
-                Rounding::Up,
-            );
+            let limit = written(metric, (usual * times).max(LEAST_ERROR_RATIO), Rounding::Up);
             limit.filter(|limit| limit.value < 1.0)
         }
         Worse::Up if usual > NOTHING => {

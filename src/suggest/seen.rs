@@ -83,10 +83,7 @@ pub fn quantile(values: impl IntoIterator<Item = f64>, q: f64) -> Option<f64> {
 
 /// The values of a label of these series, the empty one where a series does not have it.
 pub fn values_of<'a>(label: &str, courses: &[&'a Course]) -> BTreeSet<&'a str> {
-    courses
-        .iter()
-        .map(|course| course.key.get(label))
-        .collect()
+    courses.iter().map(|course| course.key.get(label)).collect()
 }
 
 /// The share of a quantile as a number between 0 and 1; `None` of other statistics.

@@ -190,10 +190,7 @@ mod tests {
 
     #[test]
     fn the_latest_version_stands_for_those_to_come() {
-        let found = parts(&[
-            course("", "1", "", 1.0, 60),
-            course("", "2", "", 4.0, 60),
-        ]);
+        let found = parts(&[course("", "1", "", 1.0, 60), course("", "2", "", 4.0, 60)]);
         let next = Matched::NotIn(vec!["1".to_owned()]);
         let labels = vec![
             vec![only("version", &["1"])],

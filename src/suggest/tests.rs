@@ -25,22 +25,36 @@ fn suggested(seconds: impl Fn(u32) -> f64, asked: Asked) -> Result<Suggested, Su
 
 #[test]
 fn a_rule_that_would_alarm_too_often_is_loosened_until_it_does_not() {
-    // Four hours of every twelve are twice as slow for twenty minutes of each hour.
+    // Twice in a day it takes twice as long for half an hour, which is less than a twentieth of the day.
     let found = suggested(
         |minute| if minute % 720 < 30 { 2.0 } else { 1.0 },
         Asked::default(),
     )
     .unwrap();
-    let rule = found.rules.iter().find(|rule| rule.alert == "CheckoutDurationHigh").unwrap();
+    let rule = found
+        .rules
+        .iter()
+        .find(|rule| rule.alert == "CheckoutDurationHigh")
+        .unwrap();
     assert_eq!(rule.loosened, Some(("× 1.5 (1.5s)".to_owned(), 2)));
     assert_eq!(rule.tried.unwrap().alarms, 0);
-    assert!(found.text.contains("# Loosened: × 1.5 (1.5s) would have raised 2 alarms."), "{}", found.text);
+    assert!(
+        found
+            .text
+            .contains("# Loosened: × 1.5 (1.5s) would have raised 2 alarms."),
+        "{}",
+        found.text
+    );
     assert!(found.text.contains("above: 2s\n"), "{}", found.text);
 }
 
 #[test]
 fn the_quantile_and_the_multiple_are_those_that_were_asked_for() {
-    let asked = Asked { quantile: 0.5, times: 3.0, ..Asked::default() };
+    let asked = Asked {
+        quantile: 0.5,
+        times: 3.0,
+        ..Asked::default()
+    };
     let found = suggested(|minute| f64::from(minute % 10 + 1) / 10.0, asked).unwrap();
     assert!(found.text.contains("stat: median\n"), "{}", found.text);
     assert!(found.text.contains("above: 1.7s\n"), "{}", found.text);
@@ -52,7 +66,10 @@ fn the_budget_allows_one_alarm_in_any_case() {
     assert_eq!(asked.allowed(Duration::from_secs(3_600)), 1);
     assert_eq!(asked.allowed(Duration::from_secs(30 * 86_400)), 4);
     assert_eq!((asked.min_samples(), asked.least_values()), (20, 50));
-    let rare = Asked { quantile: 0.99, ..asked };
+    let rare = Asked {
+        quantile: 0.99,
+        ..asked
+    };
     assert_eq!((rare.min_samples(), rare.least_values()), (100, 250));
 }
 

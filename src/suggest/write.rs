@@ -212,7 +212,11 @@ fn written(rule: &Draft) -> String {
 
 fn stat_name(stat: crate::engine::metric::Stat) -> String {
     let name = stat.to_string();
-    if name == "p50" { "median".to_owned() } else { name }
+    if name == "p50" {
+        "median".to_owned()
+    } else {
+        name
+    }
 }
 
 fn window(reach: Reach) -> String {

@@ -17,13 +17,22 @@ fn table(has_incident: bool) -> String {
     })
 }
 
-const PLAIN: [&str; 5] = ["latency.csv", "--operation", "checkout", "--metric", "duration"];
+const PLAIN: [&str; 5] = [
+    "latency.csv",
+    "--operation",
+    "checkout",
+    "--metric",
+    "duration",
+];
 
 /// What the comments of a file say: alarms by the name of the alert.
 fn said(file: &str) -> BTreeMap<String, u64> {
     let (mut alarms, mut said) = (None, BTreeMap::new());
     for line in file.lines().map(str::trim) {
-        if let Some((number, _)) = line.strip_prefix("# ").and_then(|rest| rest.split_once(" alarm")) {
+        if let Some((number, _)) = line
+            .strip_prefix("# ")
+            .and_then(|rest| rest.split_once(" alarm"))
+        {
             alarms = number.parse().ok().or(alarms);
         }
         if let Some(name) = line.strip_prefix("- alert: ") {
@@ -40,7 +49,12 @@ fn replayed(folder: &Folder, history: &[&str]) -> BTreeMap<String, u64> {
     let replayed: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{errors}"));
     let rules = replayed["rules"].as_array().unwrap().iter();
     rules
-        .map(|rule| (rule["rule"].as_str().unwrap().to_owned(), rule["alerts"].as_u64().unwrap()))
+        .map(|rule| {
+            (
+                rule["rule"].as_str().unwrap().to_owned(),
+                rule["alerts"].as_u64().unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -49,7 +63,10 @@ fn what_a_file_says_of_its_rules_is_what_a_replay_of_it_says() {
     for (has_incident, alarms) in [(false, 0), (true, 1)] {
         let folder = Folder::new();
         folder.write("latency.csv", &table(has_incident));
-        let (code, _, errors) = run(&folder, &[&["suggest"], &PLAIN[..], &["-o", "s.yaml"]].concat());
+        let (code, _, errors) = run(
+            &folder,
+            &[&["suggest"], &PLAIN[..], &["-o", "s.yaml"]].concat(),
+        );
         assert_eq!(code, Some(0), "{errors}");
         let (code, out, errors) = run(&folder, &["check", "s.yaml"]);
         assert_eq!(code, Some(0), "{errors}");
@@ -99,10 +116,18 @@ fn wrong_use_and_too_little_to_learn_from_are_told() {
     folder.write("latency.csv", &table(false));
     folder.write("few.csv", "0,1\n60,1\n");
     for (arguments, code, expected) in [
-        (vec!["few.csv", "--operation", "o", "--metric", "duration"], 3, "o: 2 runs, at least 50 are needed"),
+        (
+            vec!["few.csv", "--operation", "o", "--metric", "duration"],
+            3,
+            "o: 2 runs, at least 50 are needed",
+        ),
         (vec!["--data-dir", "none"], 3, "there is no such database"),
         (vec!["none.csv"], 2, "none.csv: No such file"),
-        (vec!["latency.csv", "--times", "1"], 2, "above 1 and at most 100"),
+        (
+            vec!["latency.csv", "--times", "1"],
+            2,
+            "above 1 and at most 100",
+        ),
         (vec!["latency.csv", "--quantile", "mean"], 2, "p50 to p99.9"),
         (vec!["latency.csv", "--alarms", "often"], 2, "1 per 30d"),
         (vec!["latency.csv", "--force"], 2, "--output"),
@@ -111,6 +136,11 @@ fn wrong_use_and_too_little_to_learn_from_are_told() {
         assert_eq!(found, Some(code), "{arguments:?}: {said}{errors}");
         assert!(errors.contains(expected), "{arguments:?}: {errors}");
     }
-    let late = [&["suggest"], &PLAIN[..], &["--from", "2027-01-01T00:00:00Z"]].concat();
+    let late = [
+        &["suggest"],
+        &PLAIN[..],
+        &["--from", "2027-01-01T00:00:00Z"],
+    ]
+    .concat();
     assert_eq!(run(&folder, &late).0, Some(3));
 }
