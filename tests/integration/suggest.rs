@@ -36,7 +36,7 @@ fn said(file: &str) -> BTreeMap<String, u64> {
             alarms = number.parse().ok().or(alarms);
         }
         if let Some(name) = line.strip_prefix("- alert: ") {
-            said.insert(name.to_owned(), alarms.take().unwrap());
+            said.insert(name.trim_matches('\'').to_owned(), alarms.take().unwrap());
         }
     }
     said
