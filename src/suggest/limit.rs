@@ -112,9 +112,9 @@ fn in_units(value: f64, units: &[(&str, f64)], rounding: Rounding) -> String {
         let next = units.get(index + 1).map(|(_, size)| *size);
         let reaches_next = |next: f64| digits.parse::<f64>().is_ok_and(|n| n * size >= next);
         text = match next.filter(|next| value < *next && reaches_next(*next)) {
-            Some(next) => {
+            Some(_) => {
                 let unit = units.get(index + 1).map_or("", |(unit, _)| unit);
-                return format!("{}{unit}", two_digits(value / next, rounding));
+                return format!("1{unit}");
             }
             None => format!("{digits}{unit}"),
         };

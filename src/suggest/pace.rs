@@ -99,8 +99,8 @@ pub fn round_up(span: Duration) -> Duration {
     let seconds = span.as_millis().div_ceil(1_000);
     let seconds = u64::try_from(seconds).unwrap_or(u64::MAX / 2);
     let step = match seconds {
-        ..=HOUR => MINUTE,
-        ..36_000 => 10 * MINUTE,
+        0..=HOUR => MINUTE,
+        3_601..36_000 => 10 * MINUTE,
         _ => HOUR,
     };
     Duration::from_secs(seconds.div_ceil(step) * step)

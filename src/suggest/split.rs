@@ -41,12 +41,11 @@ pub struct Parts<'a> {
     pub left_out: Vec<(String, usize)>,
 }
 
+/// What is usual of values.
+type Level<'a> = &'a dyn Fn(&[(Timestamp, f64)]) -> Option<f64>;
+
 /// Parts series; `level` says of values of which there are `least` what is usual, as a positive number.
-pub fn split<'a>(
-    courses: Vec<&'a Course>,
-    least: usize,
-    level: &dyn Fn(&[(Timestamp, f64)]) -> Option<f64>,
-) -> Parts<'a> {
+pub fn split<'a>(courses: Vec<&'a Course>, least: usize, level: Level<'_>) -> Parts<'a> {
     let client: BTreeSet<&str> = courses
         .iter()
         .flat_map(|course| course.key.labels().map(|(name, _)| name))
@@ -67,7 +66,7 @@ fn part<'a>(
     whole: Part<'a>,
     labels: &[&str],
     least: usize,
-    level: &dyn Fn(&[(Timestamp, f64)]) -> Option<f64>,
+    level: Level<'_>,
     parts: &mut Parts<'a>,
 ) {
     let Some((label, others)) = labels.split_first() else {
@@ -151,7 +150,9 @@ mod tests {
         }
     }
 
-    fn parts(courses: &[Course]) -> (Vec<Vec<(String, Matched)>>, Vec<(String, usize)>) {
+    type Chosen = Vec<(String, Matched)>;
+
+    fn parts(courses: &[Course]) -> (Vec<Chosen>, Vec<(String, usize)>) {
         let level =
             |values: &[(Timestamp, f64)]| quantile(values.iter().map(|(_, value)| *value), 0.95);
         let found = split(courses.iter().collect(), 50, &level);
