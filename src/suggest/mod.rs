@@ -11,7 +11,7 @@
 //! | [`split`] | which series share a limit: those of about the same level |
 //! | [`pace`] | windows and silences, from how often something runs |
 //! | [`limit`] | limits with two digits and a unit |
-//! | [`derive`] | the rules of one operation |
+//! | [`derive`](mod@derive) | the rules of one operation |
 //! | [`draft`] | one rule, and how it is loosened |
 //! | [`trial`] | the rules replayed, and loosened |
 //! | [`write`](mod@write) | the file |
