@@ -15,6 +15,7 @@
 //! | [`regressions`] | pure: two sets of measurements compared, and what has become worse |
 //! | [`replay`] | pure: recorded measurements through the engine, and what would have fired |
 //! | [`detection`] | detectors over recorded series: read, judged point by point, written down |
+//! | [`suggest`] | pure: rules from what was seen, with the alarms that they would have raised |
 //! | [`comparison`] | algorithms or versions of an operation compared: asked for, answered, shown |
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
@@ -70,3 +71,4 @@ pub mod replay;
 pub mod rulefile;
 pub mod secret;
 pub mod storage;
+pub mod suggest;

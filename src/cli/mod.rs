@@ -10,6 +10,7 @@ mod demo;
 mod detect;
 mod explain;
 mod export;
+mod history;
 mod import;
 mod input;
 mod replay;
@@ -17,6 +18,7 @@ mod serve;
 mod server;
 mod set_baseline;
 mod store;
+mod suggest;
 mod table;
 mod test;
 mod trends;
@@ -65,6 +67,8 @@ enum Command {
     Replay(replay::Replay),
     /// Look for anomalies, regressions or changes in recorded series, and write their scores.
     Detect(detect::Detect),
+    /// Write rules from recorded measurements, with the alarms that they would have raised.
+    Suggest(suggest::Suggest),
     /// Compare the algorithms or versions of an operation: speed, memory, throughput, reliability, quality.
     Compare(compare::Compare),
     /// Compare measurements with a baseline and say what has become worse; made for continuous integration.
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
         Some(Command::Test(test)) => test.run(),
         Some(Command::Replay(replay)) => replay.run(cli.config),
         Some(Command::Detect(detect)) => detect.run(),
+        Some(Command::Suggest(suggest)) => suggest.run(cli.config),
         Some(Command::Compare(compare)) => compare.run(),
         Some(Command::CheckRegression(check)) => check.run(cli.config),
         Some(Command::Export(export)) => export.run(cli.config),

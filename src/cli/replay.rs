@@ -3,18 +3,17 @@
 use std::io::stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use super::input::{note_down, read_file};
-use super::{FOUND, NO_DATA, UNUSABLE, coloured, complain, configuration, data};
-use crate::app::replay::{Gathering, Reading, baselines, setting};
+use super::history::History;
+use super::input::note_down;
+use super::{FOUND, NO_DATA, UNUSABLE, coloured, complain, configuration};
+use crate::app::replay::{Gathering, setting};
 use crate::clock::Clock;
 use crate::config::{Config, load_rules};
 use crate::document::units::{Cores, Period};
-use crate::engine::baseline::Baselines;
 use crate::engine::rule::RuleGroup;
 use crate::engine::time::Timestamp;
-use crate::export::{Filter, Form, Measured, moment};
+use crate::export::moment;
 use crate::replay::show::{Output, write, write_budgets};
 use crate::replay::{Recording, ReplayError, Setting, replay, replay_budgets};
 use crate::rulefile::{Surroundings, read_budget};
@@ -36,33 +35,14 @@ Exit codes: 0 nothing fired; 1 something fired; 2 wrong use, unusable rules, or 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Replay {
-    /// Files with measurements, before the options; `-` is standard input. Without any, those that are kept in the data
-    /// directory, also while opwatch runs.
-    #[arg(value_name = "FILE", conflicts_with = "data_dir")]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    data: data::Directory,
+    history: History,
     /// Rule files, in place of those of the configuration.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     rules: Option<Vec<PathBuf>>,
-    /// auto (an export of opwatch, recognised), json, ndjson, csv, or guide (names, MB and percent of the original guide).
-    #[arg(long, default_value = "auto")]
-    format: Form,
-    /// Only measurements that ended after this: RFC 3339, Unix seconds, or a time before now such as -7d.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    from: Option<String>,
-    /// Only measurements that ended at this time or before.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    to: Option<String>,
     /// Until when rules are judged: a time, or how long after the last measurement, such as +26h.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
-    /// Only measurements of this operation; with --metric, the operation whose values they are.
-    #[arg(long, value_name = "NAME")]
-    operation: Option<String>,
-    /// The files are plain tables `timestamp,value` of this metric, or of the quality score of this name.
-    #[arg(long, value_name = "NAME", requires_all = ["files", "operation"], conflicts_with = "format")]
-    metric: Option<Measured>,
     /// Of how many cores `cpu_ratio` is a share; without it as the configuration says.
     #[arg(long, value_name = "CORES")]
     cpu_limit: Option<Cores>,
@@ -83,15 +63,7 @@ impl Replay {
 
     fn try_run(self, file: Option<PathBuf>) -> Result<ExitCode, ExitCode> {
         let now = Clock::start().now().wall;
-        let read = |name: &str, text: &Option<String>| {
-            let read = text.as_deref().map(|text| moment(text, now)).transpose();
-            read.map_err(|error| complain(UNUSABLE, &format!("--{name}: {error}")))
-        };
-        let filter = Filter {
-            from: read("from", &self.from)?,
-            to: read("to", &self.to)?,
-            operation: self.operation.clone(),
-        };
+        let filter = self.history.filter(now)?;
         let until = self.until(now)?;
         let found = configuration::file(file.clone());
         let (config, _) =
@@ -106,7 +78,7 @@ impl Replay {
             return Err(complain(UNUSABLE, message));
         }
         let (output, budgets) = (self.output, self.budgets.clone());
-        let (recording, baselines) = self.gather(Gathering::new(&config, filter), file)?;
+        let (recording, baselines) = self.history.gather(Gathering::new(&config, filter), file)?;
         setting.baselines = baselines;
         setting.until = match until {
             Some(Until::At(at)) => Some(at),
@@ -158,36 +130,9 @@ impl Replay {
         }
         Ok(Some(groups))
     }
-
-    fn gather(
-        self,
-        mut gathering: Gathering,
-        config: Option<PathBuf>,
-    ) -> Result<(Recording, Arc<Baselines>), ExitCode> {
-        if self.files.is_empty() {
-            let database = self.data.open(config)?;
-            let unreadable = gathering.add_kept(&database);
-            if unreadable > 0 {
-                note_down(&format!(
-                    "left out {unreadable} groups of measurements that cannot be read; `opwatch store check` says more"
-                ));
-            }
-            return Ok((gathering.recording(), baselines(&database)));
-        }
-        let reading = match (self.metric, self.operation) {
-            (Some(metric), Some(operation)) => Reading::Plain(operation, metric),
-            _ => Reading::Export(self.format),
-        };
-        for path in &self.files {
-            read_file(path, |input, tell| {
-                gathering.add_file(input, &reading, tell)
-            })?;
-        }
-        Ok((gathering.recording(), Arc::default()))
-    }
 }
 
-fn explain(error: &ReplayError) -> ExitCode {
+pub(super) fn explain(error: &ReplayError) -> ExitCode {
     match error {
         ReplayError::Empty => complain(NO_DATA, "there are no measurements that were asked for"),
         ReplayError::TooLong { .. } => complain(UNUSABLE, &error.to_string()),

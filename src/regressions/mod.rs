@@ -29,6 +29,7 @@ use crate::engine::series::Labels;
 pub use compare::{compare, compare_with_pinned};
 pub use judge::{Reference, judge};
 pub use option::OptionError;
+pub(crate) use set::for_each_value;
 pub use set::{Set, Values};
 pub use wire::Body;
 

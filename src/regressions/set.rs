@@ -101,7 +101,7 @@ impl Set {
 }
 
 /// What a measurement says, as the store takes it: an operation that failed has no duration, throughput or score.
-fn for_each_value(m: &Measurement, mut each: impl FnMut(Metric, f64, f64)) {
+pub(crate) fn for_each_value(m: &Measurement, mut each: impl FnMut(Metric, f64, f64)) {
     let failed = m.outcome == Outcome::Failure;
     let succeeded = |value: Option<f64>| value.filter(|_| !failed);
     let outcome = m.is_operation.then_some(f64::from(u8::from(failed)));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Alert;
+use crate::engine::condition::Standing;
 use crate::engine::judge::Health;
 use crate::engine::judge::RuleState;
 use crate::engine::rule::Mode;
@@ -37,6 +38,8 @@ pub struct RuleSummary {
     pub dropped: u64,
     /// Notifications that tell of its alerts, repeats and ends included.
     pub notifications: u64,
+    /// The highest and the lowest value that was judged, of all instances; `None` where there never was enough to judge.
+    pub values: Option<(f64, f64)>,
     /// Its evaluations.
     pub evaluations: u64,
     /// Of them, those that failed, and why the last of these did.
@@ -66,6 +69,14 @@ impl RuleSummary {
             }
         }
         self.evaluations += 1;
+        let levels = state.instances.values().flat_map(|one| &one.levels);
+        for verdict in levels.filter_map(|level| level.verdict) {
+            let is_judged = matches!(verdict.standing, Standing::Holds | Standing::Breached);
+            if let Some(value) = verdict.value.filter(|_| is_judged) {
+                let (highest, lowest) = self.values.unwrap_or((value, value));
+                self.values = Some((highest.max(value), lowest.min(value)));
+            }
+        }
     }
 
     /// Sums up its alerts, which are in the order in which they fired.

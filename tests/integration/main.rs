@@ -38,6 +38,7 @@ mod series;
 mod shipped;
 mod sidecar;
 mod statistics;
+mod suggest;
 mod target;
 mod trends;
 mod victoria_metrics;

@@ -47,6 +47,7 @@ fn replayed() -> Replayed {
             instances: 3,
             alerted_instances: 1,
             dropped: 4,
+            values: Some((12.5, 1.0)),
             notifications: 5,
             evaluations: 40_320,
             failures: 1,
@@ -102,7 +103,8 @@ fn json_has_everything() {
     let shown: serde_json::Value = serde_json::from_str(&shown(Output::Json)).unwrap();
     let rule = serde_json::json!({
         "file": "rules.yaml", "group": "fraud", "rule": "Slow", "shadow": true, "alerts": 2, "alerts_per_week": 2.0,
-        "firing_seconds": 660.0, "instances": 3, "alerted_instances": 1, "dropped": 4, "notifications_not_sent": 5,
+        "firing_seconds": 660.0, "instances": 3, "alerted_instances": 1, "dropped": 4, "highest": 12.5, "lowest": 1.0,
+        "notifications_not_sent": 5,
         "evaluations": 40_320, "failures": 1, "last_failure": "too many",
     });
     assert_eq!(shown["rules"], serde_json::json!([rule]));
