@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::server::{Server, refused};
 use super::table::{self, Output, number};
 use super::{NO_DATA, UNUSABLE, complain, say};
-use crate::app::remote::{clean, with_query};
+use crate::app::remote::{Purpose, clean, with_query};
 use crate::pinned::Form;
 
 /// Where they are.
@@ -63,7 +63,11 @@ struct Removed {
 
 impl List {
     pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
-        let remote = match self.server.remote(config) {
+        let purpose = match self.delete {
+            Some(_) => Purpose::Change,
+            None => Purpose::Read,
+        };
+        let remote = match self.server.remote(config, purpose) {
             Ok(remote) => remote,
             Err(code) => return code,
         };
@@ -72,7 +76,7 @@ impl List {
         query.extend(name.map(|name| ("name", name)));
         query.extend(self.metric.as_deref().map(|metric| ("metric", metric)));
         if self.delete.is_some() {
-            let path = with_query(PATH, &query);
+            let path = with_query(PATH, query);
             return match remote.ask::<Removed>(Method::DELETE, &path, None) {
                 Ok(removed) => {
                     let note = not_durable(removed.durable);
@@ -84,14 +88,14 @@ impl List {
         }
         query.extend(self.all_versions.then_some(("versions", "all")));
         query.extend(self.full.then_some(("full", "true")));
-        let path = with_query(PATH, &query);
+        let path = with_query(PATH, query);
         if self.output == Output::Json {
-            return match remote.ask::<Value>(Method::GET, &path, None) {
+            return match remote.get::<Value>(&path) {
                 Ok(data) => show_json(&data),
                 Err(error) => refused(&error),
             };
         }
-        match remote.ask::<Listed>(Method::GET, &path, None) {
+        match remote.get::<Listed>(&path) {
             Ok(Listed { baselines }) if baselines.is_empty() => {
                 complain(NO_DATA, "no baseline was set that was asked for")
             }

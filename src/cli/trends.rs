@@ -2,22 +2,19 @@
 
 use std::fmt::Write as _;
 use std::io::{Write as _, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{NO_DATA, UNREACHABLE, UNUSABLE, complain, say};
-use crate::notify::client::{Client, Reply};
-use crate::notify::endpoint::Endpoint;
-use crate::notify::tls::TlsConfig;
+use super::server::{Server, refused};
+use super::{NO_DATA, complain, say};
+use crate::app::remote::{Purpose, with_query};
 use crate::replay::show::Output;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// An answer holds each bucket of each operation.
-const MAX_ANSWER_BYTES: usize = 256 << 20;
+/// Where a running opwatch tells of trends.
+const PATH: &str = "/api/v1/trends";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,9 +30,8 @@ Exit codes: 0 there are trends to tell of; 2 wrong use; 3 no data; 4 the server 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Trends {
-    /// Where opwatch listens.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9776")]
-    url: String,
+    #[command(flatten)]
+    server: Server,
     /// Only of this operation.
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
@@ -66,13 +62,6 @@ pub(super) struct Trends {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    data: Vec<Value>,
-    error: Option<String>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Trend {
     operation: String,
@@ -99,32 +88,17 @@ struct Forecast {
 }
 
 impl Trends {
-    pub(super) fn run(self) -> ExitCode {
-        match self.try_run() {
+    pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
+        match self.try_run(config) {
             Ok(code) | Err(code) => code,
         }
     }
 
-    fn try_run(&self) -> Result<ExitCode, ExitCode> {
-        let reply = self.ask()?;
-        let origin = &self.url;
-        let foreign = |why: &dyn std::fmt::Display| {
-            complain(
-                UNUSABLE,
-                &format!("{origin} answers as no opwatch does: {why}"),
-            )
-        };
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|error| foreign(&error))?;
-        if reply.status != StatusCode::OK {
-            let code = match reply.status.is_server_error() {
-                true => UNREACHABLE,
-                false => UNUSABLE,
-            };
-            let why = answer.error.unwrap_or_else(|| reply.excerpt());
-            return Err(complain(code, &why));
-        }
-        if answer.data.is_empty() {
+    fn try_run(&self, config: Option<PathBuf>) -> Result<ExitCode, ExitCode> {
+        let remote = self.server.remote(config, Purpose::Read)?;
+        let data: Vec<Value> =
+            (remote.get(&with_query(PATH, self.query()))).map_err(|error| refused(&error))?;
+        if data.is_empty() {
             return Err(complain(
                 NO_DATA,
                 "nothing has been measured that was asked for",
@@ -132,13 +106,13 @@ impl Trends {
         }
         if self.output == Output::Json {
             // A reader that has gone away has what it wanted.
-            say(&serde_json::to_string_pretty(&answer.data).unwrap_or_default());
+            say(&serde_json::to_string_pretty(&data).unwrap_or_default());
             return Ok(ExitCode::SUCCESS);
         }
-        let trends = answer.data.into_iter().map(serde_json::from_value);
+        let trends = data.into_iter().map(serde_json::from_value);
         let trends: Vec<Trend> = trends
             .collect::<Result<_, _>>()
-            .map_err(|error| foreign(&error))?;
+            .map_err(|error| refused(&remote.foreign(error)))?;
         if self.output == Output::Table {
             say(&table(&trends));
         } else {
@@ -147,59 +121,21 @@ impl Trends {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn ask(&self) -> Result<Reply, ExitCode> {
-        let unusable = |error: &dyn std::fmt::Display| complain(UNUSABLE, &error.to_string());
-        let base: Endpoint =
-            (self.url.parse()).map_err(|error| complain(UNUSABLE, &format!("--url: {error}")))?;
-        let endpoint = base
-            .join(&format!("/api/v1/trends?{}", self.query()))
-            .map_err(|error| unusable(&error))?;
-        let client = Client::new(&TlsConfig::default()).map_err(|error| unusable(&error))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.map_err(|error| unusable(&error))?;
-        let asked = async {
-            client
-                .reading(MAX_ANSWER_BYTES)
-                .get(&endpoint, TIMEOUT)
-                .await
-        };
-        let answer = runtime.block_on(asked);
-        answer.map_err(|error| complain(UNREACHABLE, &error.to_string()))
-    }
-
-    fn query(&self) -> String {
+    fn query(&self) -> impl Iterator<Item = (&'static str, String)> {
         let least = self.min_samples.map(|least| least.to_string());
         let pairs = [
-            ("operation", self.operation.as_deref()),
-            ("algorithm", self.algorithm.as_deref()),
-            ("metric", Some(self.metric.as_str())),
-            ("stat", self.stat.as_deref()),
-            ("window", Some(self.window.as_str())),
-            ("bucket", Some(self.bucket.as_str())),
-            ("min_samples", least.as_deref()),
-            ("reaches", self.reaches.as_deref()),
+            ("operation", self.operation.clone()),
+            ("algorithm", self.algorithm.clone()),
+            ("metric", Some(self.metric.clone())),
+            ("stat", self.stat.clone()),
+            ("window", Some(self.window.clone())),
+            ("bucket", Some(self.bucket.clone())),
+            ("min_samples", least),
+            ("reaches", self.reaches.clone()),
         ];
-        let pairs = pairs
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        let pairs = pairs.map(|(name, value)| format!("{name}={}", encode(value)));
-        pairs.collect::<Vec<_>>().join("&")
+        let pairs = pairs.into_iter();
+        pairs.filter_map(|(name, value)| Some((name, value?)))
     }
-}
-
-/// Percent-encodes what may not stand in a query.
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 fn table(trends: &[Trend]) -> String {
