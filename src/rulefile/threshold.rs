@@ -13,7 +13,7 @@ use crate::engine::series::is_label_name;
 use crate::engine::window::Reach;
 
 /// Most runs a window may reach back.
-const MAX_RUNS: u32 = 10_000;
+pub const MAX_RUNS: u32 = 10_000;
 /// Scores whose good direction is known; others are allowed, but may be misspelt.
 const KNOWN_SCORES: [&str; 4] = ["accuracy", "precision", "recall", "f1"];
 
@@ -35,10 +35,7 @@ pub(super) fn read(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Threshold> {
-    let metric = metric(&written.metric, place, checker);
-    let stat = metric
-        .as_ref()
-        .and_then(|metric| stat(metric, written.stat.as_deref(), place, checker));
+    let (metric, stat) = measured(&written.metric, written.stat.as_deref(), place, checker);
     let reach = window(&written.window, around, &place.key("window"), checker);
     let min_samples = min_samples(written.min_samples, 1, reach, place, checker);
     let comparison = comparison(written, around.damaged, place, checker);
@@ -101,7 +98,19 @@ pub(super) fn read(
     })
 }
 
-pub(super) fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric> {
+/// What is judged, each part where it can be read.
+pub(super) fn measured(
+    name: &str,
+    written: Option<&str>,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> (Option<Metric>, Option<Stat>) {
+    let metric = metric(name, place, checker);
+    let stat = (metric.as_ref()).and_then(|metric| stat(metric, written, place, checker));
+    (metric, stat)
+}
+
+fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric> {
     let place = place.key("metric");
     let metric = match read_metric(name) {
         Ok(metric) => metric,
@@ -145,7 +154,7 @@ pub fn read_metric(name: &str) -> Result<Metric, String> {
     Ok(Metric::named(name))
 }
 
-pub(super) fn stat(
+fn stat(
     metric: &Metric,
     written: Option<&str>,
     place: &Place,
