@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::server::{Server, refused};
-use super::table::{self, Output, number};
+use super::table::{Output, number};
 use super::{NO_DATA, UNUSABLE, complain, say};
 use crate::app::remote::{Purpose, clean, with_query};
+use crate::columns;
 use crate::pinned::Form;
 
 /// Where they are.
@@ -151,12 +152,12 @@ pub(super) fn shown(baselines: &[Form], output: Output) -> String {
             number(form.p99),
         ]
     };
-    let rows: Vec<_> = baselines.iter().map(row).collect();
+    let rows = baselines.iter().map(row);
     let names = [
         "name", "metric", "labels", "version", "set_at", "n", "mean", "sd", "median", "p95", "p99",
     ];
     match output {
-        Output::Csv => table::csv(names, &rows),
-        _ => table::columns(names, &rows),
+        Output::Csv => columns::csv(names, rows.collect()),
+        _ => columns::table(names, rows.collect()),
     }
 }

@@ -1,7 +1,5 @@
 //! `opwatch trends`: what gets better or worse, as a running opwatch sees it.
 
-use std::fmt::Write as _;
-use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +9,7 @@ use serde_json::Value;
 use super::server::{Server, refused};
 use super::{NO_DATA, complain, say};
 use crate::app::remote::{Purpose, with_query};
+use crate::columns;
 use crate::replay::show::Output;
 
 /// Where a running opwatch tells of trends.
@@ -113,10 +112,9 @@ impl Trends {
         let trends: Vec<Trend> = trends
             .collect::<Result<_, _>>()
             .map_err(|error| refused(&remote.foreign(error)))?;
-        if self.output == Output::Table {
-            say(&table(&trends));
-        } else {
-            let _ = stdout().lock().write_all(&csv(&trends).unwrap_or_default());
+        match self.output {
+            Output::Csv => say(&csv(&trends)),
+            _ => say(&table(&trends)),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -139,26 +137,11 @@ impl Trends {
 }
 
 fn table(trends: &[Trend]) -> String {
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
-    let percent = |value: Option<f64>| {
-        value.map_or_else(|| "-".to_owned(), |v| format!("{:+.2} %", v * 100.0))
-    };
-    let mut rows = vec![
-        [
-            "OPERATION",
-            "ALGORITHM",
-            "TREND",
-            "PER DAY",
-            "",
-            "CHANGE",
-            "",
-            "BUCKETS",
-            "P",
-            "REACHED IN",
-        ]
-        .map(str::to_owned),
-    ];
-    rows.extend(trends.iter().map(|trend| {
+    let none = || "-".to_owned();
+    let number = |value: Option<f64>| value.map_or_else(none, |v| format!("{v:.4}"));
+    let percent = |value: Option<f64>| value.map_or_else(none, |v| format!("{:+.2} %", v * 100.0));
+    let rows = trends.iter().map(|trend| {
+        let forecast = trend.forecast.as_ref();
         [
             trend.operation.clone(),
             trend.algorithm.clone(),
@@ -168,37 +151,50 @@ fn table(trends: &[Trend]) -> String {
             number(trend.change),
             percent(trend.change_ratio),
             trend.buckets.to_string(),
-            trend
-                .p_value
-                .map_or_else(|| "-".to_owned(), |p| format!("{p:.2e}")),
-            (trend.forecast.as_ref()).map_or_else(
-                || "-".to_owned(),
-                |f| format!("{:.1} d", f.after_seconds / 86_400.0),
-            ),
+            trend.p_value.map_or_else(none, |p| format!("{p:.2e}")),
+            forecast.map_or_else(none, |f| format!("{:.1} d", f.after_seconds / 86_400.0)),
         ]
-    }));
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let _ = write!(line, "{cell:<width$}  ", width = width(column));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    });
+    let names = [
+        "OPERATION",
+        "ALGORITHM",
+        "TREND",
+        "PER DAY",
+        "",
+        "CHANGE",
+        "",
+        "BUCKETS",
+        "P",
+        "REACHED IN",
+    ];
+    columns::table(names, rows.collect())
 }
 
-fn csv(trends: &[Trend]) -> Result<Vec<u8>, csv::Error> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record([
+fn csv(trends: &[Trend]) -> String {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let rows = trends.iter().map(|trend| {
+        let [low, high] = trend.slope_interval.unwrap_or_default();
+        let forecast = trend.forecast.as_ref();
+        [
+            trend.operation.clone(),
+            trend.algorithm.clone(),
+            trend.metric.clone(),
+            trend.stat.clone(),
+            trend.direction.clone(),
+            trend.buckets.to_string(),
+            trend.samples.to_string(),
+            number(trend.slope_per_day),
+            number(low),
+            number(high),
+            number(trend.relative_per_day),
+            number(trend.change),
+            number(trend.change_ratio),
+            number(trend.p_value),
+            number(trend.effective_buckets),
+            number(forecast.map(|forecast| forecast.after_seconds)),
+        ]
+    });
+    let names = [
         "operation",
         "algorithm",
         "metric",
@@ -215,33 +211,6 @@ fn csv(trends: &[Trend]) -> Result<Vec<u8>, csv::Error> {
         "p_value",
         "effective_buckets",
         "reached_in_seconds",
-    ])?;
-    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    for trend in trends {
-        let [low, high] = trend.slope_interval.unwrap_or_default();
-        table.write_record([
-            trend.operation.as_str(),
-            &trend.algorithm,
-            &trend.metric,
-            &trend.stat,
-            &trend.direction,
-            &trend.buckets.to_string(),
-            &trend.samples.to_string(),
-            &number(trend.slope_per_day),
-            &number(low),
-            &number(high),
-            &number(trend.relative_per_day),
-            &number(trend.change),
-            &number(trend.change_ratio),
-            &number(trend.p_value),
-            &number(trend.effective_buckets),
-            &number(
-                trend
-                    .forecast
-                    .as_ref()
-                    .map(|forecast| forecast.after_seconds),
-            ),
-        ])?;
-    }
-    Ok(table.into_inner().unwrap_or_default())
+    ];
+    columns::csv(names, rows.collect())
 }
