@@ -1,9 +1,7 @@
 //! What is asked for, as a query or on the command line.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::document::units::Period;
 use crate::engine::comparison::MIN_OPERATIONS;
 use crate::engine::selector::Selector;
 use crate::engine::window::Reach;
@@ -107,23 +105,10 @@ fn parse_window(text: &str) -> Result<Reach, String> {
     })
 }
 
-/// A window as it is asked for.
-pub(super) struct WindowText(pub(super) Reach);
-
-impl fmt::Display for WindowText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Reach::Time(span) => Period(span).fmt(f),
-            Reach::Runs(1) => f.write_str("1 run"),
-            Reach::Runs(runs) => write!(f, "{runs} runs"),
-            Reach::AtLeast(span, runs) => write!(f, "{}, at least {runs} runs", Period(span)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rulefile::window_text;
 
     fn asked(pairs: &[(&str, &str)]) -> Result<Asked, String> {
         let owned = pairs
@@ -147,7 +132,7 @@ mod tests {
             let asked =
                 asked(&[("operation", "a"), ("by", "version"), ("window", window)]).unwrap();
             assert_eq!((asked.by, asked.window), (By::Version, Some(expected)));
-            assert_eq!(WindowText(expected).to_string(), window);
+            assert_eq!(window_text(expected), window);
         }
     }
 

@@ -18,6 +18,7 @@ mod rule;
 mod threshold;
 mod trend;
 pub mod unittest;
+mod window;
 mod wire;
 
 #[cfg(test)]
@@ -33,8 +34,9 @@ pub use files::{load_all, matching};
 pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
 pub use query::{against_name, query};
-pub use threshold::{MAX_RUNS, read_metric, read_window};
+pub use threshold::read_metric;
 pub use trend::{frame_fault, read_stat};
+pub use window::{MAX_RUNS, read_window, window_text};
 
 use crate::document::{Document, Place};
 use crate::engine::rule::{Rule, RuleGroup};

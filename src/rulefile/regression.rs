@@ -3,7 +3,7 @@
 use super::amounts::{self, Amounts};
 use super::findings::Checker;
 use super::threshold::{self, Surroundings};
-use super::wire;
+use super::{window, wire};
 use crate::document::Place;
 use crate::document::units::{Period, Quantity, Unit};
 use crate::engine::condition::{Against, Amount, Regression};
@@ -29,10 +29,10 @@ pub(super) fn read(
     let (metric, stat) = threshold::measured(&written.metric, stat, place, checker);
     let feature = (metric.as_ref().zip(stat))
         .and_then(|(metric, stat)| feature(metric, stat, place, checker));
-    let reach = threshold::window(&written.window, around, &place.key("window"), checker);
+    let reach = window::read(&written.window, around, &place.key("window"), checker);
     let is_guide = written.compat.is_some();
     let least = if is_guide { 1 } else { MIN_SAMPLES };
-    let min_samples = threshold::min_samples(written.min_samples, least, reach, place, checker);
+    let min_samples = window::min_samples(written.min_samples, least, reach, place, checker);
     let against = against(
         &written.baseline,
         reach,
