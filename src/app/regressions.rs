@@ -1,14 +1,13 @@
 //! What a comparison is made of: measurements from files or a data directory, baselines from either, or the answer of a
 //! running opwatch.
 
-use std::fmt::Write as _;
 use std::io::BufRead;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use serde::Deserialize;
 
+use super::remote::{Remote, RemoteError, with_query};
 use crate::engine::baseline::Baselines;
 use crate::engine::measurement::Measurement;
 use crate::engine::metric::Metric;
@@ -16,18 +15,11 @@ use crate::engine::series::Labels;
 use crate::engine::time::{Now, Timestamp};
 use crate::engine::{Engine, Settings};
 use crate::export::{Fault, Filter, Form, ReadError, read, read_kept};
-use crate::notify::client::{Client, ClientError};
-use crate::notify::endpoint::{Endpoint, EndpointError};
-use crate::notify::tls::{TlsConfig, TlsError};
 use crate::regressions::{Body, Findings, Question, Set, compare_with_pinned};
 use crate::storage::{Database, Kind};
 
 /// Where a running opwatch compares.
 const PATH: &str = "/api/v1/regressions";
-/// For the request with its answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// The answer has a few hundred bytes for each instance and metric.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Reads the measurements of a file, in the order of their time; those that say none come first, as they stand. What is
 /// wrong with a record is told to `tell`, and the others go on.
@@ -120,109 +112,22 @@ fn baselines_of(database: &Database, now: Timestamp) -> (Baselines, u64) {
     )
 }
 
-/// Why a running opwatch gives no findings.
-#[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// Its address cannot be used.
-    #[error("--url: {0}")]
-    Address(#[from] EndpointError),
-    /// There are no certificates to trust.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The system has no room for a client.
-    #[error("cannot start a client: {0}")]
-    System(#[from] std::io::Error),
-    /// It cannot be reached.
-    #[error(transparent)]
-    Unreachable(#[from] ClientError),
-    /// It has no such baseline.
-    #[error("{0}")]
-    NoBaseline(String),
-    /// It refuses.
-    #[error("{address} answers {status}: {text}")]
-    Refused {
-        /// Where it is.
-        address: String,
-        /// What it answered.
-        status: StatusCode,
-        /// Why.
-        text: String,
-    },
-    /// What it answers is not the answer of an opwatch.
-    #[error("{address} answers as no opwatch does: {reason}")]
-    Foreign {
-        /// Where it is.
-        address: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    data: Data,
-}
-
 #[derive(Deserialize)]
 struct Data {
     comparison: Option<Body>,
 }
 
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
-}
-
-/// Asks the opwatch whose public listener is at `url` to compare; `query` says what.
+/// Asks a running opwatch to compare; names and values of `question` say what.
 ///
 /// # Errors
 /// When there is no good answer.
-pub fn ask(url: &str, query: &str) -> Result<Findings, AskError> {
-    let base: Endpoint = url.parse()?;
-    let endpoint = base.join(&format!("{PATH}?{query}"))?;
-    let client = Client::new(&TlsConfig::default())?.reading(MAX_ANSWER_BYTES);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let reply = runtime.block_on(client.get(&endpoint, TIMEOUT))?;
-    let address = endpoint.origin();
-    if reply.status == StatusCode::NOT_FOUND
-        && let Ok(refusal) = serde_json::from_slice::<Refusal>(&reply.body)
-    {
-        return Err(AskError::NoBaseline(refusal.error));
-    }
-    if reply.status != StatusCode::OK {
-        return Err(AskError::Refused {
-            address,
-            status: reply.status,
-            text: reply.excerpt(),
-        });
-    }
-    let foreign = |reason: String| AskError::Foreign {
-        address: address.clone(),
-        reason,
-    };
-    let answer: Answer =
-        serde_json::from_slice(&reply.body).map_err(|error| foreign(error.to_string()))?;
-    let body = answer.data.comparison;
-    let body = body.ok_or_else(|| foreign("there is no comparison in it".to_owned()))?;
+pub fn ask(
+    remote: &Remote,
+    question: Vec<(&'static str, String)>,
+) -> Result<Findings, RemoteError> {
+    let data: Data = remote.get(&with_query(PATH, question))?;
+    let body = data.comparison;
+    let body = body.ok_or_else(|| remote.foreign("there is no comparison in it"))?;
     body.read()
-        .ok_or_else(|| foreign("a status in it is not known".to_owned()))
-}
-
-/// Names and values as the query of a URL.
-pub fn query(parts: &[(&'static str, String)]) -> String {
-    let parts = parts.iter().map(|(name, text)| {
-        let mut value = String::new();
-        for byte in text.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                value.push(char::from(byte));
-            } else {
-                // Writing to a string cannot fail.
-                let _ = write!(value, "%{byte:02X}");
-            }
-        }
-        format!("{name}={value}")
-    });
-    parts.collect::<Vec<_>>().join("&")
+        .ok_or_else(|| remote.foreign("a status in it is not known"))
 }

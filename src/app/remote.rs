@@ -1,11 +1,11 @@
-//! Requests of commands to a running opwatch.
+//! Requests of commands to a running opwatch: the one way in which the command line asks.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,13 +13,13 @@ use tokio::runtime::Runtime;
 
 use crate::config::Config;
 use crate::http::address::{AddressError, ListenAddress};
-use crate::notify::client::{Client, ClientError};
+use crate::notify::client::{Client, ClientError, Reply};
 use crate::notify::endpoint::{Endpoint, EndpointError};
 use crate::notify::tls::{TlsConfig, TlsError};
 
 /// For one request with its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Most bytes of an answer: many baselines with all their values are long.
+/// Most bytes of an answer: many baselines with all their values, or all buckets of many trends, are long.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 
 /// A running opwatch.
@@ -28,6 +28,36 @@ pub struct Remote {
     runtime: Runtime,
     client: Client,
     base: Endpoint,
+}
+
+/// What is wanted of a running opwatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To read, which both listeners allow.
+    Read,
+    /// To change its state, which the ingest listener alone allows.
+    Change,
+}
+
+/// An answer that is not the one hoped for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Scheme, host and port of who answers.
+    pub address: String,
+    /// What it answered.
+    pub status: StatusCode,
+    /// Why, in its words.
+    pub reason: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} answers {}: {}",
+            self.address, self.status, self.reason
+        )
+    }
 }
 
 /// Why there is no answer to work with.
@@ -41,7 +71,7 @@ pub enum RemoteError {
     Listen(#[from] AddressError),
     /// It listens where this client does not reach.
     #[error(
-        "the configuration has the ingest listener at {0}, which is no address of HTTP over TCP; say where to with --url"
+        "the configuration has the {0}, which is no address of HTTP over TCP; say where to with --url"
     )]
     Socket(String),
     /// There are no certificates to trust.
@@ -53,22 +83,15 @@ pub enum RemoteError {
     /// It cannot be reached.
     #[error(transparent)]
     Unreachable(#[from] ClientError),
-    /// It is busy, or about to end.
-    #[error("{address} answers {status}: {reason}")]
-    Unavailable {
-        /// Where it is.
-        address: String,
-        /// What it answered.
-        status: StatusCode,
-        /// Why.
-        reason: String,
-    },
-    /// There is nothing of what was asked for.
+    /// It is busy, about to end, or fails: any 5xx, or 429.
     #[error("{0}")]
-    NotFound(String),
+    Unavailable(Refusal),
+    /// It has nothing of what was asked for.
+    #[error("{0}")]
+    NotFound(Refusal),
     /// It refuses.
     #[error("{0}")]
-    Refused(String),
+    Refused(Refusal),
     /// What it answers is not the answer of an opwatch.
     #[error("{address} answers as no opwatch does: {reason}")]
     Foreign {
@@ -85,13 +108,14 @@ struct Answer<T> {
     data: T,
 }
 
+/// The refusal of `/api/v1` paths.
 #[derive(Deserialize)]
-struct Refusal {
+struct Failure {
     error: String,
 }
 
 impl Remote {
-    /// A client of the opwatch at `url`; nothing is sent yet.
+    /// A client of the opwatch at `url`, with the user and password of it where there are any; nothing is sent yet.
     ///
     /// # Errors
     /// When the address cannot be used.
@@ -108,23 +132,47 @@ impl Remote {
     /// A client of the opwatch of this machine with that configuration.
     ///
     /// # Errors
-    /// When its ingest listener is no address of TCP.
-    pub fn of(config: &Config) -> Result<Self, RemoteError> {
-        match config.listen.ingest.parse()? {
-            ListenAddress::Unix(_) => Err(RemoteError::Socket(config.listen.ingest.clone())),
-            ListenAddress::Tcp(mut address) => {
-                match address.ip() {
-                    IpAddr::V4(ip) if ip.is_unspecified() => {
-                        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    /// When no listener of it that serves the purpose is an address of TCP.
+    pub fn of(config: &Config, purpose: Purpose) -> Result<Self, RemoteError> {
+        let ingest = ("ingest listener", &config.listen.ingest);
+        let public = ("public listener", &config.listen.public);
+        let listeners = match purpose {
+            Purpose::Read => vec![public, ingest],
+            Purpose::Change => vec![ingest],
+        };
+        let mut sockets = Vec::new();
+        for (name, address) in listeners {
+            match address.parse()? {
+                ListenAddress::Tcp(address) => {
+                    let mut address = address;
+                    match address.ip() {
+                        IpAddr::V4(ip) if ip.is_unspecified() => {
+                            address.set_ip(Ipv4Addr::LOCALHOST.into());
+                        }
+                        IpAddr::V6(ip) if ip.is_unspecified() => {
+                            address.set_ip(Ipv6Addr::LOCALHOST.into());
+                        }
+                        _ => {}
                     }
-                    IpAddr::V6(ip) if ip.is_unspecified() => {
-                        address.set_ip(Ipv6Addr::LOCALHOST.into());
-                    }
-                    _ => {}
+                    return Self::new(&format!("http://{address}"));
                 }
-                Self::new(&format!("http://{address}"))
+                ListenAddress::Unix(_) => sockets.push(format!("{name} at {address}")),
             }
         }
+        Err(RemoteError::Socket(sockets.join(" and the ")))
+    }
+
+    /// Scheme, host and port of it.
+    pub fn address(&self) -> String {
+        self.base.origin()
+    }
+
+    /// What a path of `/api/v1` answers to a question.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is a refusal.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RemoteError> {
+        self.ask(Method::GET, path, None)
     }
 
     /// What a path of `/api/v1` answers to that method; `body` is JSON.
@@ -137,43 +185,66 @@ impl Remote {
         path: &str,
         body: Option<String>,
     ) -> Result<T, RemoteError> {
-        let endpoint = self.base.join(path)?;
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         let headers = headers.get(..usize::from(body.is_some()));
-        let reply = self.runtime.block_on(self.client.send(
-            method,
-            &endpoint,
-            None,
-            headers.unwrap_or_default(),
-            Bytes::from(body.unwrap_or_default()),
-            TIMEOUT,
-        ))?;
-        let address = self.base.origin();
+        let body = Bytes::from(body.unwrap_or_default());
+        let reply = self.send(method, path, headers.unwrap_or_default(), body)?;
+        self.read::<Answer<T>>(&reply).map(|answer| answer.data)
+    }
+
+    /// Sends one request; an answer of any status is none of its errors.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+    ) -> Result<Reply, RemoteError> {
+        let endpoint = self.base.join(path)?;
+        let sent = (self.client).send(method, &endpoint, None, headers, body, TIMEOUT);
+        Ok(self.runtime.block_on(sent)?)
+    }
+
+    /// Reads an answer that is JSON.
+    ///
+    /// # Errors
+    /// When it is a refusal, or not what an opwatch says.
+    pub fn read<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, RemoteError> {
         if reply.status == StatusCode::OK {
-            let answer = serde_json::from_slice::<Answer<T>>(&reply.body);
-            return answer
-                .map(|answer| answer.data)
-                .map_err(|error| RemoteError::Foreign {
-                    address,
-                    reason: error.to_string(),
-                });
+            return serde_json::from_slice(&reply.body).map_err(|error| self.foreign(error));
         }
-        let refusal = serde_json::from_slice::<Refusal>(&reply.body);
-        let reason = refusal.map_or_else(
-            |_| format!("{address} answers {}: {}", reply.status, reply.excerpt()),
-            |refusal| clean(&refusal.error),
-        );
+        let failure = serde_json::from_slice::<Failure>(&reply.body).ok();
+        // A path that is not there is answered in plain text: that is no answer to the question.
+        let is_of_api = failure.is_some();
+        let refusal = Refusal {
+            address: self.address(),
+            status: reply.status,
+            reason: failure.map_or_else(|| reply.excerpt(), |failure| clean(&failure.error)),
+        };
         Err(match reply.status {
-            StatusCode::NOT_FOUND => RemoteError::NotFound(reason),
-            status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
-                RemoteError::Unavailable {
-                    address,
-                    status,
-                    reason,
-                }
-            }
-            _ => RemoteError::Refused(reason),
+            StatusCode::NOT_FOUND if is_of_api => RemoteError::NotFound(refusal),
+            StatusCode::TOO_MANY_REQUESTS => RemoteError::Unavailable(refusal),
+            status if status.is_server_error() => RemoteError::Unavailable(refusal),
+            _ => RemoteError::Refused(refusal),
         })
+    }
+
+    /// The error for an answer that no opwatch would give.
+    pub fn foreign(&self, reason: impl fmt::Display) -> RemoteError {
+        RemoteError::Foreign {
+            address: self.address(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Waits before it is asked again.
+    pub fn pause(&self, wait: Duration) {
+        // Made inside, because a timer belongs to its runtime.
+        self.runtime
+            .block_on(async { tokio::time::sleep(wait).await });
     }
 }
 
@@ -184,13 +255,16 @@ pub fn clean(text: &str) -> String {
 }
 
 /// A path with a query of these names and values.
-pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+pub fn with_query<N: AsRef<str>, V: AsRef<str>>(
+    path: &str,
+    pairs: impl IntoIterator<Item = (N, V)>,
+) -> String {
     let mut out = path.to_owned();
-    for (index, (name, value)) in pairs.iter().enumerate() {
+    for (index, (name, value)) in pairs.into_iter().enumerate() {
         out.push(if index == 0 { '?' } else { '&' });
-        out += name;
+        out += name.as_ref();
         out.push('=');
-        for byte in value.bytes() {
+        for byte in value.as_ref().bytes() {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 out.push(char::from(byte));
             } else {
@@ -209,9 +283,113 @@ mod tests {
     #[test]
     fn queries_are_encoded() {
         assert_eq!(
-            with_query("/a", &[("name", "x y&z"), ("full", "true")]),
+            with_query("/a", [("name", "x y&z"), ("full", "true")]),
             "/a?name=x%20y%26z&full=true"
         );
-        assert_eq!(with_query("/a", &[]), "/a");
+        assert_eq!(with_query::<&str, &str>("/a", []), "/a");
+    }
+
+    #[test]
+    fn the_configuration_says_where_each_purpose_is_served() {
+        let (mut config, _) = Config::without_file().unwrap();
+        let mut of = |public: &str, ingest: &str, purpose| {
+            config.listen.public = public.to_owned();
+            config.listen.ingest = ingest.to_owned();
+            match Remote::of(&config, purpose) {
+                Ok(remote) => remote.address(),
+                Err(error) => error.to_string(),
+            }
+        };
+        for (public, ingest, purpose, expected) in [
+            (
+                "0.0.0.0:9776",
+                "127.0.0.1:9777",
+                Purpose::Read,
+                "http://127.0.0.1:9776",
+            ),
+            (
+                "0.0.0.0:9776",
+                "127.0.0.1:9777",
+                Purpose::Change,
+                "http://127.0.0.1:9777",
+            ),
+            ("[::]:1", "unix:/run/o", Purpose::Read, "http://[::1]:1"),
+            (
+                "unix:/run/o",
+                "192.0.2.1:2",
+                Purpose::Read,
+                "http://192.0.2.1:2",
+            ),
+            (
+                "[::]:1",
+                "unix:/run/o",
+                Purpose::Change,
+                "the configuration has the ingest listener at unix:/run/o, which is no address of HTTP over TCP; say where to with --url",
+            ),
+            (
+                "unix:/run/p",
+                "unix:/run/o",
+                Purpose::Read,
+                "the configuration has the public listener at unix:/run/p and the ingest listener at unix:/run/o, which is no address of HTTP over TCP; say where to with --url",
+            ),
+        ] {
+            assert_eq!(of(public, ingest, purpose), expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_says_what_kind_of_refusal_it_is() {
+        let remote = Remote::new("http://user:secret@127.0.0.1:1/prefix").unwrap();
+        let read = |status: u16, body: &'static str| {
+            let reply = Reply {
+                status: StatusCode::from_u16(status).unwrap(),
+                retry_after: None,
+                body: Bytes::from_static(body.as_bytes()),
+            };
+            remote.read::<Answer<u64>>(&reply).map(|answer| answer.data)
+        };
+        assert_eq!(read(200, r#"{"data": 7}"#).unwrap(), 7);
+        for (status, body, kind, message) in [
+            (
+                404,
+                r#"{"error": "no rule \u001b[1m"}"#,
+                "NotFound",
+                "http://127.0.0.1:1 answers 404 Not Found: no rule [1m",
+            ),
+            (
+                404,
+                "nothing\n",
+                "Refused",
+                "http://127.0.0.1:1 answers 404 Not Found: nothing",
+            ),
+            (
+                400,
+                r#"{"error": "by: none"}"#,
+                "Refused",
+                "http://127.0.0.1:1 answers 400 Bad Request: by: none",
+            ),
+            (
+                429,
+                "",
+                "Unavailable",
+                "http://127.0.0.1:1 answers 429 Too Many Requests: ",
+            ),
+            (
+                502,
+                "gone",
+                "Unavailable",
+                "http://127.0.0.1:1 answers 502 Bad Gateway: gone",
+            ),
+            (
+                200,
+                "[]",
+                "Foreign",
+                "http://127.0.0.1:1 answers as no opwatch does: ",
+            ),
+        ] {
+            let error = read(status, body).unwrap_err();
+            assert!(error.to_string().starts_with(message), "{error}");
+            assert!(format!("{error:?}").starts_with(kind), "{error:?}");
+        }
     }
 }

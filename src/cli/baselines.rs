@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::server::{Server, refused};
-use super::table::{self, Output, number};
+use super::table::{Output, number};
 use super::{NO_DATA, UNUSABLE, complain, say};
-use crate::app::remote::{clean, with_query};
+use crate::app::remote::{Purpose, clean, with_query};
+use crate::columns;
 use crate::pinned::Form;
 
 /// Where they are.
@@ -63,7 +64,11 @@ struct Removed {
 
 impl List {
     pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
-        let remote = match self.server.remote(config) {
+        let purpose = match self.delete {
+            Some(_) => Purpose::Change,
+            None => Purpose::Read,
+        };
+        let remote = match self.server.remote(config, purpose) {
             Ok(remote) => remote,
             Err(code) => return code,
         };
@@ -72,7 +77,7 @@ impl List {
         query.extend(name.map(|name| ("name", name)));
         query.extend(self.metric.as_deref().map(|metric| ("metric", metric)));
         if self.delete.is_some() {
-            let path = with_query(PATH, &query);
+            let path = with_query(PATH, query);
             return match remote.ask::<Removed>(Method::DELETE, &path, None) {
                 Ok(removed) => {
                     let note = not_durable(removed.durable);
@@ -84,14 +89,14 @@ impl List {
         }
         query.extend(self.all_versions.then_some(("versions", "all")));
         query.extend(self.full.then_some(("full", "true")));
-        let path = with_query(PATH, &query);
+        let path = with_query(PATH, query);
         if self.output == Output::Json {
-            return match remote.ask::<Value>(Method::GET, &path, None) {
+            return match remote.get::<Value>(&path) {
                 Ok(data) => show_json(&data),
                 Err(error) => refused(&error),
             };
         }
-        match remote.ask::<Listed>(Method::GET, &path, None) {
+        match remote.get::<Listed>(&path) {
             Ok(Listed { baselines }) if baselines.is_empty() => {
                 complain(NO_DATA, "no baseline was set that was asked for")
             }
@@ -147,12 +152,12 @@ pub(super) fn shown(baselines: &[Form], output: Output) -> String {
             number(form.p99),
         ]
     };
-    let rows: Vec<_> = baselines.iter().map(row).collect();
+    let rows = baselines.iter().map(row);
     let names = [
         "name", "metric", "labels", "version", "set_at", "n", "mean", "sd", "median", "p95", "p99",
     ];
     match output {
-        Output::Csv => table::csv(names, &rows),
-        _ => table::columns(names, &rows),
+        Output::Csv => columns::csv(names, rows.collect()),
+        _ => columns::table(names, rows.collect()),
     }
 }

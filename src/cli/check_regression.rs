@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::input::{note_down, read_file};
-use super::{FOUND, NO_BASELINE, NO_DATA, UNREACHABLE, UNUSABLE, complain, data};
-use crate::app::regressions::{AskError, ask, compare_kept, measurements, query};
+use super::server::{at, refused};
+use super::{FOUND, NO_BASELINE, NO_DATA, UNUSABLE, complain, data};
+use crate::app::regressions::{ask, compare_kept, measurements};
+use crate::app::remote::RemoteError;
 use crate::clock::Clock;
 use crate::document::units::Period;
 use crate::export::Form;
@@ -42,7 +44,7 @@ pub(super) struct CheckRegression {
     /// A baseline that was set, compared with what has been measured since; in a data directory, or at --url.
     #[arg(long, value_name = "NAME", conflicts_with = "current")]
     baseline_name: Option<String>,
-    /// The public listener of a running opwatch.
+    /// A running opwatch, its public or its ingest listener.
     #[arg(
         long,
         value_name = "URL",
@@ -230,13 +232,9 @@ impl CheckRegression {
     ) -> Result<Findings, ExitCode> {
         parts.push(("baseline", name.to_owned()));
         parts.push(("window", self.window.to_string()));
-        ask(url, &query(&parts)).map_err(|error| {
-            let code = match error {
-                AskError::Unreachable(_) => UNREACHABLE,
-                AskError::NoBaseline(_) => NO_BASELINE,
-                _ => UNUSABLE,
-            };
-            complain(code, &error.to_string())
+        ask(&at(url)?, parts).map_err(|error| match error {
+            RemoteError::NotFound(_) => complain(NO_BASELINE, &error.to_string()),
+            _ => refused(&error),
         })
     }
 }

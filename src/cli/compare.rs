@@ -1,12 +1,16 @@
 //! `opwatch compare`: which algorithm or version of an operation is the fastest, smallest, most reliable, best.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{FOUND, NO_DATA, UNREACHABLE, UNUSABLE, complain, data, say};
+use super::server::{Server, refused};
+use super::{FOUND, NO_DATA, UNUSABLE, complain, data, say};
+use crate::app::remote::{Purpose, with_query};
 use crate::clock::Clock;
-use crate::comparison::{
-    Asked, ComparisonBody, KeptError, Output, RemoteError, ask, compare_kept, render,
-};
+use crate::comparison::{Asked, ComparisonBody, KeptError, Output, compare_kept, render};
+
+/// Where a running opwatch compares.
+const PATH: &str = "/api/v1/comparison";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,9 +40,8 @@ pub(super) struct Compare {
     /// Only series with these labels, as in rules.
     #[arg(long, value_name = "SELECTOR")]
     select: Option<String>,
-    /// A running opwatch, its public or its ingest listener.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9776")]
-    url: String,
+    #[command(flatten)]
+    server: Server,
     #[command(flatten)]
     data: data::Kept,
     /// table, json or csv.
@@ -47,16 +50,16 @@ pub(super) struct Compare {
 }
 
 impl Compare {
-    pub(super) fn run(self) -> ExitCode {
+    pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
         let pairs = self.pairs();
         let asked = match Asked::parse(pairs.clone()) {
             Ok(asked) => asked,
             Err(error) => return complain(UNUSABLE, &error),
         };
         let (body, unreadable) = match self.data.open() {
-            None => match ask(&self.url, &pairs) {
+            None => match self.asked(config, pairs) {
                 Ok(body) => (body, 0),
-                Err(error) => return complain(code(&error), &error.to_string()),
+                Err(code) => return code,
             },
             Some(Err(code)) => return code,
             Some(Ok(database)) => {
@@ -70,6 +73,16 @@ impl Compare {
             }
         };
         self.show(&body, unreadable)
+    }
+
+    fn asked(
+        &self,
+        config: Option<PathBuf>,
+        pairs: Vec<(String, String)>,
+    ) -> Result<ComparisonBody, ExitCode> {
+        let remote = self.server.remote(config, Purpose::Read)?;
+        let answer = remote.get(&with_query(PATH, pairs));
+        answer.map_err(|error| refused(&error))
     }
 
     fn show(&self, body: &ComparisonBody, unreadable: u64) -> ExitCode {
@@ -106,17 +119,5 @@ impl Compare {
         given
             .filter_map(|(name, value)| Some((name.to_owned(), value?.clone())))
             .collect()
-    }
-}
-
-fn code(error: &RemoteError) -> u8 {
-    match error {
-        RemoteError::Missing(_) => NO_DATA,
-        RemoteError::Unreachable(_) | RemoteError::Unavailable { .. } => UNREACHABLE,
-        RemoteError::Address(_)
-        | RemoteError::Tls(_)
-        | RemoteError::System(_)
-        | RemoteError::Refused { .. }
-        | RemoteError::Foreign { .. } => UNUSABLE,
     }
 }

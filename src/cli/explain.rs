@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use hyper::Method;
 use serde_json::Value;
 
 use super::server::{Server, refused};
 use super::{UNUSABLE, complain, say};
-use crate::app::remote::{clean, with_query};
+use crate::app::remote::{Purpose, clean, with_query};
 use crate::explanation::{Explained, text};
 
 const EXAMPLES: &str = "\
@@ -50,18 +49,19 @@ enum Output {
 
 impl Explain {
     pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
-        let remote = match self.server.remote(config) {
+        let remote = match self.server.remote(config, Purpose::Read) {
             Ok(remote) => remote,
             Err(code) => return code,
         };
         let mut query = vec![("rule", self.rule.as_str())];
         query.extend(self.group.as_deref().map(|group| ("group", group)));
         query.extend(self.labels.as_deref().map(|labels| ("labels", labels)));
-        let path = with_query("/api/v1/explain", &query);
+        let path = with_query("/api/v1/explain", query);
         let shown = match self.output {
-            Output::Text => (remote.ask::<Explained>(Method::GET, &path, None))
+            Output::Text => remote
+                .get::<Explained>(&path)
                 .map(|explained| clean(&text(&explained))),
-            Output::Json => match remote.ask::<Value>(Method::GET, &path, None) {
+            Output::Json => match remote.get::<Value>(&path) {
                 Ok(value) => match serde_json::to_string_pretty(&value) {
                     Ok(text) => Ok(text),
                     Err(error) => return complain(UNUSABLE, &error.to_string()),

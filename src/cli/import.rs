@@ -6,10 +6,9 @@ use std::io::{self, BufRead, BufReader, Write, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{FOUND, NO_DATA, UNREACHABLE, UNUSABLE, complain, configuration, say};
-use crate::app::import::{
-    ImportError, Imported, Local, LocalError, Remote, RemoteError, Target, run,
-};
+use super::server::{code, refused};
+use super::{FOUND, NO_DATA, UNUSABLE, complain, configuration, say};
+use crate::app::import::{ImportError, Imported, Local, LocalError, Taker, Target, run};
 use crate::config::Config;
 use crate::export::{Form, ReadError};
 use crate::storage::{AloneError, FolderError};
@@ -108,9 +107,8 @@ impl Import {
     /// Where to, with the label names that may not be used there as far as they are known here.
     fn target(&self, config: Option<PathBuf>) -> Result<(Target, Vec<String>), ExitCode> {
         if let Some(url) = &self.to.url {
-            let remote = Remote::new(url);
-            let remote = remote.map_err(|error| complain(UNUSABLE, &error.to_string()))?;
-            return Ok((Target::Remote(Box::new(remote)), Vec::new()));
+            let taker = Taker::new(url).map_err(|error| refused(&error))?;
+            return Ok((Target::Remote(Box::new(taker)), Vec::new()));
         }
         let file = configuration::file(config);
         let (config, _) =
@@ -140,10 +138,8 @@ impl Import {
     fn explain(&self, error: &ImportError) -> (u8, String) {
         let code = match error {
             ImportError::Read(ReadError::Unfinished { .. } | ReadError::AfterArray { .. }) => FOUND,
-            ImportError::Remote(RemoteError::Unreachable(_) | RemoteError::Busy { .. }) => {
-                UNREACHABLE
-            }
-            ImportError::Read(_) | ImportError::Local(_) | ImportError::Remote(_) => UNUSABLE,
+            ImportError::Remote(error) => code(error),
+            ImportError::Read(_) | ImportError::Local(_) => UNUSABLE,
         };
         let hint = match error {
             ImportError::Read(ReadError::Unrecognised(_)) if self.format == Form::Auto => {

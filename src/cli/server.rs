@@ -4,36 +4,47 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{NO_DATA, UNREACHABLE, UNUSABLE, complain, configuration};
-use crate::app::remote::{Remote, RemoteError};
+use crate::app::remote::{Purpose, Remote, RemoteError};
 
 /// A running opwatch.
 #[derive(Debug, clap::Args)]
 pub(super) struct Server {
-    /// Where it is; without this option the ingest listener of the configuration.
+    /// Where it is; without this option where the configuration has it listen.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
 
 impl Server {
     /// The way to it; complains where there is none.
-    pub(super) fn remote(&self, config: Option<PathBuf>) -> Result<Remote, ExitCode> {
-        let remote = match &self.url {
-            Some(url) => Remote::new(url),
-            None => {
-                let file = configuration::file(config);
-                let (config, _) = configuration::load(file.as_deref())
-                    .map_err(|faults| complain(UNUSABLE, &faults))?;
-                Remote::of(&config)
-            }
+    pub(super) fn remote(
+        &self,
+        config: Option<PathBuf>,
+        purpose: Purpose,
+    ) -> Result<Remote, ExitCode> {
+        let Some(url) = &self.url else {
+            let file = configuration::file(config);
+            let (config, _) = configuration::load(file.as_deref())
+                .map_err(|faults| complain(UNUSABLE, &faults))?;
+            return Remote::of(&config, purpose).map_err(|error| refused(&error));
         };
-        remote.map_err(|error| refused(&error))
+        at(url)
     }
+}
+
+/// The way to the opwatch at `url`; complains where there is none.
+pub(super) fn at(url: &str) -> Result<Remote, ExitCode> {
+    Remote::new(url).map_err(|error| refused(&error))
 }
 
 /// Says why there is no answer, and gives the exit code.
 pub(super) fn refused(error: &RemoteError) -> ExitCode {
-    let code = match error {
-        RemoteError::Unreachable(_) | RemoteError::Unavailable { .. } => UNREACHABLE,
+    complain(code(error), &error.to_string())
+}
+
+/// The exit code where there is no answer.
+pub(super) fn code(error: &RemoteError) -> u8 {
+    match error {
+        RemoteError::Unreachable(_) | RemoteError::Unavailable(_) => UNREACHABLE,
         RemoteError::NotFound(_) => NO_DATA,
         RemoteError::Address(_)
         | RemoteError::Listen(_)
@@ -42,6 +53,5 @@ pub(super) fn refused(error: &RemoteError) -> ExitCode {
         | RemoteError::System(_)
         | RemoteError::Refused(_)
         | RemoteError::Foreign { .. } => UNUSABLE,
-    };
-    complain(code, &error.to_string())
+    }
 }

@@ -11,6 +11,7 @@ use super::baselines::{PATH, not_durable, shown};
 use super::server::{Server, refused};
 use super::table::Output;
 use super::{UNUSABLE, complain, say};
+use crate::app::remote::Purpose;
 use crate::pinned::{Form, GUIDE, guide_numbers};
 
 const EXAMPLES: &str = "\
@@ -113,7 +114,7 @@ impl SetBaseline {
             Ok(body) => body,
             Err(error) => return complain(UNUSABLE, &error),
         };
-        let remote = match self.server.remote(config) {
+        let remote = match self.server.remote(config, Purpose::Change) {
             Ok(remote) => remote,
             Err(code) => return code,
         };
@@ -133,10 +134,7 @@ impl SetBaseline {
                 }
                 ExitCode::SUCCESS
             }
-            Err(error) => complain(
-                UNUSABLE,
-                &format!("this is not the answer of opwatch: {error}"),
-            ),
+            Err(error) => refused(&remote.foreign(error)),
         }
     }
 

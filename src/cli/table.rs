@@ -1,6 +1,4 @@
-//! Answers as tables for people, and as CSV.
-
-use std::fmt::Write;
+//! How answers are shown, and numbers in them.
 
 use clap::ValueEnum;
 
@@ -14,40 +12,6 @@ pub(super) enum Output {
     Json,
     /// One row a line, below a row of names.
     Csv,
-}
-
-/// Columns as wide as their widest cell; the names first.
-pub(super) fn columns<const N: usize>(names: [&str; N], rows: &[[String; N]]) -> String {
-    let names = names.map(str::to_owned);
-    let all = || std::iter::once(&names).chain(rows);
-    let width = |column: usize| {
-        let cells = all().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut text = String::new();
-    for row in all() {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            // Writing to a string cannot fail.
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
-}
-
-/// The same as CSV (RFC 4180).
-pub(super) fn csv<const N: usize>(names: [&str; N], rows: &[[String; N]]) -> String {
-    let mut writer = ::csv::Writer::from_writer(Vec::new());
-    let names = names.map(str::to_owned);
-    for row in std::iter::once(&names).chain(rows) {
-        // Writing to memory cannot fail.
-        let _ = writer.write_record(row);
-    }
-    let bytes = writer.into_inner().unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A number with six significant digits at most; nothing for none.
@@ -83,16 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_shown_in_columns() {
-        let rows = [
-            ["a".to_owned(), "1".to_owned()],
-            ["long, name".to_owned(), String::new()],
-        ];
-        assert_eq!(
-            columns(["NAME", "N"], &rows),
-            "NAME        N\na           1\nlong, name\n"
-        );
-        assert_eq!(csv(["name", "n"], &rows), "name,n\na,1\n\"long, name\",\n");
+    fn numbers_have_six_significant_digits_at_most() {
         for (value, expected) in [
             (0.0, "0"),
             (2.5, "2.5"),

@@ -1,23 +1,19 @@
 //! `opwatch trends`: what gets better or worse, as a running opwatch sees it.
 
-use std::fmt::Write as _;
-use std::io::{Write as _, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{NO_DATA, UNREACHABLE, UNUSABLE, complain, say};
-use crate::notify::client::{Client, Reply};
-use crate::notify::endpoint::Endpoint;
-use crate::notify::tls::TlsConfig;
+use super::server::{Server, refused};
+use super::{NO_DATA, complain, say};
+use crate::app::remote::{Purpose, with_query};
+use crate::columns;
 use crate::replay::show::Output;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// An answer holds each bucket of each operation.
-const MAX_ANSWER_BYTES: usize = 256 << 20;
+/// Where a running opwatch tells of trends.
+const PATH: &str = "/api/v1/trends";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,9 +29,8 @@ Exit codes: 0 there are trends to tell of; 2 wrong use; 3 no data; 4 the server 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Trends {
-    /// Where opwatch listens.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9776")]
-    url: String,
+    #[command(flatten)]
+    server: Server,
     /// Only of this operation.
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
@@ -66,13 +61,6 @@ pub(super) struct Trends {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    data: Vec<Value>,
-    error: Option<String>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Trend {
     operation: String,
@@ -99,32 +87,17 @@ struct Forecast {
 }
 
 impl Trends {
-    pub(super) fn run(self) -> ExitCode {
-        match self.try_run() {
+    pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
+        match self.try_run(config) {
             Ok(code) | Err(code) => code,
         }
     }
 
-    fn try_run(&self) -> Result<ExitCode, ExitCode> {
-        let reply = self.ask()?;
-        let origin = &self.url;
-        let foreign = |why: &dyn std::fmt::Display| {
-            complain(
-                UNUSABLE,
-                &format!("{origin} answers as no opwatch does: {why}"),
-            )
-        };
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|error| foreign(&error))?;
-        if reply.status != StatusCode::OK {
-            let code = match reply.status.is_server_error() {
-                true => UNREACHABLE,
-                false => UNUSABLE,
-            };
-            let why = answer.error.unwrap_or_else(|| reply.excerpt());
-            return Err(complain(code, &why));
-        }
-        if answer.data.is_empty() {
+    fn try_run(&self, config: Option<PathBuf>) -> Result<ExitCode, ExitCode> {
+        let remote = self.server.remote(config, Purpose::Read)?;
+        let data: Vec<Value> =
+            (remote.get(&with_query(PATH, self.query()))).map_err(|error| refused(&error))?;
+        if data.is_empty() {
             return Err(complain(
                 NO_DATA,
                 "nothing has been measured that was asked for",
@@ -132,97 +105,43 @@ impl Trends {
         }
         if self.output == Output::Json {
             // A reader that has gone away has what it wanted.
-            say(&serde_json::to_string_pretty(&answer.data).unwrap_or_default());
+            say(&serde_json::to_string_pretty(&data).unwrap_or_default());
             return Ok(ExitCode::SUCCESS);
         }
-        let trends = answer.data.into_iter().map(serde_json::from_value);
+        let trends = data.into_iter().map(serde_json::from_value);
         let trends: Vec<Trend> = trends
             .collect::<Result<_, _>>()
-            .map_err(|error| foreign(&error))?;
-        if self.output == Output::Table {
-            say(&table(&trends));
-        } else {
-            let _ = stdout().lock().write_all(&csv(&trends).unwrap_or_default());
+            .map_err(|error| refused(&remote.foreign(error)))?;
+        match self.output {
+            Output::Csv => say(&csv(&trends)),
+            _ => say(&table(&trends)),
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn ask(&self) -> Result<Reply, ExitCode> {
-        let unusable = |error: &dyn std::fmt::Display| complain(UNUSABLE, &error.to_string());
-        let base: Endpoint =
-            (self.url.parse()).map_err(|error| complain(UNUSABLE, &format!("--url: {error}")))?;
-        let endpoint = base
-            .join(&format!("/api/v1/trends?{}", self.query()))
-            .map_err(|error| unusable(&error))?;
-        let client = Client::new(&TlsConfig::default()).map_err(|error| unusable(&error))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.map_err(|error| unusable(&error))?;
-        let asked = async {
-            client
-                .reading(MAX_ANSWER_BYTES)
-                .get(&endpoint, TIMEOUT)
-                .await
-        };
-        let answer = runtime.block_on(asked);
-        answer.map_err(|error| complain(UNREACHABLE, &error.to_string()))
-    }
-
-    fn query(&self) -> String {
+    fn query(&self) -> impl Iterator<Item = (&'static str, String)> {
         let least = self.min_samples.map(|least| least.to_string());
         let pairs = [
-            ("operation", self.operation.as_deref()),
-            ("algorithm", self.algorithm.as_deref()),
-            ("metric", Some(self.metric.as_str())),
-            ("stat", self.stat.as_deref()),
-            ("window", Some(self.window.as_str())),
-            ("bucket", Some(self.bucket.as_str())),
-            ("min_samples", least.as_deref()),
-            ("reaches", self.reaches.as_deref()),
+            ("operation", self.operation.clone()),
+            ("algorithm", self.algorithm.clone()),
+            ("metric", Some(self.metric.clone())),
+            ("stat", self.stat.clone()),
+            ("window", Some(self.window.clone())),
+            ("bucket", Some(self.bucket.clone())),
+            ("min_samples", least),
+            ("reaches", self.reaches.clone()),
         ];
-        let pairs = pairs
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        let pairs = pairs.map(|(name, value)| format!("{name}={}", encode(value)));
-        pairs.collect::<Vec<_>>().join("&")
+        let pairs = pairs.into_iter();
+        pairs.filter_map(|(name, value)| Some((name, value?)))
     }
-}
-
-/// Percent-encodes what may not stand in a query.
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 fn table(trends: &[Trend]) -> String {
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
-    let percent = |value: Option<f64>| {
-        value.map_or_else(|| "-".to_owned(), |v| format!("{:+.2} %", v * 100.0))
-    };
-    let mut rows = vec![
-        [
-            "OPERATION",
-            "ALGORITHM",
-            "TREND",
-            "PER DAY",
-            "",
-            "CHANGE",
-            "",
-            "BUCKETS",
-            "P",
-            "REACHED IN",
-        ]
-        .map(str::to_owned),
-    ];
-    rows.extend(trends.iter().map(|trend| {
+    let none = || "-".to_owned();
+    let number = |value: Option<f64>| value.map_or_else(none, |v| format!("{v:.4}"));
+    let percent = |value: Option<f64>| value.map_or_else(none, |v| format!("{:+.2} %", v * 100.0));
+    let rows = trends.iter().map(|trend| {
+        let forecast = trend.forecast.as_ref();
         [
             trend.operation.clone(),
             trend.algorithm.clone(),
@@ -232,37 +151,50 @@ fn table(trends: &[Trend]) -> String {
             number(trend.change),
             percent(trend.change_ratio),
             trend.buckets.to_string(),
-            trend
-                .p_value
-                .map_or_else(|| "-".to_owned(), |p| format!("{p:.2e}")),
-            (trend.forecast.as_ref()).map_or_else(
-                || "-".to_owned(),
-                |f| format!("{:.1} d", f.after_seconds / 86_400.0),
-            ),
+            trend.p_value.map_or_else(none, |p| format!("{p:.2e}")),
+            forecast.map_or_else(none, |f| format!("{:.1} d", f.after_seconds / 86_400.0)),
         ]
-    }));
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let _ = write!(line, "{cell:<width$}  ", width = width(column));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    });
+    let names = [
+        "OPERATION",
+        "ALGORITHM",
+        "TREND",
+        "PER DAY",
+        "",
+        "CHANGE",
+        "",
+        "BUCKETS",
+        "P",
+        "REACHED IN",
+    ];
+    columns::table(names, rows.collect())
 }
 
-fn csv(trends: &[Trend]) -> Result<Vec<u8>, csv::Error> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record([
+fn csv(trends: &[Trend]) -> String {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let rows = trends.iter().map(|trend| {
+        let [low, high] = trend.slope_interval.unwrap_or_default();
+        let forecast = trend.forecast.as_ref();
+        [
+            trend.operation.clone(),
+            trend.algorithm.clone(),
+            trend.metric.clone(),
+            trend.stat.clone(),
+            trend.direction.clone(),
+            trend.buckets.to_string(),
+            trend.samples.to_string(),
+            number(trend.slope_per_day),
+            number(low),
+            number(high),
+            number(trend.relative_per_day),
+            number(trend.change),
+            number(trend.change_ratio),
+            number(trend.p_value),
+            number(trend.effective_buckets),
+            number(forecast.map(|forecast| forecast.after_seconds)),
+        ]
+    });
+    let names = [
         "operation",
         "algorithm",
         "metric",
@@ -279,33 +211,6 @@ fn csv(trends: &[Trend]) -> Result<Vec<u8>, csv::Error> {
         "p_value",
         "effective_buckets",
         "reached_in_seconds",
-    ])?;
-    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    for trend in trends {
-        let [low, high] = trend.slope_interval.unwrap_or_default();
-        table.write_record([
-            trend.operation.as_str(),
-            &trend.algorithm,
-            &trend.metric,
-            &trend.stat,
-            &trend.direction,
-            &trend.buckets.to_string(),
-            &trend.samples.to_string(),
-            &number(trend.slope_per_day),
-            &number(low),
-            &number(high),
-            &number(trend.relative_per_day),
-            &number(trend.change),
-            &number(trend.change_ratio),
-            &number(trend.p_value),
-            &number(trend.effective_buckets),
-            &number(
-                trend
-                    .forecast
-                    .as_ref()
-                    .map(|forecast| forecast.after_seconds),
-            ),
-        ])?;
-    }
-    Ok(table.into_inner().unwrap_or_default())
+    ];
+    columns::csv(names, rows.collect())
 }

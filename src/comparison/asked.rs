@@ -1,14 +1,13 @@
 //! What is asked for, as a query or on the command line.
 
-use std::fmt;
+use std::time::Duration;
 
-use crate::document::units::Period;
 use crate::engine::comparison::MIN_OPERATIONS;
 use crate::engine::selector::Selector;
 use crate::engine::window::Reach;
+use crate::rulefile::{MAX_RUNS, read_window};
 
 const ALLOWED: &str = "operation, by, window, min_operations, select";
-const MAX_RUNS: u32 = 10_000;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,18 +93,11 @@ impl Asked {
     }
 }
 
+/// A window as in rules, but not both a time and runs.
 fn parse_window(text: &str) -> Result<Reach, String> {
-    let runs = text
-        .strip_suffix("runs")
-        .or_else(|| text.strip_suffix("run"));
-    let reach = match runs {
-        Some(runs) => (runs.trim_end().parse().ok())
-            .filter(|runs| (1..=MAX_RUNS).contains(runs))
-            .map(Reach::Runs),
-        None => (text.parse::<Period>().ok())
-            .filter(|period| !period.0.is_zero())
-            .map(|period| Reach::Time(period.0)),
-    };
+    // What is older than what is kept is not there: that is no fault of the question.
+    let reach = read_window(text, Duration::MAX).ok();
+    let reach = reach.filter(|reach| !matches!(reach, Reach::AtLeast(..)));
     reach.ok_or_else(|| {
         format!(
             "window: {text:?} is none; a time such as 1h, or 1 to {MAX_RUNS} runs such as `50 runs`, is allowed"
@@ -113,24 +105,10 @@ fn parse_window(text: &str) -> Result<Reach, String> {
     })
 }
 
-/// A window as it is asked for.
-pub(super) struct WindowText(pub(super) Reach);
-
-impl fmt::Display for WindowText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Reach::Time(span) => Period(span).fmt(f),
-            Reach::Runs(1) => f.write_str("1 run"),
-            Reach::Runs(runs) => write!(f, "{runs} runs"),
-            Reach::AtLeast(span, runs) => write!(f, "{}, at least {runs} runs", Period(span)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::rulefile::window_text;
 
     fn asked(pairs: &[(&str, &str)]) -> Result<Asked, String> {
         let owned = pairs
@@ -154,7 +132,7 @@ mod tests {
             let asked =
                 asked(&[("operation", "a"), ("by", "version"), ("window", window)]).unwrap();
             assert_eq!((asked.by, asked.window), (By::Version, Some(expected)));
-            assert_eq!(WindowText(expected).to_string(), window);
+            assert_eq!(window_text(expected), window);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::asked::{Asked, WindowText};
+use super::asked::Asked;
 use crate::engine::comparison::{Aspect, Comparison, Difference, LEVEL, Place, Ranking, Seen};
 use crate::engine::metric::Worse;
 use crate::engine::stats::Interval;
 use crate::engine::window::Reach;
+use crate::rulefile::window_text;
 
 /// A comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,7 +100,7 @@ impl ComparisonBody {
         Self {
             operation: asked.operation.clone(),
             by: asked.by.label().to_owned(),
-            window: WindowText(reach).to_string(),
+            window: window_text(reach),
             min_operations: asked.min_operations,
             level: LEVEL,
             compared: comparison.compared.iter().map(SeenBody::of).collect(),

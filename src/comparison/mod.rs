@@ -3,13 +3,11 @@
 mod asked;
 mod body;
 mod kept;
-mod remote;
 mod render;
 mod select;
 
 pub use asked::{Asked, By};
 pub use body::ComparisonBody;
 pub use kept::{KeptError, compare_kept};
-pub use remote::{RemoteError, ask};
 pub use render::{Output, UnknownOutput, render};
 pub use select::{Found, Missing, find};

@@ -13,8 +13,7 @@ use crate::engine::metric::Worse;
 use crate::engine::rule::Mode;
 use crate::engine::selector::Selector;
 use crate::engine::trend::Direction;
-use crate::engine::window::Reach;
-use crate::rulefile::against_name;
+use crate::rulefile::{against_name, window_text};
 
 /// Instances that are explained at once.
 const MAX_INSTANCES: usize = 1_000;
@@ -129,14 +128,6 @@ fn budget(budget: &condition::Budget) -> Budget {
         per_seconds: budget.per.as_secs_f64(),
         block_seconds: apart.as_secs_f64(),
         block_p: p,
-    }
-}
-
-fn window_text(reach: Reach) -> String {
-    match reach {
-        Reach::Time(span) => Period(span).to_string(),
-        Reach::Runs(runs) => format!("{runs} runs"),
-        Reach::AtLeast(span, runs) => format!("{}, at least {runs} runs", Period(span)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! they lie beside the database.
 
 mod asked;
+mod checked;
 mod form;
 mod guide;
 mod kept;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use super::amounts;
 use super::findings::Checker;
 use super::regression;
 use super::threshold;
-use super::wire;
+use super::{window, wire};
 use crate::document::Place;
 use crate::document::units::Period;
 use crate::engine::condition::{Amount, Budget, Detection, Finds, Level};
 use crate::engine::detector::{novelty, shift};
-use crate::engine::metric::{Metric, Stat};
 use crate::engine::rule::Severity;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -37,14 +37,15 @@ pub(super) fn anomaly(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Detection> {
-    let (metric, stat) = measured(&written.metric, written.stat.as_deref(), place, checker);
+    let (metric, stat) =
+        threshold::measured(&written.metric, written.stat.as_deref(), place, checker);
     let block = block(written.block, place, checker);
     let season = block.and_then(|block| {
         let written = written.season.unwrap_or(Period(DAY.max(block)));
         season(written, block, 1, &place.key("season"), checker)
     });
     let budget = budget(written.false_alarms.as_deref(), place, checker);
-    let min_samples = threshold::min_samples(written.min_samples, MIN_BLOCKS, None, place, checker);
+    let min_samples = window::min_samples(written.min_samples, MIN_BLOCKS, None, place, checker);
     let (block, season, budget) = (block?, season?, budget?);
     let settings = novelty::Settings {
         days_per_false_alarm: 1.0 / rate(budget),
@@ -71,7 +72,8 @@ pub(super) fn change_point(
     checker: &mut Checker<'_>,
 ) -> Option<Detection> {
     regression::which(&written.baseline, &place.key("baseline"), checker)?;
-    let (metric, stat) = measured(&written.metric, written.stat.as_deref(), place, checker);
+    let (metric, stat) =
+        threshold::measured(&written.metric, written.stat.as_deref(), place, checker);
     for (is_given, key) in [
         (written.window.is_some(), "window"),
         (written.min_samples.is_some(), "min_samples"),
@@ -95,7 +97,7 @@ pub(super) fn change_point(
     });
     let levels = match &written.worse_by {
         None => Some(vec![any(severity)]),
-        Some(_) => match regression::amounts(written, severity, place, checker)? {
+        Some(worse_by) => match regression::levels(written, worse_by, severity, place, checker)? {
             (Amount::Relative, levels) => Some(levels),
             (Amount::StandardDeviations, _) => {
                 checker.fault(
@@ -128,17 +130,6 @@ pub(super) fn change_point(
     })
 }
 
-fn measured(
-    metric: &str,
-    stat: Option<&str>,
-    place: &Place,
-    checker: &mut Checker<'_>,
-) -> (Option<Metric>, Option<Stat>) {
-    let metric = threshold::metric(metric, place, checker);
-    let stat = (metric.as_ref()).and_then(|metric| threshold::stat(metric, stat, place, checker));
-    (metric, stat)
-}
-
 /// A level that anything found reaches.
 fn any(severity: Option<Severity>) -> Level {
     Level {
@@ -159,7 +150,7 @@ fn rate(budget: Budget) -> f64 {
 
 fn budget(written: Option<&str>, place: &Place, checker: &mut Checker<'_>) -> Option<Budget> {
     match written {
-        Some(text) => regression::budget(text, &place.key("false_alarms"), checker),
+        Some(_) => amounts::budget(written, place, checker),
         None => Some(BUDGET),
     }
 }

@@ -4,6 +4,7 @@
 //! version does not have is recognised and refused as such.
 
 mod absence;
+mod amounts;
 mod built_in;
 mod definition;
 mod dependencies;
@@ -18,6 +19,7 @@ mod rule;
 mod threshold;
 mod trend;
 pub mod unittest;
+mod window;
 mod wire;
 
 #[cfg(test)]
@@ -26,15 +28,16 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use amounts::read_budget;
 pub use built_in::BuiltIn;
 use dependencies::Reference;
 pub use files::{load_all, matching};
 pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
 pub use query::{against_name, query};
-pub use regression::read_budget;
-pub use threshold::{read_metric, read_window};
+pub use threshold::read_metric;
 pub use trend::{frame_fault, read_stat};
+pub use window::{MAX_RUNS, read_window, window_text};
 
 use crate::document::{Document, Place};
 use crate::engine::rule::{Rule, RuleGroup};

@@ -1,11 +1,12 @@
 //! `regression:` of a rule.
 
+use super::amounts::{self, Amounts};
 use super::findings::Checker;
 use super::threshold::{self, Surroundings};
-use super::wire;
+use super::{window, wire};
 use crate::document::Place;
-use crate::document::units::{self, Period};
-use crate::engine::condition::{Against, Amount, Budget, Level, Regression};
+use crate::document::units::{Period, Quantity, Unit};
+use crate::engine::condition::{Against, Amount, Level, Regression};
 use crate::engine::contrast::Feature;
 use crate::engine::metric::{Metric, Stat, Worse};
 use crate::engine::rule::Severity;
@@ -14,8 +15,6 @@ use crate::engine::window::Reach;
 
 /// Independent values that are judged at least, unless the rule says otherwise.
 const MIN_SAMPLES: u64 = 10;
-/// A firing alert holds until what it is about is less than this part of its limit, unless the rule says otherwise.
-const RECOVER: f64 = 0.8;
 
 /// Reads a regression; `severity` is that of its alerts unless their labels or levels say otherwise. `None` where a fault
 /// leaves nothing to judge by.
@@ -26,18 +25,20 @@ pub(super) fn read(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Regression> {
-    let metric = threshold::metric(&written.metric, place, checker);
-    let stat = (metric.as_ref())
-        .and_then(|metric| threshold::stat(metric, written.stat.as_deref(), place, checker));
+    let stat = written.stat.as_deref();
+    let (metric, stat) = threshold::measured(&written.metric, stat, place, checker);
     let feature = (metric.as_ref().zip(stat))
         .and_then(|(metric, stat)| feature(metric, stat, place, checker));
+    let missing = |name: &str, checker: &mut Checker<'_>| {
+        checker.fault(
+            place,
+            format!("missing field `{name}`, which every baseline but `change_point` needs"),
+        );
+    };
     let reach = match &written.window {
-        Some(window) => threshold::window(window, around, &place.key("window"), checker),
+        Some(window) => window::read(window, around, &place.key("window"), checker),
         None => {
-            checker.fault(
-                place,
-                "missing field `window`, which every baseline but `change_point` needs",
-            );
+            missing("window", checker);
             None
         }
     };
@@ -49,7 +50,7 @@ pub(super) fn read(
     }
     let is_guide = written.compat.is_some();
     let least = if is_guide { 1 } else { MIN_SAMPLES };
-    let min_samples = threshold::min_samples(written.min_samples, least, reach, place, checker);
+    let min_samples = window::min_samples(written.min_samples, least, reach, place, checker);
     let against = against(
         &written.baseline,
         reach,
@@ -58,19 +59,13 @@ pub(super) fn read(
         checker,
     );
     let amounts = match &written.worse_by {
-        Some(_) => amounts(written, severity, place, checker),
+        Some(worse_by) => levels(written, worse_by, severity, place, checker),
         None => {
-            checker.fault(
-                place,
-                "missing field `worse_by`, which every baseline but `change_point` needs",
-            );
+            missing("worse_by", checker);
             None
         }
     };
-    let budget = match written.false_alarms.as_deref() {
-        Some(text) => budget(text, &place.key("false_alarms"), checker),
-        None => Some(Budget::default()),
-    };
+    let budget = amounts::budget(written.false_alarms.as_deref(), place, checker);
     let worse = (metric.as_ref())
         .and_then(|metric| worse(metric, written.worse.map(Into::into), place, checker));
     if is_guide && written.false_alarms.is_some() {
@@ -93,6 +88,29 @@ pub(super) fn read(
         min_samples,
         weighs_evidence: !is_guide,
     })
+}
+
+/// `worse_by` as levels.
+pub(super) fn levels(
+    written: &wire::Regression,
+    worse_by: &wire::Amounts,
+    severity: Option<Severity>,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> Option<(Amount, Vec<Level>)> {
+    let recover = amounts::recover(
+        written.recover,
+        "a regression is a share of `worse_by`",
+        place,
+        checker,
+    );
+    let amounts = Amounts {
+        severity,
+        recover,
+        none: "`worse_by` has no amount, allowed: an amount, or amounts of low, medium, high and critical",
+        mixed: "the amounts of one rule are of one kind, allowed: all in %, or all in sd",
+    };
+    amounts.levels(worse_by, &place.key("worse_by"), checker, amount)
 }
 
 fn feature(
@@ -247,97 +265,23 @@ pub(super) fn against(
 }
 
 /// One amount: a share of the baseline, or standard deviations.
-fn amount(text: &str) -> Option<(Amount, f64)> {
+fn amount(text: &str, place: &Place, checker: &mut Checker<'_>) -> Option<(Amount, f64)> {
+    let amount = read_amount(text);
+    if amount.is_none() {
+        checker.fault(
+            place,
+            format!("{text:?} is no amount by which something gets worse, allowed: a share such as 10%, or standard deviations such as `3 sd`"),
+        );
+    }
+    amount
+}
+
+fn read_amount(text: &str) -> Option<(Amount, f64)> {
     if let Some(sds) = text.trim().strip_suffix("sd") {
         let sds: f64 = sds.trim().parse().ok()?;
         return (sds.is_finite() && sds > 0.0).then_some((Amount::StandardDeviations, sds));
     }
-    let quantity: units::Quantity = text.trim().parse().ok()?;
-    let good = quantity.unit == units::Unit::Ratio && quantity.value > 0.0;
+    let quantity: Quantity = text.trim().parse().ok()?;
+    let good = quantity.unit == Unit::Ratio && quantity.value > 0.0;
     good.then_some((Amount::Relative, quantity.value))
-}
-
-pub(super) fn amounts(
-    written: &wire::Regression,
-    severity: Option<Severity>,
-    place: &Place,
-    checker: &mut Checker<'_>,
-) -> Option<(Amount, Vec<Level>)> {
-    let recover = match written.recover {
-        None => RECOVER,
-        Some(share) if share.unit == units::Unit::Ratio && (0.0..=1.0).contains(&share.value) => {
-            share.value
-        }
-        Some(_) => {
-            checker.fault(
-                &place.key("recover"),
-                "`recover` of a regression is a share of `worse_by`, allowed: 0% to 100%",
-            );
-            RECOVER
-        }
-    };
-    let place = place.key("worse_by");
-    let pairs: Vec<(Option<Severity>, &String)> = match &written.worse_by {
-        None => Vec::new(),
-        Some(wire::Amounts::One(text)) => vec![(None, text)],
-        Some(wire::Amounts::Levels(levels)) => {
-            levels.iter().map(|(s, text)| (Some(*s), text)).collect()
-        }
-    };
-    if pairs.is_empty() {
-        checker.fault(&place, "`worse_by` has no amount, allowed: an amount, or amounts of low, medium, high and critical");
-    }
-    let mut kind = None;
-    let mut levels: Vec<Level> = Vec::new();
-    for (own, text) in pairs {
-        let place = own.map_or_else(|| place.clone(), |own| place.key(own.as_str()));
-        let Some((amount, value)) = amount(text) else {
-            checker.fault(
-                &place,
-                format!("{text:?} is no amount by which something gets worse, allowed: a share such as 10%, or standard deviations such as `3 sd`"),
-            );
-            continue;
-        };
-        if *kind.get_or_insert(amount) != amount {
-            checker.fault(
-                &place,
-                "the amounts of one rule are of one kind, allowed: all in %, or all in sd",
-            );
-            continue;
-        }
-        if levels.last().is_some_and(|milder| value <= milder.limit) {
-            checker.fault(
-                &place,
-                format!("{text} is not more than that of the milder level, allowed: more"),
-            );
-        }
-        levels.push(Level {
-            severity: own.or(severity),
-            limit: value,
-            recover: Some(value * recover),
-        });
-    }
-    Some((kind?, levels))
-}
-
-/// `1 per 30d`.
-pub(super) fn budget(text: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Budget> {
-    let budget = read_budget(text);
-    if budget.is_none() {
-        checker.fault(
-            place,
-            format!("invalid `false_alarms` {text:?}, allowed: a number per time such as `1 per 30d`, of each instance, between 1 per 10y and 100 per 1d"),
-        );
-    }
-    budget
-}
-
-/// A budget of false alarms as it is written, `1 per 30d`; `None` where it is none.
-pub fn read_budget(text: &str) -> Option<Budget> {
-    let (alarms, per) = text.split_once(" per ")?;
-    let alarms: f64 = alarms.trim().parse().ok()?;
-    let Period(per) = per.trim().parse().ok()?;
-    let days = per.as_secs_f64() / 86_400.0;
-    let rate = alarms / days;
-    (rate.is_finite() && (1.0 / 3_660.0..=100.0).contains(&rate)).then_some(Budget { alarms, per })
 }

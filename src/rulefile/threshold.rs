@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use super::findings::{Checker, did_you_mean};
 use super::limits::{self, Range};
-use super::{relative, wire};
+use super::{relative, window, wire};
 use crate::document::Place;
-use crate::document::units::{Period, Quantity, Unit};
+use crate::document::units::{Quantity, Unit};
 use crate::engine::condition::{Comparison, Threshold};
 use crate::engine::metric::{Metric, MetricName, Stat, Worse};
 use crate::engine::series::is_label_name;
-use crate::engine::window::Reach;
 
-/// Most runs a window may reach back.
-const MAX_RUNS: u32 = 10_000;
 /// Scores whose good direction is known; others are allowed, but may be misspelt.
 const KNOWN_SCORES: [&str; 4] = ["accuracy", "precision", "recall", "f1"];
 
@@ -35,12 +32,9 @@ pub(super) fn read(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Threshold> {
-    let metric = metric(&written.metric, place, checker);
-    let stat = metric
-        .as_ref()
-        .and_then(|metric| stat(metric, written.stat.as_deref(), place, checker));
-    let reach = window(&written.window, around, &place.key("window"), checker);
-    let min_samples = min_samples(written.min_samples, 1, reach, place, checker);
+    let (metric, stat) = measured(&written.metric, written.stat.as_deref(), place, checker);
+    let reach = window::read(&written.window, around, &place.key("window"), checker);
+    let min_samples = window::min_samples(written.min_samples, 1, reach, place, checker);
     let comparison = comparison(written, around.damaged, place, checker);
     if let (Some(metric), Some(worse)) = (&metric, written.worse) {
         let comparison = comparison.map(|(_, comparison, _)| comparison);
@@ -101,7 +95,19 @@ pub(super) fn read(
     })
 }
 
-pub(super) fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric> {
+/// What is judged, each part where it can be read.
+pub(super) fn measured(
+    name: &str,
+    written: Option<&str>,
+    place: &Place,
+    checker: &mut Checker<'_>,
+) -> (Option<Metric>, Option<Stat>) {
+    let metric = metric(name, place, checker);
+    let stat = (metric.as_ref()).and_then(|metric| stat(metric, written, place, checker));
+    (metric, stat)
+}
+
+fn metric(name: &str, place: &Place, checker: &mut Checker<'_>) -> Option<Metric> {
     let place = place.key("metric");
     let metric = match read_metric(name) {
         Ok(metric) => metric,
@@ -145,7 +151,7 @@ pub fn read_metric(name: &str) -> Result<Metric, String> {
     Ok(Metric::named(name))
 }
 
-pub(super) fn stat(
+fn stat(
     metric: &Metric,
     written: Option<&str>,
     place: &Place,
@@ -186,99 +192,6 @@ pub(super) fn stat(
             stat
         }
     }
-}
-
-pub(super) fn window(
-    written: &str,
-    around: Surroundings,
-    place: &Place,
-    checker: &mut Checker<'_>,
-) -> Option<Reach> {
-    let reach = match read_window(written, around.retention) {
-        Ok(reach) => reach,
-        Err(why) => {
-            checker.fault(place, why);
-            return None;
-        }
-    };
-    if reach.span().is_some_and(|span| span < around.interval) {
-        let interval = Period(around.interval);
-        checker.warn(
-            place,
-            format!("window {written} is shorter than the {interval} between evaluations, so that some measurements are never looked at"),
-        );
-    }
-    Some(reach)
-}
-
-/// A window as it is written: `10m`, `50 runs`, or `1h, at least 30 runs`. Data are kept for `retention`.
-///
-/// # Errors
-/// Why it is none, and what is allowed.
-pub fn read_window(written: &str, retention: Duration) -> Result<Reach, String> {
-    let (time, runs) = match written.split_once(',') {
-        Some((time, rest)) => (
-            Some(time.trim_end()),
-            rest.trim_start().strip_prefix("at least "),
-        ),
-        None if written.ends_with('n') || written.ends_with("runs") => (None, Some(written)),
-        None => (Some(written), None),
-    };
-    let invalid = || {
-        format!(
-            "invalid window {written:?}, allowed: a time such as 10m, 1 to {MAX_RUNS} runs such as `50 runs`, or both such as `1h, at least 30 runs`"
-        )
-    };
-    let count = runs.and_then(|runs| {
-        let number = runs
-            .strip_suffix("runs")
-            .or_else(|| runs.strip_suffix("run"))?;
-        let number = number.trim().parse().ok();
-        number.filter(|n| (1..=MAX_RUNS).contains(n))
-    });
-    if count.is_none() && (runs.is_some() || written.contains(',')) {
-        return Err(invalid());
-    }
-    let Some(time) = time else {
-        return count.map(Reach::Runs).ok_or_else(invalid);
-    };
-    let Ok(Period(span)) = time.parse::<Period>() else {
-        return Err(invalid());
-    };
-    if span.is_zero() || span > retention {
-        let most = Period(retention);
-        return Err(format!(
-            "window {written} is out of range, allowed: above 0 and at most {most}, which is how long data are kept"
-        ));
-    }
-    Ok(count.map_or(Reach::Time(span), |runs| Reach::AtLeast(span, runs)))
-}
-
-pub(super) fn min_samples(
-    written: Option<u64>,
-    default: u64,
-    reach: Option<Reach>,
-    place: &Place,
-    checker: &mut Checker<'_>,
-) -> u64 {
-    let wanted = written.unwrap_or(default);
-    let most = match reach {
-        Some(Reach::Runs(runs)) => u64::from(runs),
-        Some(Reach::Time(_) | Reach::AtLeast(..)) | None => u64::MAX,
-    };
-    let place = place.key("min_samples");
-    if wanted == 0 {
-        checker.fault(
-            &place,
-            "`min_samples` of 0 is not possible, allowed: at least 1",
-        );
-    } else if wanted > most {
-        checker.fault(
-            &place,
-            format!("`min_samples` of {wanted} can never be reached, allowed: at most the {most} runs of the window"),
-        );
-    }
-    wanted
 }
 
 /// The one comparison of the threshold with its key and limits.

@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
+use super::amounts::{self, Amounts};
 use super::findings::Checker;
 use super::limits::Range;
-use super::regression;
 use super::threshold::{self, Surroundings};
 use super::wire;
 use crate::document::Place;
-use crate::document::units::{self, Period, Quantity};
-use crate::engine::condition::{Budget, Comparison, Level, Pace, Reaches, Trend};
+use crate::document::units::{Period, Quantity, Unit};
+use crate::engine::condition::{Comparison, Level, Pace, Reaches, Trend};
 use crate::engine::metric::{Metric, Stat, Worse};
 use crate::engine::rule::Severity;
 use crate::engine::trend::{Frame, FrameError, LEAST_BUCKETS};
 
-/// A firing alert holds until its slope is less than this part of its limit, unless the rule says otherwise.
-const RECOVER: f64 = 0.8;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Reads a trend; `severity` is that of its alerts unless their labels or levels say otherwise. `None` where a fault
@@ -27,16 +25,17 @@ pub(super) fn read(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Trend> {
-    let metric = threshold::metric(&written.metric, place, checker);
-    let stat = (metric.as_ref())
-        .and_then(|metric| threshold::stat(metric, written.stat.as_deref(), place, checker));
+    let stat = written.stat.as_deref();
+    let (metric, stat) = threshold::measured(&written.metric, stat, place, checker);
     let frame = frame(written, around, place, checker);
     let min_samples = min_samples(written.min_samples, frame, place, checker);
-    let recover = recover(written.recover, place, checker);
-    let budget = match written.false_alarms.as_deref() {
-        Some(text) => regression::budget(text, &place.key("false_alarms"), checker),
-        None => Some(Budget::default()),
-    };
+    let recover = amounts::recover(
+        written.recover,
+        "a trend is a share of its slope",
+        place,
+        checker,
+    );
+    let budget = amounts::budget(written.false_alarms.as_deref(), place, checker);
     let (metric, stat) = (metric?, stat?);
     let range = Range::of(&metric, stat);
     let way = way(written, &metric, around, place, checker);
@@ -49,8 +48,17 @@ pub(super) fn read(
     let (towards, amounts) = way?;
     let slopes = match amounts {
         Some((key, amounts)) => {
-            let place = place.key(key);
-            levels(amounts, towards, severity, recover, range, &place, checker)
+            let reader = Amounts {
+                severity,
+                recover,
+                none: "no slope is given, allowed: a slope such as `3% per day`, or slopes of low, medium, high and critical",
+                mixed: "the slopes of one rule are of one kind, allowed: all in %, or all in the unit of the metric",
+            };
+            let read = |text: &str, place: &Place, checker: &mut Checker<'_>| {
+                pace_of(text, range, place, checker)
+            };
+            let slopes = reader.levels(amounts, &place.key(key), checker, read);
+            slopes.map(|(pace, levels)| (pace, signed(levels, towards.sign())))
         }
         // Any slope will do that reaches the value in time.
         None => {
@@ -144,23 +152,7 @@ fn min_samples(
     wanted
 }
 
-fn recover(written: Option<Quantity>, place: &Place, checker: &mut Checker<'_>) -> f64 {
-    match written {
-        None => RECOVER,
-        Some(share) if share.unit == units::Unit::Ratio && (0.0..=1.0).contains(&share.value) => {
-            share.value
-        }
-        Some(_) => {
-            checker.fault(
-                &place.key("recover"),
-                "`recover` of a trend is a share of its slope, allowed: 0% to 100%",
-            );
-            RECOVER
-        }
-    }
-}
-
-type Amounts<'a> = Option<(&'static str, &'a wire::Amounts)>;
+type Slopes<'a> = Option<(&'static str, &'a wire::Amounts)>;
 
 /// Which way is alerted on, and the slopes.
 fn way<'a>(
@@ -169,7 +161,7 @@ fn way<'a>(
     around: Surroundings,
     place: &Place,
     checker: &mut Checker<'_>,
-) -> Option<(Worse, Amounts<'a>)> {
+) -> Option<(Worse, Slopes<'a>)> {
     match (&written.rising, &written.falling) {
         (Some(amounts), None) => Some((Worse::Up, Some(("rising", amounts)))),
         (None, Some(amounts)) => Some((Worse::Down, Some(("falling", amounts)))),
@@ -216,64 +208,33 @@ fn slope(text: &str) -> Option<Quantity> {
     (value.is_finite() && value > 0.0).then_some(Quantity { value, ..amount })
 }
 
-fn levels(
-    written: &wire::Amounts,
-    towards: Worse,
-    severity: Option<Severity>,
-    recover: f64,
+/// One slope: whether it is a share of the level, and how much it is per day.
+fn pace_of(
+    text: &str,
     range: Range<'_>,
     place: &Place,
     checker: &mut Checker<'_>,
-) -> Option<(Pace, Vec<Level>)> {
-    let pairs: Vec<(Option<Severity>, &String)> = match written {
-        wire::Amounts::One(text) => vec![(None, text)],
-        wire::Amounts::Levels(levels) => levels.iter().map(|(s, text)| (Some(*s), text)).collect(),
+) -> Option<(Pace, f64)> {
+    let Some(quantity) = slope(text) else {
+        checker.fault(
+            place,
+            format!("{text:?} is no slope, allowed: an amount above 0 per time, such as `3% per day` (of the level), `50ms per hour` or `0.01 per week`"),
+        );
+        return None;
     };
-    if pairs.is_empty() {
-        checker.fault(place, "no slope is given, allowed: a slope such as `3% per day`, or slopes of low, medium, high and critical");
+    if quantity.unit == Unit::Ratio {
+        return Some((Pace::Relative, quantity.value));
     }
-    let sign = towards.sign();
-    let mut kind = None;
-    let mut levels: Vec<Level> = Vec::new();
-    for (own, text) in pairs {
-        let place = own.map_or_else(|| place.clone(), |own| place.key(own.as_str()));
-        let Some(quantity) = slope(text) else {
-            checker.fault(
-                &place,
-                format!("{text:?} is no slope, allowed: an amount above 0 per time, such as `3% per day` (of the level), `50ms per hour` or `0.01 per week`"),
-            );
-            continue;
-        };
-        let pace = match quantity.unit {
-            units::Unit::Ratio => Pace::Relative,
-            _ => Pace::Absolute,
-        };
-        if pace == Pace::Absolute && !range.check_unit(quantity, &place, checker) {
-            continue;
-        }
-        if *kind.get_or_insert(pace) != pace {
-            checker.fault(
-                &place,
-                "the slopes of one rule are of one kind, allowed: all in %, or all in the unit of the metric",
-            );
-            continue;
-        }
-        if levels
-            .last()
-            .is_some_and(|milder| quantity.value <= sign * milder.limit)
-        {
-            checker.fault(
-                &place,
-                format!("{text} is not more than that of the milder level, allowed: more"),
-            );
-        }
-        levels.push(Level {
-            severity: own.or(severity),
-            limit: sign * quantity.value,
-            recover: Some(sign * quantity.value * recover),
-        });
+    (range.check_unit(quantity, place, checker)).then_some((Pace::Absolute, quantity.value))
+}
+
+/// The same levels for slopes that go that way.
+fn signed(mut levels: Vec<Level>, sign: f64) -> Vec<Level> {
+    for level in &mut levels {
+        level.limit *= sign;
+        level.recover = level.recover.map(|recover| sign * recover);
     }
-    Some((kind?, levels))
+    levels
 }
 
 /// `10s within 14d`.

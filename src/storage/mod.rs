@@ -6,6 +6,7 @@
 
 mod alone;
 mod beside;
+mod contents;
 mod database;
 mod folder;
 mod frame;

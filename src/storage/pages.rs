@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::database::{Database, MEASUREMENTS, logged};
+use super::contents::logged;
+use super::database::{Database, MEASUREMENTS};
 use super::rows::Logged;
 use crate::engine::time::Timestamp;
 

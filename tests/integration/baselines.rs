@@ -315,13 +315,47 @@ fn commands_set_list_and_delete_baselines() {
     assert_eq!((code, out.contains("2 versions deleted")), (Some(0), true));
     assert_eq!(opwatch(&["baselines", "--delete", "good"]).0, Some(3));
     assert_eq!(opwatch(&["baselines", "--name", "good"]).0, Some(3));
-    // Nobody there, and the listener of a configuration.
-    let config = format!("listen: {{ingest: '{}'}}\n", sidecar.ingest);
+    // The listeners of a configuration, and nobody there: the same for each command.
+    let config = format!(
+        "listen: {{public: '{}', ingest: '{}'}}\n",
+        sidecar.public, sidecar.ingest
+    );
     folder.write("opwatch.yaml", &config);
-    assert_eq!(run(&folder, &["baselines"]).0, Some(0));
+    let commands: [&[&str]; 5] = [
+        &["baselines"],
+        &[
+            "set-baseline",
+            "sla",
+            "--metric",
+            "duration",
+            "--value",
+            "2",
+        ],
+        &["baselines", "--delete", "sla"],
+        &["compare", "train"],
+        &["trends"],
+    ];
+    for command in commands {
+        let (code, _, error) = run(&folder, command);
+        assert_eq!(code, Some(0), "{command:?}: {error}");
+    }
+    let public = format!("http://{}", sidecar.public);
+    let (code, _, error) = run(&folder, &["explain", "No"]);
+    assert_eq!(code, Some(3), "{error}");
+    assert!(
+        error.starts_with(&format!("{public} answers 404 Not Found: ")),
+        "{error}"
+    );
+    let ingest = format!("http://{}", sidecar.ingest);
     drop(sidecar);
-    let (code, _, error) = run(&folder, &["baselines"]);
-    assert_eq!(code, Some(4), "{error}");
+    for command in commands {
+        let (code, _, error) = run(&folder, command);
+        assert_eq!(code, Some(4), "{command:?}: {error}");
+        let changes = command.contains(&"set-baseline") || command.contains(&"--delete");
+        let address = if changes { &ingest } else { &public };
+        let expected = format!("cannot reach {address}: ");
+        assert!(error.starts_with(&expected), "{command:?}: {error}");
+    }
 }
 
 fn data(folder: &Folder, name: &str) -> PathBuf {

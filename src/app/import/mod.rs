@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::ops::ControlFlow;
 
+use super::remote::RemoteError;
 use crate::clock::Clock;
 use crate::engine::admission::{Answer, LATE_AFTER};
 use crate::engine::measurement::Measurement;
 use crate::engine::series::FieldFault;
 use crate::export::{Fault, Form, Place, ReadError, read};
 pub use local::{Local, LocalError};
-pub use remote::{Remote, RemoteError};
+pub use remote::Taker;
 
 /// Records of a batch.
 const BATCH: usize = 1_000;
@@ -25,7 +26,7 @@ pub enum Target {
     /// To a data directory that no opwatch uses.
     Local(Box<Local>),
     /// To a running opwatch.
-    Remote(Box<Remote>),
+    Remote(Box<Taker>),
 }
 
 /// Why an import did not come to its end.
@@ -186,7 +187,7 @@ impl<T: FnMut(&Fault)> Run<'_, T> {
         let late: Vec<bool> = batch.iter().map(is_late).collect();
         let answer = match &mut self.target {
             Target::Local(local) => local.take(batch).map_err(ImportError::from),
-            Target::Remote(remote) => remote.take(&batch).map_err(ImportError::from),
+            Target::Remote(taker) => taker.take(&batch).map_err(ImportError::from),
         };
         match answer {
             Ok(answer) => {

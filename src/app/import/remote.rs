@@ -2,27 +2,21 @@
 
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
-use tokio::runtime::Runtime;
 
+use crate::app::remote::{Remote, RemoteError};
 use crate::clock::Clock;
 use crate::engine::admission::Answer;
 use crate::engine::measurement::Measurement;
 use crate::engine::series::FieldFault;
 use crate::export::{Format, Writer};
-use crate::notify::client::{Client, ClientError, Reply};
-use crate::notify::endpoint::{Endpoint, EndpointError};
-use crate::notify::tls::{TlsConfig, TlsError};
+use crate::notify::client::{ClientError, Reply};
 
 /// Where measurements go.
 const PATH: &str = "/v1/operations";
-/// For one request with its answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// The answer to a batch that is bad from first to last is long.
-const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// How long an opwatch may go on being busy or away in the middle of an import.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two trials, where the answer does not say how long.
@@ -30,62 +24,15 @@ const COME_BACK: Duration = Duration::from_secs(1);
 /// The longest wait between two trials, whatever is asked for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// A running opwatch.
-pub struct Remote {
-    runtime: Runtime,
-    client: Client,
-    endpoint: Endpoint,
+/// A running opwatch that takes measurements.
+pub struct Taker {
+    remote: Remote,
     clock: Clock,
     /// This import's own name, so that a batch that is sent again counts once.
     name: String,
     sequence: u64,
     /// Whether it has answered before: then it is worth waiting for.
     has_answered: bool,
-}
-
-/// Why a running opwatch takes no more.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoteError {
-    /// Its address cannot be used.
-    #[error("--url: {0}")]
-    Address(#[from] EndpointError),
-    /// There are no certificates to trust.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The system has no room for a client.
-    #[error("cannot start a client: {0}")]
-    System(#[from] std::io::Error),
-    /// It cannot be reached, or not any more.
-    #[error(transparent)]
-    Unreachable(#[from] ClientError),
-    /// It is busy for too long.
-    #[error("{address} was busy for {} s: {status}: {text}", PATIENCE.as_secs())]
-    Busy {
-        /// Where it is.
-        address: String,
-        /// What it answered last.
-        status: StatusCode,
-        /// Why.
-        text: String,
-    },
-    /// It refuses.
-    #[error("{address} answers {status}: {text}")]
-    Refused {
-        /// Where it is.
-        address: String,
-        /// What it answered.
-        status: StatusCode,
-        /// Why.
-        text: String,
-    },
-    /// What it answers is not the answer of an opwatch.
-    #[error("{address} answers as no opwatch does: {reason}")]
-    Foreign {
-        /// Where it is.
-        address: String,
-        /// What is wrong with it.
-        reason: String,
-    },
 }
 
 #[derive(Deserialize)]
@@ -102,21 +49,16 @@ struct Rejection {
     reason: String,
 }
 
-impl Remote {
+impl Taker {
     /// A client of the opwatch whose ingest listener is at `url`; nothing is sent yet.
     ///
     /// # Errors
     /// When the address cannot be used.
     pub fn new(url: &str) -> Result<Self, RemoteError> {
-        let base: Endpoint = url.strip_suffix(PATH).unwrap_or(url).parse()?;
         let clock = Clock::start();
         let started = clock.now().wall.millis();
         Ok(Self {
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?,
-            client: Client::new(&TlsConfig::default())?.reading(MAX_ANSWER_BYTES),
-            endpoint: base.join(PATH)?,
+            remote: Remote::new(url.strip_suffix(PATH).unwrap_or(url))?,
             clock,
             name: format!("import-{started}-{}", std::process::id()),
             sequence: 0,
@@ -135,18 +77,7 @@ impl Remote {
                 parts.extend([(offset + first.len(), second), (offset, first)]);
                 continue;
             }
-            if reply.status != StatusCode::OK {
-                return Err(RemoteError::Refused {
-                    address: self.endpoint.origin(),
-                    status: reply.status,
-                    text: reply.excerpt(),
-                });
-            }
-            let body: AnswerBody =
-                serde_json::from_slice(&reply.body).map_err(|error| RemoteError::Foreign {
-                    address: self.endpoint.origin(),
-                    reason: error.to_string(),
-                })?;
+            let body: AnswerBody = self.remote.read(&reply)?;
             answer.accepted += body.accepted;
             answer.duplicates += body.duplicates;
             answer.rejected.extend(body.rejected.into_iter().map(|one| {
@@ -178,37 +109,24 @@ impl Remote {
         ];
         let give_up = self.clock.now().steady + PATIENCE;
         loop {
-            let sent = self
-                .client
-                .post(&self.endpoint, None, &headers, body.clone(), TIMEOUT);
-            let outcome = self.runtime.block_on(sent);
+            let outcome = self.remote.send(Method::POST, PATH, &headers, body.clone());
             let now = self.clock.now();
             let is_over = now.steady >= give_up;
             let wait = match outcome {
-                Ok(reply) if is_busy(reply.status) && is_over => {
-                    return Err(RemoteError::Busy {
-                        address: self.endpoint.origin(),
-                        status: reply.status,
-                        text: reply.excerpt(),
-                    });
+                Ok(reply) if is_busy(reply.status) && !is_over => {
+                    reply.wait(now.wall).unwrap_or(COME_BACK)
                 }
-                Ok(reply) if is_busy(reply.status) => reply.wait(now.wall).unwrap_or(COME_BACK),
                 Ok(reply) => {
                     self.has_answered = true;
                     return Ok(reply);
                 }
                 // It is being restarted, perhaps; the batch counts once, whether it arrived or not.
-                Err(ClientError::Connection { .. } | ClientError::Timeout { .. })
-                    if self.has_answered && !is_over =>
-                {
-                    COME_BACK
-                }
-                Err(error) => return Err(error.into()),
+                Err(RemoteError::Unreachable(
+                    ClientError::Connection { .. } | ClientError::Timeout { .. },
+                )) if self.has_answered && !is_over => COME_BACK,
+                Err(error) => return Err(error),
             };
-            let wait = wait.min(LONGEST_WAIT);
-            // Made inside, because a timer belongs to its runtime.
-            self.runtime
-                .block_on(async { tokio::time::sleep(wait).await });
+            self.remote.pause(wait.min(LONGEST_WAIT));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Cells, asked, headline, reasons};
+use crate::columns::{Side, markdown};
 use crate::regressions::{Finding, Findings, Question, Status};
 
 pub(super) fn text(findings: &Findings, question: &Question) -> String {
@@ -22,7 +23,7 @@ pub(super) fn text(findings: &Findings, question: &Question) -> String {
     let (quiet, loud): (Vec<_>, Vec<_>) = findings.rows.iter().partition(is_quiet);
     if !loud.is_empty() {
         text.push('\n');
-        rows(&mut text, &loud);
+        text += &table(&loud);
     }
     if !quiet.is_empty() {
         // Writing to a string cannot fail.
@@ -31,7 +32,7 @@ pub(super) fn text(findings: &Findings, question: &Question) -> String {
             "\n<details><summary>{} more</summary>\n\n",
             quiet.len()
         );
-        rows(&mut text, &quiet);
+        text += &table(&quiet);
         text += "\n</details>\n";
     }
     for reason in reasons(findings) {
@@ -41,16 +42,25 @@ pub(super) fn text(findings: &Findings, question: &Question) -> String {
     text
 }
 
-fn rows(text: &mut String, rows: &[&Finding]) {
-    text.push_str("| | Instance | Metric | Baseline | Current | Change | 95 % | p | n |\n");
-    text.push_str("|---|---|---|--:|--:|--:|--:|--:|--:|\n");
-    for row in rows {
+fn table(rows: &[&Finding]) -> String {
+    let names = [
+        ("", Side::Left),
+        ("Instance", Side::Left),
+        ("Metric", Side::Left),
+        ("Baseline", Side::Right),
+        ("Current", Side::Right),
+        ("Change", Side::Right),
+        ("95 %", Side::Right),
+        ("p", Side::Right),
+        ("n", Side::Right),
+    ];
+    let rows = rows.iter().map(|row| {
         let cells = Cells::of(row);
         let status = match row.status {
             Status::Regressed(_) => format!("**{}**", cells.status),
             _ => cells.status,
         };
-        let cells = [
+        [
             status,
             escape(&row.instance()),
             escape(&row.measured()),
@@ -60,11 +70,9 @@ fn rows(text: &mut String, rows: &[&Finding]) {
             cells.interval,
             escape(&cells.p_value),
             cells.n,
-        ];
-        text.push_str("| ");
-        text.push_str(&cells.join(" | "));
-        text.push_str(" |\n");
-    }
+        ]
+    });
+    markdown(names, rows.collect())
 }
 
 /// Names come from whoever sends measurements: they must not become markup.
