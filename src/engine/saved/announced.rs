@@ -97,7 +97,7 @@ impl EvidenceMessage {
             statistic: evidence.statistic,
             effective_n: evidence.effective_n,
             feature: evidence.feature.map(|feature| feature.as_str().to_owned()),
-            began: evidence.began.map(|at| at.millis()),
+            began: evidence.began.map(Timestamp::millis),
         }
     }
 

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use super::*;
 
 /// Scores of an independent implementation over four series of 288 points a day, from a warm-up of two days and a budget of
@@ -7,8 +5,7 @@ use super::*;
 /// is larger by 60 %, and a decline of 40 % over points of which 15 % and a stretch of 40 are missing. A score that is left
 /// out is that of the line before.
 fn reference() -> Vec<[(Option<f64>, f64); 4]> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/detection/regression.csv");
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = include_str!("expected.csv");
     let mut scores = [0.0; 4];
     let lines = text.lines().skip(1).map(|line| {
         let cells: Vec<Option<f64>> = line.split(',').map(|cell| cell.parse().ok()).collect();
