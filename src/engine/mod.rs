@@ -64,6 +64,8 @@ pub mod judge;
 
 pub mod baselines;
 
+pub mod acceptance;
+
 mod durable;
 
 mod order;

@@ -252,6 +252,7 @@ fn why(reason: EndReason) -> &'static str {
             "forgotten: it has been absent for so long that it is no longer expected"
         }
         EndReason::Superseded => "superseded: a newer version has taken its place",
+        EndReason::Accepted => "accepted: this is usual from now on",
     }
 }
 
