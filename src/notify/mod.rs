@@ -16,6 +16,7 @@ mod fixture;
 mod keeper;
 pub mod message;
 mod outbox;
+pub mod payload;
 mod prepared;
 mod running;
 mod smtp;
