@@ -21,6 +21,7 @@ mod prepared;
 mod running;
 mod smtp;
 pub mod tls;
+pub mod trial;
 pub mod webhook;
 
 use std::time::Duration;
@@ -163,6 +164,14 @@ impl Notifier {
         match self {
             Self::Email(_) => "email",
             Self::Webhook(_) => "webhook",
+        }
+    }
+
+    /// Where it delivers to, without what is secret in it.
+    pub fn destination(&self) -> String {
+        match self {
+            Self::Email(email) => email.destination(),
+            Self::Webhook(webhook) => webhook.destination(),
         }
     }
 

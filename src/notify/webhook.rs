@@ -200,6 +200,25 @@ impl Webhook {
         }
     }
 
+    /// To whom, and in which form.
+    pub(super) fn destination(&self) -> String {
+        let config = &self.config;
+        let form = match (config.preset, &config.body) {
+            (Some(preset), _) => preset.as_str(),
+            (None, Some(_)) => "templates",
+            (None, None) => "Alertmanager",
+        };
+        // With many webhooks the path is the secret.
+        let to = match (&config.url, &config.url_file) {
+            (Some(url), _) => url.origin(),
+            (None, Some(path)) => format!("the URL in {}", path.display()),
+            (None, None) => (config.preset.and_then(Preset::url))
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        format!("webhook to {to} in the form of {form}")
+    }
+
     /// Posts a notification once.
     ///
     /// # Errors
