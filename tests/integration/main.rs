@@ -30,6 +30,7 @@ mod operations;
 mod oracle;
 mod peers;
 mod readme;
+mod receivers;
 mod reload;
 mod replay;
 mod resilience;
