@@ -54,7 +54,11 @@ pub mod rule;
 
 pub mod alert;
 
+pub mod onset;
+
 pub mod dispatch;
+
+pub mod incident;
 
 pub mod admission;
 
@@ -86,6 +90,7 @@ use clocks::Clocks;
 pub use clocks::{ClockCounts, ClockEvent};
 use dispatch::{Dispatcher, Notification};
 pub use durable::{Restored, Unsaved};
+use incident::Incidents;
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
@@ -117,6 +122,7 @@ pub struct Engine {
     groups: Vec<GroupState>,
     order: Order,
     dispatcher: Dispatcher,
+    incidents: Incidents,
     external: Arc<External>,
     resend_delay: Duration,
     send_levels: bool,
@@ -145,6 +151,7 @@ impl Engine {
             groups: Vec::new(),
             order: Order::default(),
             dispatcher: Dispatcher::new(None, Vec::new()),
+            incidents: Incidents::default(),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
             send_levels: false,
@@ -179,6 +186,7 @@ impl Engine {
         let external_before = std::mem::replace(&mut self.external, Arc::new(settings.external));
         self.resend_delay = settings.resend_delay;
         self.send_levels = settings.send_levels;
+        self.incidents.set_merge(settings.incidents);
         let mut old = std::mem::take(&mut self.groups);
         for group in settings.groups {
             let mut group = GroupState::new(group, now);
@@ -325,6 +333,7 @@ impl Engine {
 
     fn note(&mut self, effects: &Effects, now: Now) {
         for announced in &effects.announced {
+            self.incidents.take(announced);
             self.dispatcher.update(announced, now);
         }
         self.history.extend(effects.changes.iter().cloned());
@@ -345,7 +354,9 @@ impl Engine {
 
     /// The notifications that are to be sent now.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
-        self.dispatcher.flush(now)
+        self.incidents.align(&mut self.dispatcher, now);
+        let notifications = self.dispatcher.flush(now);
+        self.incidents.tell(notifications)
     }
 
     /// What opwatch measures of itself: those who lose or refuse something tell it here.

@@ -23,6 +23,8 @@ pub struct Settings {
     pub resend_delay: Duration,
     /// Announce every firing level instead of the highest only.
     pub send_levels: bool,
+    /// How far the starts of alerts may lie apart that are one incident; `None` where there are no incidents.
+    pub incidents: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -35,6 +37,7 @@ impl Default for Settings {
             external: External::default(),
             resend_delay: Duration::from_secs(60),
             send_levels: false,
+            incidents: None,
         }
     }
 }
