@@ -91,6 +91,7 @@ pub use clocks::{ClockCounts, ClockEvent};
 use dispatch::{Dispatcher, Notification};
 pub use durable::{Restored, Unsaved};
 use incident::Incidents;
+use judge::shift::Wholes;
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
@@ -374,6 +375,7 @@ impl Engine {
         };
         Some(Scope {
             blockers: self.blockers(due),
+            wholes: self.wholes(due),
             ..self.scope(now, group.interval)
         })
     }
@@ -386,6 +388,20 @@ impl Engine {
             .filter(|instance| instance.is_firing())
             .map(|instance| instance.labels.clone())
             .collect()
+    }
+
+    /// What is known of the wholes that the instances of this rule are parts of.
+    fn wholes(&self, due: Due) -> Wholes {
+        let mut wholes = Wholes::default();
+        let rules = self
+            .order
+            .wholes(due)
+            .iter()
+            .filter(|_| self.incidents.is_on());
+        rules
+            .filter_map(|whole| self.rule(*whole))
+            .for_each(|whole| wholes.add(whole));
+        wholes
     }
 
     fn scope(&self, now: Now, interval: Duration) -> Scope {
@@ -402,6 +418,7 @@ impl Engine {
             cpu_limit: self.cpu_limit,
             baselines: self.baselines.clone(),
             blockers: Vec::new(),
+            wholes: Wholes::default(),
         }
     }
 }

@@ -357,6 +357,24 @@ impl Regression {
         }
     }
 
+    /// Whether it is sure that it has become worse by less than the mildest level asks for, if at all.
+    pub fn is_not_worse(&self, found: &Found) -> bool {
+        let mildest = self.levels.first().map_or(0.0, |level| level.limit);
+        let interval = found
+            .contrast
+            .as_ref()
+            .and_then(|contrast| contrast.interval);
+        let worst = interval.map(|(low, high)| match self.worse {
+            Worse::Up => high,
+            Worse::Down => -low,
+        });
+        // Of standard deviations there is no interval.
+        self.amount == Amount::Relative
+            && self.weighs(found)
+            && self.lacking(found).is_none()
+            && worst.is_some_and(|worst| worst < mildest)
+    }
+
     /// Whether it has become better by as much as the mildest level asks for, which is no accident.
     pub fn is_improved(&self, found: &Found) -> bool {
         let Some(contrast) = &found.contrast else {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dispatch::Announced;
+use super::judge::Tracked;
 use super::onset::Onset;
 use super::series::{Fnv1a, Labels};
 use super::time::Timestamp;
@@ -214,12 +215,19 @@ impl Incidents {
 
     /// The number of those that are open.
     pub fn open_count(&self) -> usize {
-        self.all.len() - self.ended.len()
+        self.all.len().saturating_sub(self.ended.len())
     }
 
     /// The last incident of an alert.
     pub fn of(&self, fingerprint: u64) -> Option<&Incident> {
         self.all.get(self.of.get(&fingerprint)?)
+    }
+
+    /// The incident of an alert that fires and that others are told of.
+    pub fn of_firing(&self, alert: &Tracked) -> Option<&Incident> {
+        let incident = self.of(alert.fingerprint).filter(|one| one.is_open())?;
+        let word = incident.members.get(&alert.fingerprint)?;
+        (alert.state.is_firing() && word.is_firing()).then_some(incident)
     }
 
     fn open_of(&self, map: &HashMap<u64, u64>, key: u64) -> Option<u64> {
@@ -322,6 +330,7 @@ impl Incidents {
         }
         let mut incident = incident.filter(|_| self.is_on())?;
         (incident.id, incident.onset, incident.since) = (id, onset, since);
+        self.ended.retain(|(_, other)| *other != id);
         if incident.firing == 0 {
             let ends = incident.members.values().filter_map(|word| word.ended);
             let at = ends.map(|(at, _)| at).max().unwrap_or(since);
@@ -348,4 +357,4 @@ impl Incidents {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::engine) mod tests;

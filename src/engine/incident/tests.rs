@@ -8,7 +8,7 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 /// An alert that fires, of a rule over a minute that has looked every ten seconds.
-pub(super) fn alert(labels: &[(&str, &str)], started: u64) -> Announced {
+pub(in crate::engine) fn alert(labels: &[(&str, &str)], started: u64) -> Announced {
     let labels: Labels = labels.iter().copied().collect();
     Announced {
         fingerprint: labels.fingerprint(),
@@ -30,7 +30,7 @@ pub(super) fn alert(labels: &[(&str, &str)], started: u64) -> Announced {
     }
 }
 
-pub(super) fn ended(alert: &Announced, seconds: u64) -> Announced {
+pub(in crate::engine) fn ended(alert: &Announced, seconds: u64) -> Announced {
     Announced {
         ended: Some((at(seconds), EndReason::Recovered)),
         ..alert.clone()

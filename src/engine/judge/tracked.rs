@@ -82,6 +82,8 @@ pub struct Tracked {
     pub told: Told,
     /// It fires, but so does an alert that its rule depends on: nobody is told anew.
     pub suppressed: bool,
+    /// It fires, but what it costs has only moved: nobody is told anew.
+    pub is_shift: bool,
     /// The latest word on it while others know it to fire: all that is needed to call it off when its rule is gone.
     pub(in crate::engine) firing_as: Option<Arc<Announced>>,
     /// When Alertmanagers were last told, on the steady clock.
@@ -115,6 +117,7 @@ impl Tracked {
             changed_at: None,
             told: Told::Nothing,
             suppressed: false,
+            is_shift: false,
             firing_as: None,
             sent_at: None,
         }
