@@ -51,6 +51,8 @@ pub struct Incident {
     pub(in crate::engine) members: BTreeMap<u64, Arc<Announced>>,
     /// The operations that they are of.
     pub operations: BTreeSet<String>,
+    /// The receivers that have been told of it.
+    pub(in crate::engine) told_to: BTreeSet<String>,
     /// How many of them fire.
     firing: usize,
     /// The hash of what is saved of it.
@@ -110,6 +112,7 @@ impl Incident {
             ended_at: None,
             members: BTreeMap::new(),
             operations: BTreeSet::new(),
+            told_to: BTreeSet::new(),
             firing: 0,
             saved: None,
             touched: true,

@@ -105,6 +105,15 @@ impl Incidents {
         let bundles = self.bundles(notifications);
         let bundles = bundles.into_iter();
         let told: Vec<Notification> = bundles.filter_map(|one| self.united(one)).collect();
+        for notification in &told {
+            for tale in &notification.incidents {
+                if let Some(incident) = self.all.get_mut(&tale.id)
+                    && incident.told_to.insert(notification.receiver.clone())
+                {
+                    incident.touched = true;
+                }
+            }
+        }
         self.merged += (before - told.len()) as u64;
         told
     }
@@ -147,7 +156,6 @@ impl Incidents {
 
     /// One notification of several: that of the group of the first alert, with the alerts of all.
     fn united(&self, mut bundle: Vec<Notification>) -> Option<Notification> {
-        let reason = reason(&bundle);
         let alerts: BTreeMap<u64, Arc<Announced>> = (bundle.iter())
             .flat_map(|one| &one.alerts)
             .map(|alert| (alert.fingerprint, alert.clone()))
@@ -195,6 +203,15 @@ impl Incidents {
             alerts.any(|alert| Some(alert.fingerprint) == first)
         };
         let place = bundle.iter().position(has_first)?;
+        let mut reason = reason(&bundle);
+        let is_told = |(one, _): &(&Incident, _)| {
+            let receiver = bundle.first().map_or("", |one| &one.receiver);
+            one.told_to.contains(receiver)
+        };
+        if reason == NotifyReason::First && !told.is_empty() && told.iter().all(is_told) {
+            // The group is told of for the first time, but what it tells of is known.
+            reason = NotifyReason::NewFiring;
+        }
         Some(Notification {
             alerts: ordered,
             incidents: tales,

@@ -188,7 +188,11 @@ fn an_incident_is_over_with_its_last_alert_and_another_one_begins_after_that() {
 fn only_the_last_that_are_over_are_remembered() {
     let mut incidents = incidents(0);
     for round in 0..150 {
-        let alert = slow(&format!("{}", round % 120), round * 1_000);
+        let operation = match round {
+            0 => "first".to_owned(),
+            round => format!("{}", round % 120),
+        };
+        let alert = slow(&operation, round * 1_000);
         incidents.take(&Arc::new(alert.clone()));
         if round > 0 {
             incidents.take(&Arc::new(ended(&alert, round * 1_000 + 100)));

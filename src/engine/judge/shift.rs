@@ -6,7 +6,7 @@
 //! until the whole has become worse as well, or no other part is better any more.
 
 use super::{Instance, RuleState, Scope};
-use crate::engine::condition::Condition;
+use crate::engine::condition::{Against, Condition};
 use crate::engine::rule::{Mode, Rule};
 use crate::engine::series::Labels;
 
@@ -30,9 +30,15 @@ pub(in crate::engine) fn is_whole_of(whole: &Rule, part: &Rule) -> bool {
         && part.mode == Mode::Active
         && whole.by.len() < part.by.len()
         && whole.by.iter().all(|name| part.by.contains(name))
-        && (&one.metric, one.stat, one.reach, &one.against)
-            == (&other.metric, other.stat, other.reach, &other.against)
+        && (&one.metric, one.stat, one.reach) == (&other.metric, other.stat, other.reach)
+        && are_alike(&one.against, &other.against)
         && whole.select.to_string() == part.select.to_string()
+}
+
+/// Whether two baselines say what was usual at the same time; those that were set are taken to.
+fn are_alike(one: &Against, other: &Against) -> bool {
+    let are_set = matches!((one, other), (Against::Pinned(_), Against::Pinned(_)));
+    are_set || one == other
 }
 
 impl Wholes {

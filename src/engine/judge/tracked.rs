@@ -295,7 +295,7 @@ impl Tracked {
     ) -> Announced {
         let (metric, stat) = rule.condition.measured();
         let external: &External = &scope.external;
-        let active_at = self.state.active_at().unwrap_or(starts_at);
+        let active_at = self.state.breached_at().unwrap_or(starts_at);
         Announced {
             fingerprint: self.fingerprint,
             labels: wording::leaving(&self.labels, external),

@@ -22,6 +22,8 @@ struct IncidentMessage {
     since: i64,
     #[prost(message, repeated, tag = "4")]
     members: Vec<AnnouncedMessage>,
+    #[prost(string, repeated, tag = "5")]
+    told_to: Vec<String>,
 }
 
 impl IncidentMessage {
@@ -32,6 +34,7 @@ impl IncidentMessage {
             onset: Some(OnsetMessage::of(incident.onset)),
             since: incident.since.millis(),
             members: members.map(|word| AnnouncedMessage::of(word)).collect(),
+            told_to: incident.told_to.iter().cloned().collect(),
         }
     }
 }
@@ -88,6 +91,7 @@ impl Engine {
             .restore(message.id, onset.read(), since, members);
         match restored {
             Some(incident) => {
+                incident.told_to = message.told_to.into_iter().collect();
                 incident.saved = Some(hash(bytes));
                 incident.touched = false;
             }
