@@ -492,6 +492,40 @@ mod tests {
     }
 
     #[test]
+    fn incidents_stand_beside_the_keys_of_alertmanager() {
+        let (firing, resolved) = (fixture::firing("detect"), fixture::resolved("train"));
+        let mut notification = fixture::notification(&[firing.clone(), resolved.clone()]);
+        let tale = |id, members| Tale {
+            id,
+            since: fixture::start(),
+            ended_at: None,
+            alerts: 3,
+            firing: 2,
+            operations: 2,
+            members,
+        };
+        notification.incidents = vec![
+            tale(0xb2, vec![firing.fingerprint]),
+            tale(0xb3, vec![resolved.fingerprint]),
+        ];
+        let body = serde_json::to_value(body(&notification, "", 0)).unwrap();
+        let of = |id: &str| {
+            json!({
+                "id": id,
+                "startsAt": "2026-01-31T12:00:00.250Z",
+                "endsAt": null,
+                "alerts": 3,
+                "firing": 2,
+                "operations": 2,
+            })
+        };
+        let ids = ["00000000000000b2", "00000000000000b3"];
+        assert_eq!(body["incidents"], json!(ids.map(of)));
+        assert_eq!(body["alerts"][0]["incident"], ids[0]);
+        assert_eq!(body["alerts"][1]["incident"], ids[1]);
+    }
+
+    #[test]
     fn a_resolved_alert_says_when_it_ended() {
         let notification = fixture::notification(&[fixture::resolved("train")]);
         let body = serde_json::to_value(body(&notification, "", 0)).unwrap();

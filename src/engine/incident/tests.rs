@@ -180,7 +180,7 @@ fn an_incident_is_over_with_its_last_alert_and_another_one_begins_after_that() {
     let (second, ..) = take(&slow("a", 20_210));
     assert_ne!(second, first);
     assert_eq!(incidents.opened, 2);
-    let over: Vec<bool> = incidents.all().map(|one| one.is_open()).collect();
+    let over: Vec<bool> = incidents.all().map(Incident::is_open).collect();
     assert_eq!(over.iter().filter(|is_open| **is_open).count(), 1);
 }
 
