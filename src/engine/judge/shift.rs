@@ -3,7 +3,7 @@
 //! A whole is an instance of another rule that looks at the same in the same way, over fewer labels: a regression of an
 //! operation is the whole of regressions of each of its algorithms. Where work has only moved between the parts, nobody
 //! who waits for the whole is worse off. The alert of such a part fires and is shown, with that reason, but nobody is told
-//! until the whole has become worse as well, or no other part is better any more.
+//! until the whole has become worse as well.
 
 use super::{Instance, RuleState, Scope};
 use crate::engine::condition::{Against, Condition};
@@ -85,12 +85,16 @@ pub(super) fn note<'a>(
     let better: Vec<Labels> = (instances.iter())
         .filter(|one| {
             let compared = one.compared.as_deref();
-            compared.is_some_and(|compared| regression.is_improved(&compared.found))
+            compared.is_some_and(|compared| regression.is_better(&compared.found))
         })
         .map(|one| one.labels.clone())
         .collect();
     for instance in &mut instances {
-        let of_one = |whole: &Labels| better.iter().any(|other| is_part(other, whole));
-        instance.is_shift = !better.is_empty() && scope.wholes.of(&instance.labels).any(of_one);
+        // What the others are compared with may have learned meanwhile that they are better: what was a shift stays one
+        // while it fires and the whole is not worse.
+        let was_shift = instance.levels.iter().any(|level| level.is_shift);
+        let has_better = |whole: &Labels| better.iter().any(|other| is_part(other, whole));
+        let is_shift = (scope.wholes.of(&instance.labels)).any(|one| was_shift || has_better(one));
+        instance.is_shift = is_shift;
     }
 }
