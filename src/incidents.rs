@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::amount;
 use crate::engine::dispatch::Announced;
 use crate::engine::incident::{self, Incidents};
+use crate::engine::metric::Metric;
 
 /// The open incidents, and the last that are over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,14 +179,17 @@ fn line(alert: &Alert) -> String {
         let _ = write!(line, " ({severity})");
     }
     let _ = write!(line, " {{{}}}", labels.join(", "));
+    let metric = Metric::named(&alert.metric);
+    let own = metric.own_stat().map(|stat| stat.to_string());
     let stat = match alert.stat.as_str() {
-        "" => String::new(),
+        stat if stat.is_empty() || own.as_deref() == Some(stat) => String::new(),
         stat => format!("{stat} of "),
     };
+    let amount = |number| amount::of(&metric, &alert.stat, number);
     if let Some(value) = alert.value {
-        let _ = write!(line, " {stat}{} {value}", alert.metric);
+        let _ = write!(line, " {stat}{metric} {}", amount(value));
         if let Some(threshold) = alert.threshold {
-            let _ = write!(line, ", limit {threshold}");
+            let _ = write!(line, ", limit {}", amount(threshold));
         }
     }
     line

@@ -71,7 +71,12 @@ fn bodies(webhook: &Peer) -> Vec<Value> {
 
 /// Waits until rules have been evaluated so many times more.
 fn wait_evaluations(sidecar: &Sidecar, more: f64) {
-    let count = || sidecar.metric("opwatch_rule_evaluations_total{rule_group=\"rules.yaml;load\"}");
+    let file = sidecar.folder.0.join("rules.yaml");
+    let name = format!(
+        "opwatch_rule_evaluations_total{{rule_group=\"{};load\"}}",
+        file.display()
+    );
+    let count = || sidecar.metric(&name);
     let before = count().unwrap_or_default();
     wait_for("evaluations", || {
         count().filter(|now| *now >= before + more)
