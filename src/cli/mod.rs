@@ -15,6 +15,7 @@ mod history;
 mod import;
 mod incidents;
 mod input;
+mod notify;
 mod replay;
 mod serve;
 mod server;
@@ -91,6 +92,8 @@ enum Command {
     Accept(accept::Accept),
     /// List the incidents: alerts that began together, the most explanatory first.
     Incidents(incidents::List),
+    /// Try out receivers.
+    Notify(notify::Notify),
     /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
     Explain(explain::Explain),
 }
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Some(Command::Baselines(list)) => list.run(cli.config),
         Some(Command::Accept(accept)) => accept.run(cli.config),
         Some(Command::Incidents(list)) => list.run(cli.config),
+        Some(Command::Notify(notify)) => notify.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),
     }
 }

@@ -183,6 +183,9 @@ impl Config {
             resend_delay: self.resend_delay,
             send_levels: self.send_levels == SendLevels::All,
             incidents: self.incidents,
+            told_by_group: (self.notify.receivers.iter())
+                .flat_map(ReceiverConfig::told_by_group)
+                .collect(),
         }
     }
 }

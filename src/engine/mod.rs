@@ -95,7 +95,7 @@ use judge::shift::Wholes;
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
-use rule::{External, Mode};
+use rule::{External, Mode, Rule};
 use series::OWN_OPERATION;
 pub use settings::Settings;
 use store::{Admitted, Store};
@@ -187,7 +187,8 @@ impl Engine {
         let external_before = std::mem::replace(&mut self.external, Arc::new(settings.external));
         self.resend_delay = settings.resend_delay;
         self.send_levels = settings.send_levels;
-        self.incidents.set_merge(settings.incidents);
+        self.incidents
+            .configure(settings.incidents, settings.told_by_group);
         let mut old = std::mem::take(&mut self.groups);
         for group in settings.groups {
             let mut group = GroupState::new(group, now);
@@ -199,6 +200,8 @@ impl Engine {
             }
             self.groups.push(group);
         }
+        let mut rules = self.groups.iter().flat_map(|group| &group.rules);
+        self.own.is_judged = rules.any(|state| is_own(&state.rule));
         self.key_rules();
         self.order = Order::of(&self.groups);
         let mut effects = Effects::default();
@@ -308,7 +311,7 @@ impl Engine {
         let Some(rule) = rule_of(&mut self.groups, due) else {
             return true;
         };
-        let store = if rule.rule.select.names_operation(OWN_OPERATION) {
+        let store = if is_own(&rule.rule) {
             &self.own.store
         } else {
             &self.store
@@ -421,6 +424,11 @@ impl Engine {
             wholes: Wholes::default(),
         }
     }
+}
+
+/// Whether a rule is on what opwatch measures of itself.
+fn is_own(rule: &Rule) -> bool {
+    rule.select.names_operation(OWN_OPERATION)
 }
 
 /// The rule that is due, unless it is switched off.

@@ -85,6 +85,8 @@ pub struct Tale {
 pub struct Incidents {
     /// How far the starts of alerts may lie apart; `None` where there are no incidents.
     merge: Option<Duration>,
+    /// Integrations that are told of each group by itself.
+    told_by_group: BTreeSet<(String, usize)>,
     all: BTreeMap<u64, Incident>,
     /// The last incident of each alert, by its fingerprint.
     of: HashMap<u64, u64>,
@@ -190,9 +192,14 @@ fn instance(labels: &Labels) -> u64 {
 }
 
 impl Incidents {
-    /// Takes how far the starts of alerts may lie apart; with `None` there are no incidents.
-    pub(in crate::engine) fn set_merge(&mut self, merge: Option<Duration>) {
-        self.merge = merge;
+    /// Takes how far the starts of alerts may lie apart, with `None` there are no incidents; and the integrations that are
+    /// told of each group by itself.
+    pub(in crate::engine) fn configure(
+        &mut self,
+        merge: Option<Duration>,
+        told_by_group: BTreeSet<(String, usize)>,
+    ) {
+        (self.merge, self.told_by_group) = (merge, told_by_group);
         if merge.is_none() {
             self.gone.extend(std::mem::take(&mut self.all).into_keys());
             self.of.clear();

@@ -118,11 +118,17 @@ impl Incidents {
         told
     }
 
-    /// Puts together what has an incident in common, in the order of the first of each.
+    /// Puts together what has an incident in common, in the order of the first of each. Who knows what is told by its group,
+    /// and takes the end of that for the end of all of it, is told of each group by itself.
     fn bundles(&self, notifications: Vec<Notification>) -> Vec<Vec<Notification>> {
         let mut bundles: Vec<(Vec<Notification>, BTreeSet<u64>)> = Vec::new();
         let mut places: HashMap<(String, usize, u64), usize> = HashMap::new();
         for notification in notifications {
+            let to = (notification.receiver.clone(), notification.integration);
+            if self.told_by_group.contains(&to) {
+                bundles.push((vec![notification], BTreeSet::new()));
+                continue;
+            }
             let alerts = notification.alerts.iter();
             let mut ids: BTreeSet<u64> = alerts
                 .filter_map(|alert| Some(self.of(alert.fingerprint)?.id))

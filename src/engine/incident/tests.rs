@@ -52,7 +52,7 @@ fn slow(operation: &str, started: u64) -> Announced {
 
 fn incidents(merge: u64) -> Incidents {
     let mut incidents = Incidents::default();
-    incidents.set_merge(Some(Duration::from_secs(merge)));
+    incidents.configure(Some(Duration::from_secs(merge)), BTreeSet::new());
     incidents
 }
 
@@ -203,7 +203,7 @@ fn only_the_last_that_are_over_are_remembered() {
     // Of those that are forgotten nothing is left.
     assert_eq!(incidents.of.len(), 101);
     assert_eq!(incidents.of_instance.len(), 101);
-    incidents.set_merge(None);
+    incidents.configure(None, BTreeSet::new());
     assert_eq!((incidents.open_count(), incidents.all().count()), (0, 0));
     incidents.take(&Arc::new(slow("a", 0)));
     assert_eq!(incidents.all().count(), 0);

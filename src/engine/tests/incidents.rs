@@ -51,8 +51,10 @@ fn settings(incidents: Option<Duration>) -> Settings {
             receiver("team", &[true, false]),
             receiver("pager", &[true]),
             receiver("nobody", &[]),
+            receiver("desk", &[true]),
         ],
         incidents,
+        told_by_group: [("desk".to_owned(), 0)].into(),
         ..Settings::default()
     }
 }
@@ -158,6 +160,33 @@ fn without_incidents_every_group_is_told_by_itself() {
     let names: Vec<&str> = told.iter().map(|(.., names, _)| names.as_str()).collect();
     assert_eq!(names, ["+Cpu", "+Slow"]);
     assert!(told.iter().all(|(.., incidents)| *incidents == 0));
+}
+
+/// A service that keeps a ticket for each group would close that of all when one group has ended.
+#[test]
+fn who_knows_messages_by_their_group_is_told_of_each_by_itself() {
+    let mut settings = settings(Some(incident::MERGE));
+    let desk = route("{}", "desk", "{}", Vec::new());
+    settings.route = Some(desk);
+    let mut engine = Engine::new(settings, at(0));
+    let alerts = [of("Cpu", "a", "low", 0), of("Slow", "c", "medium", 10)];
+    for alert in &alerts {
+        take(&mut engine, alert, 10);
+    }
+    let told: Vec<Notification> = (0..100)
+        .flat_map(|seconds| engine.flush(at(seconds)))
+        .collect();
+    let groups: Vec<&str> = told.iter().map(|one| &*one.group_key).collect();
+    assert_eq!(
+        groups,
+        [r#"{}:{alertname="Cpu"}"#, r#"{}:{alertname="Slow"}"#]
+    );
+    let id = told[0].incidents[0].id;
+    assert!(
+        told.iter()
+            .all(|one| one.incidents.len() == 1 && one.incidents[0].id == id)
+    );
+    assert_eq!(engine.incidents().merged, 0);
 }
 
 #[test]

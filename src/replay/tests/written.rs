@@ -115,7 +115,7 @@ fn relative() -> impl Strategy<Value = String> {
 fn trend() -> impl Strategy<Value = String> {
     let stat = prop_oneof![Just("mean"), Just("median"), Just("max")];
     let frame = prop_oneof![
-        Just("window: 10m, bucket: 30s"),
+        Just("window: 10m, bucket: 10s"),
         Just("window: 1h, bucket: 1m")
     ];
     let asked = prop_oneof![
