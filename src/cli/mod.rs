@@ -13,6 +13,7 @@ mod explain;
 mod export;
 mod history;
 mod import;
+mod incidents;
 mod input;
 mod notify;
 mod replay;
@@ -89,6 +90,8 @@ enum Command {
     Baselines(baselines::List),
     /// Say that what a rule has found is usual from now on; it learns anew from there.
     Accept(accept::Accept),
+    /// List the incidents: alerts that began together, the most explanatory first.
+    Incidents(incidents::List),
     /// Try out receivers.
     Notify(notify::Notify),
     /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Some(Command::SetBaseline(set)) => set.run(cli.config),
         Some(Command::Baselines(list)) => list.run(cli.config),
         Some(Command::Accept(accept)) => accept.run(cli.config),
+        Some(Command::Incidents(list)) => list.run(cli.config),
         Some(Command::Notify(notify)) => notify.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),
     }

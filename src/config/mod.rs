@@ -5,6 +5,7 @@
 //! told together with what is wrong here.
 
 mod check;
+mod incidents;
 mod memory;
 mod paths;
 mod read;
@@ -75,6 +76,9 @@ pub struct Config {
     pub resend_delay: Duration,
     /// Which of an instance's firing levels are told. Default `highest`.
     pub send_levels: SendLevels,
+    /// How far the starts of alerts may lie apart that are one incident and are told as one; `None` with `incidents: off`.
+    /// Default 5m.
+    pub incidents: Option<Duration>,
     /// Who hears of which alert; `None` when opwatch itself tells nobody.
     pub route: Option<Route>,
 }
@@ -178,6 +182,10 @@ impl Config {
             },
             resend_delay: self.resend_delay,
             send_levels: self.send_levels == SendLevels::All,
+            incidents: self.incidents,
+            told_by_group: (self.notify.receivers.iter())
+                .flat_map(ReceiverConfig::told_by_group)
+                .collect(),
         }
     }
 }

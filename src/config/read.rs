@@ -137,6 +137,7 @@ fn join(
             checker,
         ),
         send_levels: written.send_levels.unwrap_or_default(),
+        incidents: written.incidents.merge(),
         exposition: written.exposition,
         groups: loaded.groups,
         listen,

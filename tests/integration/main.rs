@@ -24,6 +24,7 @@ mod exposition;
 mod faulty;
 mod hostile_names;
 mod house;
+mod incidents;
 mod native_histograms;
 mod notify;
 mod operations;
