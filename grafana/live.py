@@ -1,7 +1,8 @@
 """A small world that is alive, for `check` and `preview`: two sidecars and two Prometheus that scrape them.
 
-One sidecar is `opwatch demo`; the other keeps its data, and is fed by a service with several algorithms and versions that
-degrades, fails and recovers, gets a baseline and is restarted. One Prometheus scrapes classic histograms, one native ones.
+One sidecar keeps its data, and is fed by a service with several algorithms and versions that degrades, fails and recovers,
+gets a baseline, and whose sidecar is restarted. The other is `opwatch demo`, or a second one of the same kind, which makes
+plainer pictures. One Prometheus scrapes classic histograms, one native ones.
 """
 
 import contextlib
@@ -11,7 +12,6 @@ import math
 import os
 import random
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "benches"))
 sys.dont_write_bytecode = True
 
-from support import Peer, free_port, get, installed, opwatch_binary, request, say, wait_ready, workshop  # noqa: E402, F401
+from support import Peer, free_port, get, opwatch_binary, request, say, wait_ready, workshop  # noqa: E402
 
 #: Variables of the dashboards that come to mean everything; `operation` of the detail is chosen.
 EVERYTHING = {"cluster": ".*", "namespace": ".*", "job": ".+", "instance": ".+", "operation": ".*", "algorithm": ".*", "baseline": ".*", "quantile": "0.99"}
@@ -129,8 +129,8 @@ class Sink(http.server.BaseHTTPRequestHandler):
 class Service:
     """What the sidecar that is not the demo hears of: detections, scores and trainings, well or not."""
 
-    def __init__(self, sidecar):
-        self.sidecar, self.chance, self.batches = sidecar, random.Random(7), 0
+    def __init__(self, sidecar, seed):
+        self.sidecar, self.chance, self.batches = sidecar, random.Random(seed), 0
         self.bad, self.version = False, "1.4.0"
 
     def spread(self, middle, width):
@@ -157,7 +157,7 @@ class Service:
     def report(self):
         """Sends what happened in a fifth of a second."""
         fail = self.chance.random() < (0.4 if self.bad else 0.03)
-        records = [self.detection("iforest", 0.08), self.detection("iforest", 0.08), self.detection("ocsvm", 0.15)]
+        records = [self.detection("iforest", 0.08), self.detection("iforest", 0.08), self.detection("ocsvm", 0.1)]
         records.append({"operation": "score", "algorithm": "iforest", "version": "1.4.0", "duration_seconds": self.spread(0.02, 0.2), "samples": 200, "cpu_cores": 0.2, "id": f"s{self.batches}"})
         records.append(
             {"operation": "train", "algorithm": "iforest", "duration_seconds": self.spread(1.5, 0.2), "setup_seconds": self.spread(0.3, 0.2), "cpu_cores": 1.6, "memory_peak_bytes": self.spread(4e8, 0.1), "samples": 10_000}
@@ -220,25 +220,20 @@ class Prometheus:
 
 
 class World:
-    """Both sidecars and both Prometheus after they have lived for a while: `begin` to `end`."""
+    """Sidecars and Prometheus after they have lived for a while: from `begin` to `end`."""
 
-    def __init__(self, binary, folder, start, seconds, step):
+    def __init__(self, binary, folder, start, seconds, step, demo):
         sink = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink)
         threading.Thread(target=sink.serve_forever, daemon=True).start()
-        rules = os.path.join(folder, "rules.yaml")
-        with open(rules, "w", encoding="utf-8") as file:
-            file.write(RULES)
-        config = os.path.join(folder, "opwatch.yaml")
-        self.demo = Sidecar(lambda one: [binary, "demo", "--public", f"127.0.0.1:{one.public}", "--ingest", f"127.0.0.1:{one.ingest}"], folder)
-        self.kept = Sidecar(lambda _: [binary, "--config", config], folder)
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(public=self.kept.public, ingest=self.kept.ingest, data=f"{folder}/data", rules=rules, pid=os.getpid(), sink=sink.server_port, nobody=free_port()))
-        self.sidecars = [self.demo, self.kept]
+        self.binary, self.folder, self.sink = binary, folder, sink.server_port
+        first = Sidecar(lambda one: [binary, "demo", "--public", f"127.0.0.1:{one.public}", "--ingest", f"127.0.0.1:{one.ingest}"], folder) if demo else self.keeping("first")
+        self.sidecars = [first, self.keeping("last")]
         for one in self.sidecars:
             start(one)
             one.start()
-        self.service = Service(self.kept)
-        self.service.begin()
+        self.services = [Service(one, seed) for seed, one in enumerate(self.sidecars[demo:], 7)]
+        for one in self.services:
+            one.begin()
         self.step, self.begin = step, time.time()
         self.prometheus = [Prometheus(folder, self.sidecars, step, native) for native in (False, True)]
         for one in self.prometheus:
@@ -246,6 +241,19 @@ class World:
         self.live(seconds)
         sink.shutdown()
         self.end = time.time()
+
+    def keeping(self, name):
+        """A sidecar with a data directory, rules and receivers."""
+        path = {end: os.path.join(self.folder, f"{name}{end}") for end in (".yaml", ".rules.yaml", ".data")}
+        made = Sidecar(lambda _: [self.binary, "--config", path[".yaml"]], self.folder)
+        texts = {
+            ".rules.yaml": RULES,
+            ".yaml": CONFIG.format(public=made.public, ingest=made.ingest, data=path[".data"], rules=path[".rules.yaml"], pid=os.getpid(), sink=self.sink, nobody=free_port()),
+        }
+        for end, text in texts.items():
+            with open(path[end], "w", encoding="utf-8") as file:
+                file.write(text)
+        return made
 
     def live(self, seconds):
         """Lets it live: well, with a baseline, badly, restarted, and well again."""
@@ -255,43 +263,44 @@ class World:
         while (passed := time.monotonic() - begun) < seconds:
             if plan and passed >= plan[0][0] * seconds:
                 plan.pop(0)[1]()
-            self.service.report()
+            for one in self.services:
+                one.report()
             turn += 0.2
             time.sleep(max(0.0, turn - time.monotonic()))
 
     def set_baseline(self):
         """What is measured now is what is usual."""
         say("  a baseline is set")
-        for metric in ("duration", "memory_peak", "cpu", "throughput", "f1"):
-            self.kept.post("/api/v1/baselines", {"name": "good", "metric": metric, "select": '{operation="detect"}', "window": "1000 runs"})
+        for sidecar, metric in ((one.sidecar, metric) for one in self.services for metric in ("duration", "memory_peak", "cpu", "throughput", "f1")):
+            sidecar.post("/api/v1/baselines", {"name": "good", "metric": metric, "select": '{operation="detect"}', "window": "1000 runs"})
 
     def degrade(self):
         """A new version is slower, larger and less accurate."""
         say("  the service degrades")
-        self.service.bad, self.service.version = True, "1.5.0"
+        for one in self.services:
+            one.bad, one.version = True, "1.5.0"
 
     def recover(self):
         """The next version is good again."""
         say("  the service recovers")
-        self.service.bad, self.service.version = False, "1.5.1"
+        for one in self.services:
+            one.bad, one.version = False, "1.5.1"
 
     def restart(self):
-        """Both sidecars go away for as long as a scrape needs to miss them."""
-        say("  both sidecars are restarted")
-        for one in self.sidecars:
-            one.stop()
+        """A sidecar goes away for as long as a scrape needs to miss it."""
+        say("  a sidecar is restarted")
+        self.sidecars[-1].stop()
         time.sleep(2.5 * self.step)
-        for one in self.sidecars:
-            one.start()
+        self.sidecars[-1].start()
 
 
 @contextlib.contextmanager
-def world(opwatch, seconds, step):
-    """A world in a folder of its own; both are gone afterwards."""
+def world(opwatch, seconds, step, demo=True):
+    """A world in a folder of its own; all of it is gone afterwards."""
     binary = opwatch_binary(opwatch)
     with workshop() as (folder, start):
         say(f"two sidecars and two Prometheus live for {seconds} s")
-        yield World(binary, folder, start, seconds, step)
+        yield World(binary, folder, start, seconds, step, demo)
 
 
 def dashboards():

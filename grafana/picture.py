@@ -23,8 +23,8 @@ STYLE = """
 .grid{position:relative}.p{position:absolute;background:PANEL;border:1px solid EDGE;border-radius:2px;overflow:hidden;display:flex;flex-direction:column}
 .t{padding:5px 9px 2px;font-weight:500;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;flex:none}.b{flex:1;min-height:0;position:relative}
 .row{position:absolute;left:4px;font-size:15px;font-weight:500;line-height:34px}.row i{color:WEAK;font-style:normal;font-size:12px;margin-left:8px}
-.stats{display:flex;height:100%;align-items:center}.s{flex:1;text-align:center;min-width:0;padding:0 4px;position:relative;z-index:1}.s u{display:block;text-decoration:none;color:TEXT;font-size:12px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
-.s b{font-weight:500;white-space:nowrap}.spark{position:absolute;left:0;bottom:0;width:100%;height:45%}
+.stats{display:flex;height:100%;align-items:center}.spark+.stats{height:72%}.s{flex:1;text-align:center;min-width:0;padding:0 4px;position:relative;z-index:1}.s u{display:block;text-decoration:none;color:TEXT;font-size:12px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.s b{font-weight:500;white-space:nowrap}.spark{position:absolute;left:0;bottom:0;width:100%;height:38%}
 .lg{padding:2px 9px 5px;font-size:11px;max-height:36px;overflow:hidden;flex:none}.lg span{margin-right:10px;white-space:nowrap;display:inline-block;max-width:100%;overflow:hidden;text-overflow:ellipsis}.lg i{display:inline-block;width:12px;height:3px;border-radius:1px;margin-right:5px;vertical-align:middle}
 table{border-collapse:collapse;width:100%;font-size:12.5px}th{text-align:left;color:#6e9fff;font-weight:500}th,td{padding:5px 9px;border-bottom:1px solid EDGE;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;max-width:260px}td.n,th.n{text-align:right}
 .none{position:absolute;inset:0;display:flex;align-items:center;justify-content:center;color:WEAK}svg text{font:11px Inter,'DejaVu Sans',Helvetica,Arial,sans-serif}
@@ -114,10 +114,16 @@ def points(series):
     return [(float(at), float(value)) for at, value in series.get("values", []) if math.isfinite(float(value))]
 
 
-def ticks(low, high, count=5):
-    """Round numbers between two values."""
-    step = 10 ** math.floor(math.log10((high - low) / count or 1))
-    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if (high - low) / (step * factor) <= count)
+def ticks(low, high, count, unit, log):
+    """Round numbers between two values; of bytes multiples of powers of two."""
+    if log:
+        powers = range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)
+        return [2.0**power for power in powers if power % (len(powers) // count + 1) == 0]
+    if unit == "bytes":
+        step = 2.0 ** math.ceil(math.log2((high - low) / count or 1))
+    else:
+        step = 10 ** math.floor(math.log10((high - low) / count or 1))
+        step *= next(factor for factor in (1, 2, 2.5, 5, 10) if (high - low) / (step * factor) <= count)
     first = math.ceil(low / step - 1e-9)
     return [n * step for n in range(first, int(math.floor(high / step + 1e-9)) + 1)]
 
@@ -174,8 +180,6 @@ class Picture:
         for target, one in found:
             values = points(one) or [(0, float(one["value"][1]))]
             text, colour = mapped(values[-1][1], config)
-            if names and target["legendFormat"] == "{{version}}" and len(found) == 1:
-                names = True
             size = max(15, min(34, height * 0.45, 1.5 * width / len(found) / max(len(text), 1)))
             name = f"<u>{escaped(legend(target, one))}</u>" if names else ""
             cells.append(f'<div class="s">{name}<b style="color:{colour};font-size:{size:.0f}px">{escaped(text)}</b></div>')
@@ -190,9 +194,9 @@ class Picture:
                 )
         return f'<div class="b">{spark}<div class="stats">{"".join(cells)}</div></div>'
 
-    def frame(self, width, height, low, high, unit, decimals=None, labels=None):
+    def frame(self, width, height, low, high, unit, decimals=None, labels=None, log=False):
         """Axes and marks; the places of times and values, and the SVG so far."""
-        written = labels or [(value, formatted(value, unit, decimals)) for value in ticks(low, high, max(2, int(height / 38)))]
+        written = labels or [(value, formatted(value, unit, decimals)) for value in ticks(low, high, max(2, int(height / 38)), unit, log)]
         if not labels and decimals is not None and len({text for _, text in written}) < len(written):
             written = [(value, formatted(value, unit)) for value, _ in written]
         left = 14 + 6.4 * max((len(text) for _, text in written), default=1)
@@ -202,16 +206,17 @@ class Picture:
             return left + (right - left) * (at - self.begin) / (self.end - self.begin)
 
         def y(value):
-            return bottom - (bottom - top) * (value - low) / (high - low)
+            share = math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
+            return bottom - (bottom - top) * share
 
         drawn = []
         for value, text in written:
             if not labels:
                 drawn.append(f'<line x1="{left:.0f}" x2="{right:.0f}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="{self.colours["grid"]}"/>')
             drawn.append(f'<text x="{left - 7:.0f}" y="{y(value) + 4:.1f}" text-anchor="end" fill="{self.colours["weak"]}">{escaped(text)}</text>')
-        every = next(seconds for seconds in (5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 86400) if (self.end - self.begin) / seconds * 60 < right - left)
+        every = next(seconds for seconds in (5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 86400) if (self.end - self.begin) / seconds * 85 < right - left)
         at = math.ceil(self.begin / every) * every
-        while at < self.end:
+        while x(at) < right - 18:
             text = time.strftime("%H:%M" if every >= 60 else "%H:%M:%S", time.gmtime(at))
             drawn.append(f'<text x="{x(at):.0f}" y="{height - 4}" text-anchor="middle" fill="{self.colours["weak"]}">{text}</text>')
             at += every
@@ -219,8 +224,11 @@ class Picture:
 
     def marked(self, x, box):
         """The annotations: a dashed line with a flag each."""
+        drawn = {}
         for at, colour in self.marks:
-            if self.begin <= at <= self.end:
+            # Those that are close together are one, as in Grafana.
+            if self.begin <= at <= self.end and at - drawn.get(colour, -math.inf) > (self.end - self.begin) / 40:
+                drawn[colour] = at
                 yield f'<line x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{box[2]}" y2="{box[3]}" stroke="{colour}" stroke-dasharray="3 3" opacity=".75"/>'
                 yield f'<path d="M{x(at) - 4:.1f},{box[3] + 5} h8 l-4,-5 z" fill="{colour}"/>'
 
@@ -228,8 +236,9 @@ class Picture:
         """Lines, bars and areas over time."""
         config = panel["fieldConfig"]["defaults"]
         custom, series = config["custom"], []
+        log = custom["scaleDistribution"]["type"] == "log"
         for target, one in found:
-            values = points(one)
+            values = [point for point in points(one) if point[1] > 0 or not log]
             if values:
                 series.append((legend(target, one), values))
         if not series:
@@ -251,11 +260,13 @@ class Picture:
         near = [step["value"] for step in limits if step["value"] < 3 * high or step["value"] < 1.2]
         high = max([high, *near])
         low = min([low, *near]) if "min" not in config else low
-        high += (high - low) * 0.08 or abs(high) * 0.1 or 1
-        if "min" not in config:
-            low -= (high - low) * 0.08
+        if log:
+            low, high = low / 1.2, high * 1.2
+        else:
+            high += (high - low) * 0.08 or abs(high) * 0.1 or 1
+            low -= 0 if "min" in config else (high - low) * 0.08
         high = config.get("max", high)
-        x, y, drawn, box = self.frame(width, height - 34, low, high, config["unit"], config.get("decimals"))
+        x, y, drawn, box = self.frame(width, height - 34, low, high, config["unit"], config.get("decimals"), log=log)
         for step in limits:
             if low <= step["value"] <= high:
                 drawn.append(f'<line x1="{box[0]:.0f}" x2="{box[1]:.0f}" y1="{y(step["value"]):.1f}" y2="{y(step["value"]):.1f}" stroke="{step["color"]}" stroke-width="1.5" stroke-dasharray="7 5"/>')
@@ -304,7 +315,10 @@ class Picture:
         return '<div class="lg">' + "".join(f'<span><i style="background:{colour}"></i>{escaped(name)}</span>' for name, colour in colours.items()) + "</div>"
 
     def heatmap(self, panel, found, width, height):
-        """Buckets over time."""
+        """Buckets over time, native ones, or classic ones between their bounds."""
+        native = [sample for _, one in found for sample in one.get("histograms", [])]
+        if native:
+            return self.native(panel, native, width, height)
         found = sorted(((float(one["metric"]["le"]), points(one)) for _, one in found if "le" in one["metric"]), key=lambda each: each[0])
         columns, below = [], {}
         for _, values in found:
@@ -326,6 +340,27 @@ class Picture:
                 if value > 1e-9:
                     colour = VIRIDIS[min(len(VIRIDIS) - 1, int(math.sqrt(value / most) * len(VIRIDIS)))]
                     drawn.append(f'<rect x="{max(box[0], x(at) - wide):.1f}" width="{wide - 0.6:.1f}" y="{y(n - first + 1) + 0.5:.1f}" height="{tall - 1:.1f}" fill="{colour}"/>')
+        drawn += self.marked(x, box)
+        return f'<div class="b"><svg width="{width}" height="{height}">{"".join(drawn)}</svg></div>'
+
+    def native(self, panel, samples, width, height):
+        """Native buckets on a logarithmic scale, eight to a doubling."""
+        cells = {}
+        for at, histogram in samples:
+            for _, lower, upper, count in histogram.get("buckets", []):
+                if float(lower) > 0 and float(count) > 1e-9:
+                    key = float(at), math.floor(math.log2(float(lower)) * 8 + 1e-6)
+                    cells[key] = cells.get(key, 0.0) + float(count)
+        low, high = 2 ** (min(n for _, n in cells) / 8), 2 ** ((max(n for _, n in cells) + 1) / 8)
+        unit = panel["options"]["yAxis"]["unit"]
+        round_ones = [factor * 10**power for power in range(-6, 6) for factor in (1, 2, 5)]
+        labels = [(value, formatted(value, unit)) for value in round_ones if low <= value <= high]
+        x, y, drawn, box = self.frame(width, height, low, high, unit, labels=labels, log=True)
+        wide, most = (box[1] - box[0]) * self.step / (self.end - self.begin), max(cells.values())
+        for (at, n), count in cells.items():
+            colour = VIRIDIS[min(len(VIRIDIS) - 1, int(math.sqrt(count / most) * len(VIRIDIS)))]
+            top, bottom = y(2 ** ((n + 1) / 8)), y(2 ** (n / 8))
+            drawn.append(f'<rect x="{max(box[0], x(at) - wide):.1f}" width="{wide - 0.5:.1f}" y="{top:.1f}" height="{bottom - top - 0.5:.1f}" fill="{colour}"/>')
         drawn += self.marked(x, box)
         return f'<div class="b"><svg width="{width}" height="{height}">{"".join(drawn)}</svg></div>'
 

@@ -2,8 +2,8 @@
 
 from fleet import DETAIL, firing
 from frame import dashboard
-from panels import BLUE, COLOURED, FILLED, GREY, ORANGE, RED, STATES, column, lines, query, row, stat, steps, table, timeline, words
-from queries import RULE, TARGET, increase, mean, rate, total
+from panels import BLUE, FILLED, ORANGE, RED, STATES, column, lines, query, row, stat, steps, table, timeline, words
+from queries import RULE, TARGET, increase, rate, total
 
 UID = "opwatch-alerts"
 WHAT = "alertname, severity, operation, algorithm, instance"
@@ -88,7 +88,7 @@ def evaluation():
         lines(
             "Time an evaluation takes", "As a share of the time between two: at 100 % evaluations are missed.",
             [query(f"opwatch_rule_group_last_duration_seconds{{{TARGET}}} / opwatch_rule_group_interval_seconds{{{TARGET}}}", group)], "percentunit", (6, 8),
-            fill=0, min=0, limits=True, thresholds=steps((1, RED)),
+            min=0, limits=True, thresholds=steps((1, RED)),
         ),
         lines(
             "Missed and failed", "Evaluations of groups left out because the one before took too long, and evaluations of rules that failed, in each step.",
@@ -100,7 +100,7 @@ def evaluation():
         ),
         lines(
             "Age of the last evaluation", "How long ago each group was last evaluated; it grows while judging is paused or stuck.",
-            [query(f"time() - opwatch_rule_group_last_evaluation_timestamp_seconds{{{TARGET}}}", group)], "s", (6, 8), fill=0, min=0,
+            [query(f"time() - opwatch_rule_group_last_evaluation_timestamp_seconds{{{TARGET}}}", group)], "s", (6, 8), min=0,
         ),
         lines(
             "Evaluations", "Evaluations of groups each second, and of the rules in them.",
@@ -108,15 +108,15 @@ def evaluation():
                 query(total(rate("opwatch_rule_group_iterations_total", TARGET), "instance"), "{{instance}} groups"),
                 query(total(rate("opwatch_rule_evaluations_total", TARGET), "instance"), "{{instance}} rules"),
             ],
-            "ops", (6, 8), fill=0, min=0,
+            "ops", (6, 8), min=0,
         ),
         lines(
             "Instances that rules find", "What the selector of each rule matches; at 0 it can never fire.",
-            [query(f"sum by (alertname) (opwatch_rule_last_evaluation_series{{{TARGET}}})", "{{alertname}}")], "none", (12, 7), fill=0, min=0, decimals=0,
+            [query(f"sum by (alertname) (opwatch_rule_last_evaluation_series{{{TARGET}}})", "{{alertname}}")], "none", (12, 7), min=0, decimals=0,
         ),
         lines(
             "Values that baselines rest on", "Measurements that each baseline, set or learned, was made of; 0 for one that is a number.",
-            [query(f"max by (operation, algorithm, baseline, metric) (opwatch_baseline_samples{{{TARGET}}})", "{{operation}} {{algorithm}} {{metric}}: {{baseline}}")], "short", (12, 7), fill=0, min=0, decimals=0,
+            [query(f"max by (operation, algorithm, baseline, metric) (opwatch_baseline_samples{{{TARGET}}})", "{{operation}} {{algorithm}} {{metric}}: {{baseline}}")], "short", (12, 7), min=0, decimals=0,
         ),
     )  # fmt: skip
 
@@ -145,12 +145,12 @@ def notifications():
                     name,
                 )
             ],
-            "s", (7, 8), fill=0, min=0,
+            "s", (7, 8), min=0,
         ),
         lines(
             "Waiting", "Notifications that wait for delivery, as a share of those that may; when full, the oldest are given up.",
             [query(f"max by ({RECEIVER}) (opwatch_notifications_queue_length{{{TARGET}}} / opwatch_notifications_queue_capacity{{{TARGET}}})", name)], "percentunit", (7, 8),
-            fill=0, min=0, thresholds=steps((0.8, ORANGE), (1, RED)),
+            min=0, thresholds=steps((0.8, ORANGE), (1, RED)),
         ),
     )  # fmt: skip
 

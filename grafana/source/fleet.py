@@ -1,8 +1,8 @@
 """Fleet overview: is anything wrong anywhere, and with which operation."""
 
 from frame import dashboard
-from panels import COLOURED, FILLED, GREY, ORANGE, RED, STATES, column, lines, query, row, stat, steps, table
-from queries import BASELINE, DURATION, EACH, OPERATION, RULE, SUCCESS, TARGET, baseline, beside, error_ratio, quantile, rate, total
+from panels import COLOURED, FILLED, ORANGE, RED, STATES, column, lines, query, row, stat, steps, table
+from queries import BASELINE, EACH, OPERATION, RULE, TARGET, beside, error_ratio, quantile, rate, score, total
 
 UID = "opwatch-fleet"
 
@@ -76,7 +76,7 @@ def hot_list():
             [
                 column("operation", links=[{"title": "Details of ${__data.fields.operation}", "url": DETAIL, "targetBlank": False}]),
                 column("algorithm"),
-                column("State", f"max by ({EACH}) (opwatch_rule_state{{{RULE}}})", "none", mappings=STATES, custom_cellOptions=FILLED, custom_width=90),
+                column("State", f'max by ({EACH}) (opwatch_rule_state{{{RULE}, operation!=""}})', "none", mappings=STATES, custom_cellOptions=FILLED, custom_width=90),
                 column("Rate", total(rate("opwatch_operations_total"), EACH), "ops"),
                 column("Errors", error_ratio(EACH), "percentunit", decimals=1, thresholds=ERRORS, custom_cellOptions=COLOURED),
                 column("p50", quantile(0.5, by=EACH), "s"),
@@ -86,7 +86,7 @@ def hot_list():
                     decimals=0, thresholds=steps((0.1, ORANGE), (0.5, RED)), custom_cellOptions=COLOURED,
                 ),
                 column("Samples/s", total(rate("opwatch_operation_samples_total"), EACH), "short", decimals=1),
-                column("f1", f'avg by ({EACH}) (opwatch_operation_quality{{{OPERATION}, score="f1"}})', "none", decimals=3),
+                column("f1", score("f1", EACH), "none", decimals=3),
             ],
             (24, 8), sort="State",
         ),
@@ -108,7 +108,7 @@ def trends():
         ),
         lines(
             "Lowest quality", "The five lowest scores, each the mean over the pods of what they reported last. Scores for which more is worse do not belong here: choose operations above.",
-            [query(f"bottomk(5, avg by ({EACH}, score) (opwatch_operation_quality{{{OPERATION}}}))", "{{operation}} {{algorithm}} {{score}}")], "none", (6, 8), decimals=2,
+            [query(f"bottomk(5, {score(by=f'{EACH}, score')})", "{{operation}} {{algorithm}} {{score}}")], "none", (6, 8), decimals=2,
         ),
     )  # fmt: skip
 
@@ -124,7 +124,7 @@ def resources():
             [query(f"topk(10, {total(rate('opwatch_operation_cpu_seconds_total'), EACH)})", "{{operation}} {{algorithm}}")], "short", (6, 8), stack=True, min=0,
         ),
         lines(
-            "Peak memory by operation", "The quantile chosen above of the most resident memory that an operation had; the ten largest.",
+            "Peak memory by operation", "The quantile chosen above of the most resident memory that an operation had; the ten largest. With classic histograms as coarse as their buckets.",
             [query(f"topk(10, {quantile('$quantile', 'opwatch_operation_memory_peak_bytes', EACH, OPERATION)})", "{{operation}} {{algorithm}}")], "bytes", (6, 8), min=0,
         ),
         lines(
@@ -137,7 +137,7 @@ def resources():
                 query(f"opwatch_target_memory_bytes{{{TARGET}}}", "{{instance}} {{process}}"),
                 query(f"opwatch_target_memory_peak_bytes{{{TARGET}}}", "{{instance}} {{process}} peak"),
             ],
-            "bytes", (6, 8), min=0, fill=0,
+            "bytes", (6, 8), min=0,
         ),
     )  # fmt: skip
 

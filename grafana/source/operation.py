@@ -1,8 +1,8 @@
 """Operation detail: one operation from all sides, beside its baseline."""
 
 from frame import dashboard
-from panels import BLUE, GREEN, GREY, ORANGE, RED, SKY, STATES, heatmap, lines, override, query, row, stat, steps, timeline
-from queries import BASELINE, DURATION, OPERATION, RULE, SUCCESS, amount, baseline, either, error_ratio, increase, mean, quantile, rate, total
+from panels import BLUE, GREEN, ORANGE, RED, STATES, heatmap, lines, override, query, row, stat, steps, timeline
+from queries import BASELINE, DURATION, OPERATION, RULE, SUCCESS, amount, baseline, current, error_ratio, increase, mean, quantile, rate, score, total
 
 UID = "opwatch-operation"
 MEMORY, CORES, THROUGHPUT = "opwatch_operation_memory_peak_bytes", "opwatch_operation_cpu_cores", "opwatch_operation_throughput"
@@ -53,7 +53,7 @@ def latency():
                 query(baseline("duration", "p99"), "baseline p99"),
                 query(baseline("duration", "median", pick="min"), "baseline median"),
             ],
-            "s", (9, 9), overrides=band, fill=0, min=0,
+            "s", (9, 9), overrides=band, min=0,
         ),
         heatmap(
             "Durations", "How the durations of successful operations are spread: one column for each step, darker where more operations are.",
@@ -75,7 +75,6 @@ def beside_baseline():
     def ratio(now, metric, stat_of="median"):
         return f"({now}) / {baseline(metric, stat_of)}"
 
-    quality = f'avg(opwatch_operation_quality{{{OPERATION}, score="f1"}})'
     name = "{{alertname}} {{severity}} {{algorithm}}"
     return row(
         "Baseline",
@@ -86,21 +85,21 @@ def beside_baseline():
                 query(ratio(quantile(0.5, MEMORY, labels=OPERATION), "memory_peak"), "peak memory"),
                 query(ratio(quantile(0.5, CORES, labels=OPERATION), "cpu"), "CPU"),
                 query(ratio(mean(THROUGHPUT), "throughput", "mean"), "throughput"),
-                query(ratio(quality, "f1", "mean"), "f1"),
+                query(ratio(score("f1"), "f1", "mean"), "f1"),
             ],
-            "none", (8, 8), fill=0, decimals=2, limits=True, thresholds=steps((1.1, ORANGE), (1.5, RED)),
+            "none", (8, 8), log=True, decimals=2, limits=True, thresholds=steps((1.1, ORANGE), (1.5, RED)),
         ),
         lines(
             "Value as a share of its limit", "What each rule compares with its limit, divided by that limit; a regression's limit is where it begins. Rules with `below` are broken under 1, all others above.",
-            [query(f"opwatch_rule_value{{{RULE}}} / opwatch_rule_limit{{{RULE}}}", name)], "percentunit", (8, 8), fill=0, limits=True, thresholds=steps((1, RED)),
+            [query(f"opwatch_rule_value{{{RULE}}} / opwatch_rule_limit{{{RULE}}}", name)], "percentunit", (8, 8), log=True, limits=True, thresholds=steps((1, RED)),
         ),
         lines(
             "Evidence for a change", "The statistic of rules on regressions, trends and anomalies, in standard errors. Beyond the dashed line (3.1, p = 0.001) a rule may decide at its usual budget of false alarms; nothing where there is no such rule.",
-            [query(f"opwatch_rule_statistic{{{RULE}}}", name)], "none", (8, 8), fill=0, decimals=1, limits=True, thresholds=steps((3.1, ORANGE)),
+            [query(f"opwatch_rule_statistic{{{RULE}}}", name)], "none", (8, 8), decimals=1, limits=True, thresholds=steps((3.1, ORANGE)),
         ),
         timeline(
             "States of its rules", "When rules about this operation had no data, were pending or fired. What is not among the marks above began before the range.",
-            [query(f"max by (alertname, severity, algorithm) (opwatch_rule_state{{{RULE}}})", name)], (24, 6), STATES,
+            [query(f"max by (alertname, severity, algorithm) (opwatch_rule_state{{{RULE}}})", name)], (24, 9), STATES,
         ),
     )  # fmt: skip
 
@@ -111,16 +110,16 @@ def resources():
         "Resources",
         lines(
             "CPU", "Cores that an operation keeps busy on average while it runs: median and chosen quantile.",
-            [query(quantile(0.5, CORES, labels=OPERATION), "p50"), query(quantile("$quantile", CORES, labels=OPERATION), "quantile")], "short", (6, 7), fill=0, min=0,
+            [query(quantile(0.5, CORES, labels=OPERATION), "p50"), query(quantile("$quantile", CORES, labels=OPERATION), "quantile")], "short", (6, 7), min=0,
         ),
         lines(
-            "Memory", "Most resident memory of an operation, median and chosen quantile, and the resident memory at the end of the last one.",
+            "Memory", "Most resident memory of an operation, median and chosen quantile, and the resident memory at the end of the last one. Quantiles of classic histograms are as coarse as their buckets.",
             [
                 query(quantile(0.5, MEMORY, labels=OPERATION), "peak p50"),
                 query(quantile("$quantile", MEMORY, labels=OPERATION), "peak quantile"),
                 query(f"max(opwatch_operation_memory_bytes{{{OPERATION}}})", "at the end"),
             ],
-            "bytes", (6, 7), fill=0, min=0,
+            "bytes", (6, 7), min=0,
         ),
         lines(
             "CPU for 1 000 samples", "CPU seconds that a thousand samples cost.",
@@ -128,27 +127,27 @@ def resources():
         ),
         lines(
             "Throughput", "Samples per second while an operation runs: median, and the one that nine of ten exceed.",
-            [query(quantile(0.5, THROUGHPUT, labels=OPERATION), "p50"), query(quantile(0.1, THROUGHPUT, labels=OPERATION), "p10")], "short", (6, 7), fill=0, min=0,
+            [query(quantile(0.5, THROUGHPUT, labels=OPERATION), "p50"), query(quantile(0.1, THROUGHPUT, labels=OPERATION), "p10")], "short", (6, 7), min=0,
         ),
     )  # fmt: skip
 
 
 def quality():
     """How good its results are."""
-    of = "algorithm, score"
+    of, samples = "algorithm, score", f"opwatch_operation_quality_samples{{{OPERATION}}}"
     return row(
         "Quality",
         lines(
             "Scores", "Accuracy, precision, recall, f1 and what else is reported, as of the last report, over the pods.",
-            [query(f"avg by ({of}) (opwatch_operation_quality{{{OPERATION}}})", "{{score}} {{algorithm}}")], "none", (12, 8), fill=0, decimals=3,
+            [query(score(by=of), "{{score}} {{algorithm}}")], "none", (12, 8), decimals=3,
         ),
         lines(
             "Scores rest on", "On how many samples the last report of each score rests.",
-            [query(f"sum by ({of}) (opwatch_operation_quality_samples{{{OPERATION}}})", "{{score}} {{algorithm}}")], "short", (6, 8), fill=0, min=0,
+            [query(f"sum by ({of}) {current(samples)}", "{{score}} {{algorithm}}")], "short", (6, 8), min=0,
         ),
         lines(
             "Age of the last report", "How long ago each score was last reported, by any pod.",
-            [query(f"time() - max by ({of}) (opwatch_operation_quality_timestamp_seconds{{{OPERATION}}})", "{{score}} {{algorithm}}")], "s", (6, 8), fill=0, min=0,
+            [query(f"time() - max by ({of}) (opwatch_operation_quality_timestamp_seconds{{{OPERATION}}})", "{{score}} {{algorithm}}")], "s", (6, 8), min=0,
         ),
     )  # fmt: skip
 
@@ -159,19 +158,19 @@ def compare():
         "Compare",
         lines(
             "Duration by algorithm", "The chosen quantile of successful operations.",
-            [query(quantile("$quantile", by="algorithm"), "{{algorithm}}")], "s", (6, 8), fill=0, min=0,
+            [query(quantile("$quantile", by="algorithm"), "{{algorithm}}")], "s", (6, 8), min=0,
         ),
         lines(
             "Duration by model version", "The chosen quantile of successful operations; those without a version are one line.",
-            [query(quantile("$quantile", by="version"), "version {{version}}")], "s", (6, 8), fill=0, min=0,
+            [query(quantile("$quantile", by="version"), "version {{version}}")], "s", (6, 8), min=0,
         ),
         lines(
             "Quality by model version", "The last f1 of each version, over the pods.",
-            [query(f'avg by (version) (opwatch_operation_quality{{{OPERATION}, score="f1"}})', "version {{version}}")], "none", (6, 8), fill=0, decimals=3,
+            [query(f'avg by (version) (opwatch_operation_quality{{{OPERATION}, score="f1"}})', "version {{version}}")], "none", (6, 8), decimals=3,
         ),
         lines(
             "Last duration by pod", "How long the last successful operation of each pod took: one that stands apart is seen here first.",
-            [query(f"max by (instance) (opwatch_operation_last_duration_seconds{{{OPERATION}}})", "{{instance}}")], "s", (6, 8), fill=0, min=0,
+            [query(f"max by (instance) (opwatch_operation_last_duration_seconds{{{OPERATION}}})", "{{instance}}")], "s", (6, 8), min=0,
         ),
         collapsed=True,
     )  # fmt: skip
@@ -187,11 +186,11 @@ def errors():
         ),
         lines(
             "Duration of failures", "Median and chosen quantile of failed operations; they never mix into the durations above.",
-            [query(quantile(q, labels=OPERATION + ', outcome="failure"'), name) for q, name in ((0.5, "p50"), ("$quantile", "quantile"))], "s", (8, 8), fill=0, min=0,
+            [query(quantile(q, labels=OPERATION + ', outcome="failure"'), name) for q, name in ((0.5, "p50"), ("$quantile", "quantile"))], "s", (8, 8), min=0,
         ),
         lines(
             "Slow examples", "The chosen quantile with single operations as points: those with a `trace_id`, which a click opens where Prometheus keeps exemplars.",
-            [query(quantile("$quantile"), "quantile", exemplar=True)], "s", (8, 8), fill=0, min=0,
+            [query(quantile("$quantile"), "quantile", exemplar=True)], "s", (8, 8), min=0,
         ),
         collapsed=True,
     )  # fmt: skip

@@ -92,8 +92,8 @@ def stat(title, description, queries, unit, width, *, names=False, spark=True, h
     return panel("stat", title, description, queries, unit, (width, height), options=options, **defaults)
 
 
-def lines(title, description, queries, unit, size, *, stack=False, bars=False, limits=False, fill=8, right=False, overrides=(), **defaults):
-    """Values over time. With `limits` the thresholds are drawn as lines."""
+def lines(title, description, queries, unit, size, *, stack=False, bars=False, limits=False, fill=0, log=False, overrides=(), **defaults):
+    """Values over time. With `limits` the thresholds are drawn as lines; with `log` twice and half are equally far from 1."""
     custom = {
         "axisBorderShow": False,
         "axisCenteredZero": False,
@@ -109,18 +109,16 @@ def lines(title, description, queries, unit, size, *, stack=False, bars=False, l
         "lineInterpolation": "linear",
         "lineWidth": 1,
         "pointSize": 4,
-        "scaleDistribution": {"type": "linear"},
+        "scaleDistribution": {"type": "log", "log": 2} if log else {"type": "linear"},
         "showPoints": "never",
         "spanNulls": False,
         "stacking": {"group": "A", "mode": "normal" if stack else "none"},
         "thresholdsStyle": {"mode": "dashed" if limits else "off"},
     }
     options = {
-        "legend": {"calcs": ["lastNotNull", "max"], "displayMode": "table" if right else "list", "placement": "right" if right else "bottom", "showLegend": True},
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
-    if not right:
-        options["legend"]["calcs"] = []
     return panel("timeseries", title, description, queries, unit, size, options=options, custom=custom, overrides=overrides, **defaults)
 
 

@@ -75,6 +75,19 @@ def baseline(metric, stat, by="", pick="max"):
     return f"{pick}{by and f' by ({by})'} (opwatch_baseline_value{{{labels}}})"
 
 
+def current(quality):
+    """Scores reported within five minutes of the newest of their kind: an old version's stay to the end of retention."""
+    of = "cluster, namespace, job, instance, operation, algorithm, score"
+    at = f"opwatch_operation_quality_timestamp_seconds{{{OPERATION}}}"
+    return f"({quality} and ({at} > on ({of}) group_left max by ({of}) ({at}) - 300))"
+
+
+def score(name=None, by=""):
+    """The mean of a score, or of each, over the pods."""
+    of = f"opwatch_operation_quality{{{OPERATION}" + (f', score="{name}"}}' if name else "}")
+    return f"avg{by and f' by ({by})'} {current(of)}"
+
+
 def beside(expression):
     """Of series that Prometheus makes itself those of targets that are opwatch."""
     return f"{expression} and on (job, instance) last_over_time(opwatch_build_info{{{TARGET}}}[$__range])"

@@ -1,7 +1,7 @@
 """The sidecar itself: does opwatch take in, keep, judge and show everything, and what does it cost."""
 
 from frame import dashboard
-from panels import BLUE, GREEN, ORANGE, RED, column, lines, query, row, stat, steps, table, timeline, words
+from panels import BLUE, ORANGE, RED, column, lines, query, row, stat, steps, table, words
 from queries import TARGET, beside, increase, rate, total
 
 UID = "opwatch-sidecar"
@@ -50,11 +50,11 @@ def ingest():
         lines("Records", "Records received each second: accepted, duplicates, which count once, and rejected.", [query(total(rate("opwatch_ingest_records_total", TARGET), "result"), "{{result}}")], "ops", (6, 7), stack=True, min=0),
         lines(
             "Rejected and late", "Records rejected each second by reason; `future` means that the clocks of client and sidecar differ. Late ones, more than an hour old, are accepted.",
-            [query(total(rate("opwatch_ingest_rejected_total", TARGET), "reason"), "{{reason}}"), query(total(rate("opwatch_ingest_late_total", TARGET)), "late")], "ops", (6, 7), fill=0, min=0,
+            [query(total(rate("opwatch_ingest_rejected_total", TARGET), "reason"), "{{reason}}"), query(total(rate("opwatch_ingest_late_total", TARGET)), "late")], "ops", (6, 7), min=0,
         ),
         lines(
             "Refused requests", "Requests answered with 429 each second by reason: clients that do not try again lose what was in them.",
-            [query(total(rate("opwatch_ingest_refused_total", TARGET), "reason"), "{{reason}}")], "reqps", (6, 7), fill=0, min=0,
+            [query(total(rate("opwatch_ingest_refused_total", TARGET), "reason"), "{{reason}}")], "reqps", (6, 7), min=0,
         ),
         lines(
             "Queue and memory in flight", "What waits to be taken in, and memory that requests in flight hold, as a share of what may; on the fullest pod.",
@@ -62,7 +62,7 @@ def ingest():
                 query(f"max({gauge('opwatch_ingest_queue_length')} / {gauge('opwatch_ingest_queue_capacity')})", "queue"),
                 query(f"max({gauge('opwatch_ingest_in_flight_bytes')} / {gauge('opwatch_ingest_in_flight_capacity_bytes')})", "memory in flight"),
             ],
-            "percentunit", (6, 7), fill=0, min=0, thresholds=NEAR,
+            "percentunit", (6, 7), min=0, thresholds=NEAR,
         ),
     )  # fmt: skip
 
@@ -71,7 +71,14 @@ def cardinality():
     """How many series."""
     return row(
         "Cardinality",
-        lines("Series", "Series held as a share of those that are kept apart; beyond, new ones share overflow series.", [query(f"{gauge('opwatch_series')} / {gauge('opwatch_series_capacity')}", POD)], "percentunit", (8, 7), min=0, limits=True, thresholds=NEAR),
+        lines(
+            "Series and memory", "Series held as a share of those that are kept apart, beyond which new ones share overflow series; and memory of the store as a share of what it may hold, beyond which history is given up.",
+            [
+                query(f"{gauge('opwatch_series')} / {gauge('opwatch_series_capacity')}", POD + " series"),
+                query(f"{gauge('opwatch_store_memory_bytes')} / {gauge('opwatch_store_memory_capacity_bytes')}", POD + " memory"),
+            ],
+            "percentunit", (12, 7), min=0, limits=True, thresholds=NEAR,
+        ),
         lines(
             "Overflow", "Records put into overflow series, scores not kept because there were too many names, and idle series removed to make room, in each step.",
             [
@@ -79,9 +86,8 @@ def cardinality():
                 query(total(increase("opwatch_store_scores_dropped_total", TARGET)), "scores dropped"),
                 query(total(increase("opwatch_series_evicted_total", TARGET)), "series removed"),
             ],
-            "none", (8, 7), bars=True, min=0, decimals=0,
+            "none", (12, 7), bars=True, min=0, decimals=0,
         ),
-        lines("Left out of the page", "Label sets left out of /metrics because they are ill-formed or occur twice.", [query(gauge("opwatch_exposition_omitted_series"), POD)], "none", (8, 7), min=0, decimals=0),
     )  # fmt: skip
 
 
@@ -96,11 +102,10 @@ def store():
     )
     return row(
         "Store",
-        lines("Memory", "What the store of each pod holds, as a share of what it may.", [query(f"{gauge('opwatch_store_memory_bytes')} / {gauge('opwatch_store_memory_capacity_bytes')}", POD)], "percentunit", (6, 7), fill=0, min=0, limits=True, thresholds=NEAR),
-        lines("Disk", "What the database of each pod holds; nothing with `data_dir: none`.", [query(gauge("opwatch_store_disk_bytes"), POD)], "bytes", (6, 7), min=0),
+        lines("Disk", "What the database of each pod holds; nothing with `data_dir: none`.", [query(gauge("opwatch_store_disk_bytes"), POD)], "bytes", (8, 7), min=0),
         lines(
             "Time to disk", "Mean time that a transaction takes to reach the disk.",
-            [query(f"{rate('opwatch_store_commit_seconds_total', TARGET)} / {rate('opwatch_store_commits_total', TARGET)}", POD)], "s", (6, 7), fill=0, min=0,
+            [query(f"{rate('opwatch_store_commit_seconds_total', TARGET)} / {rate('opwatch_store_commits_total', TARGET)}", POD)], "s", (8, 7), min=0,
         ),
         lines(
             "Lost or failed", "What the store gave up or could not read, transactions that failed, and baselines that came back from their file, in each step.",
@@ -109,7 +114,7 @@ def store():
                 query(total(increase("opwatch_store_failures_total", TARGET)), "transactions failed"),
                 query(total(increase("opwatch_store_restored_baselines_total", TARGET)), "baselines restored"),
             ],
-            "none", (6, 7), bars=True, stack=True, min=0, decimals=0,
+            "none", (8, 7), bars=True, stack=True, min=0, decimals=0,
         ),
     )  # fmt: skip
 
@@ -127,14 +132,14 @@ def process():
         "Process and HTTP",
         lines(
             "Connections", "Connections being served, by listener.",
-            [query(f"sum by (listener) ({gauge('opwatch_http_connections')})", "{{listener}} open"), query(total(rate("opwatch_http_connections_accepted_total", TARGET), "listener"), "{{listener}} new each second")], "short", (6, 7), fill=0, min=0,
+            [query(f"sum by (listener) ({gauge('opwatch_http_connections')})", "{{listener}} open"), query(total(rate("opwatch_http_connections_accepted_total", TARGET), "listener"), "{{listener}} new each second")], "short", (6, 7), min=0,
         ),
         lines(
             "Trouble with clients", "Connections refused or closed and clients given up on, by listener, in each step. A panic is a defect of opwatch.",
             [query(total(increase(metric, TARGET), "listener"), "{{listener}} " + name) for metric, name in faults], "none", (6, 7), bars=True, stack=True, min=0, decimals=0,
         ),
-        lines("Time of a scrape", "How long Prometheus waited for /metrics.", [query(beside(gauge("scrape_duration_seconds")), POD)], "s", (6, 7), fill=0, min=0),
-        lines("Samples of a scrape", "Samples that /metrics had; a page that keeps growing has a label with ever new values.", [query(beside(gauge("scrape_samples_scraped")), POD)], "short", (6, 7), fill=0, min=0),
+        lines("Time of a scrape", "How long Prometheus waited for /metrics.", [query(beside(gauge("scrape_duration_seconds")), POD)], "s", (6, 7), min=0),
+        lines("Samples of a scrape", "Samples that /metrics had; a page that keeps growing has a label with ever new values.", [query(beside(gauge("scrape_samples_scraped")), POD)], "short", (6, 7), min=0),
     )  # fmt: skip
 
 
@@ -167,9 +172,10 @@ def troubleshooting():
         ),
         lines(
             "Readings of the watched process that failed", "By reason: there was none, or it may not be looked at.",
-            [query(total(increase("opwatch_target_read_failures_total", TARGET), "reason"), "{{reason}}")], "none", (12, 7), bars=True, min=0, decimals=0,
+            [query(total(increase("opwatch_target_read_failures_total", TARGET), "reason"), "{{reason}}")], "none", (8, 7), bars=True, min=0, decimals=0,
         ),
-        lines("Threads of watched processes", "Threads of the watched process of each pod.", [query(gauge("opwatch_target_threads"), POD + " {{process}}")], "none", (12, 7), fill=0, min=0, decimals=0),
+        lines("Left out of the page", "Label sets left out of /metrics because they are ill-formed or occur twice.", [query(gauge("opwatch_exposition_omitted_series"), POD)], "none", (8, 7), min=0, decimals=0),
+        lines("Threads of watched processes", "Threads of the watched process of each pod.", [query(gauge("opwatch_target_threads"), POD + " {{process}}")], "none", (8, 7), min=0, decimals=0),
         collapsed=True,
     )  # fmt: skip
 
