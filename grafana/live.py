@@ -238,9 +238,7 @@ class World:
         self.prometheus = [Prometheus(folder, self.sidecars, step, native) for native in (False, True)]
         for one in self.prometheus:
             start(one.peer)
-        self.live(seconds)
-        sink.shutdown()
-        self.end = time.time()
+        self.live(seconds, [(0.3, self.set_baseline), (0.4, self.degrade), (0.6, self.restart), (0.75, self.recover)])
 
     def keeping(self, name):
         """A sidecar with a data directory, rules and receivers."""
@@ -255,9 +253,9 @@ class World:
                 file.write(text)
         return made
 
-    def live(self, seconds):
-        """Lets it live: well, with a baseline, badly, restarted, and well again."""
-        plan = [(0.3, self.set_baseline), (0.4, self.degrade), (0.6, self.restart), (0.75, self.recover)]
+    def live(self, seconds, plan=()):
+        """Lets it live for a while; what is planned happens after a share of it."""
+        plan = list(plan)
         begun = time.monotonic()
         turn = begun
         while (passed := time.monotonic() - begun) < seconds:
@@ -267,6 +265,7 @@ class World:
                 one.report()
             turn += 0.2
             time.sleep(max(0.0, turn - time.monotonic()))
+        self.end = time.time()
 
     def set_baseline(self):
         """What is measured now is what is usual."""

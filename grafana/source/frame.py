@@ -20,7 +20,6 @@ def listed(name, label, query, all_value, *, multi=True, every=True, hide=0):
         "query": query,
         "current": everything if every else {},
         "includeAll": every,
-        "allValue": all_value if every else None,
         "multi": multi,
         "refresh": 2,
         "sort": 1,
@@ -28,7 +27,7 @@ def listed(name, label, query, all_value, *, multi=True, every=True, hide=0):
         "hide": hide,
         "skipUrlSync": False,
         "options": [],
-    }
+    } | ({"allValue": all_value} if every else {})
 
 
 def chosen(name, label, values, first):

@@ -73,19 +73,19 @@ def latency():
 def beside_baseline():
     """How far off it is."""
     def ratio(now, metric, stat_of="median"):
-        return f"({now}) / {baseline(metric, stat_of)}"
+        return f"({now}) / {baseline(metric, stat_of, 'algorithm')}"
 
     name = "{{alertname}} {{severity}} {{algorithm}}"
     return row(
         "Baseline",
         lines(
-            "Ratio to baseline", "What is measured now divided by its baseline: 1 is as usual. Medians, and means of throughput and f1, for which less is worse; metrics without a baseline are left out. The dashed lines are 10 % and 50 % more.",
+            "Ratio to baseline", "What is measured now divided by its baseline, of each algorithm: 1 is as usual. Medians, and means of throughput and f1, for which less is worse; metrics without a baseline are left out. The dashed lines are 10 % and 50 % more.",
             [
-                query(ratio(quantile(0.5), "duration"), "duration"),
-                query(ratio(quantile(0.5, MEMORY, labels=OPERATION), "memory_peak"), "peak memory"),
-                query(ratio(quantile(0.5, CORES, labels=OPERATION), "cpu"), "CPU"),
-                query(ratio(mean(THROUGHPUT), "throughput", "mean"), "throughput"),
-                query(ratio(score("f1"), "f1", "mean"), "f1"),
+                query(ratio(quantile(0.5, by="algorithm"), "duration"), "duration {{algorithm}}"),
+                query(ratio(quantile(0.5, MEMORY, "algorithm", OPERATION), "memory_peak"), "peak memory {{algorithm}}"),
+                query(ratio(quantile(0.5, CORES, "algorithm", OPERATION), "cpu"), "CPU {{algorithm}}"),
+                query(ratio(mean(THROUGHPUT, "algorithm"), "throughput", "mean"), "throughput {{algorithm}}"),
+                query(ratio(score("f1", "algorithm"), "f1", "mean"), "f1 {{algorithm}}"),
             ],
             "none", (8, 8), log=True, decimals=2, limits=True, thresholds=steps((1.1, ORANGE), (1.5, RED)),
         ),
