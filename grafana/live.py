@@ -178,7 +178,7 @@ class Service:
 class Prometheus:
     """A Prometheus that scrapes both sidecars and judges the rules of deploy/prometheus."""
 
-    def __init__(self, folder, sidecars, step, native):
+    def __init__(self, folder, start, sidecars, step, native):
         self.port, self.step, self.native = free_port(), step, native
         name = "native" if native else "classic"
         config = {
@@ -200,8 +200,7 @@ class Prometheus:
             json.dump(config, file)
         features = "exemplar-storage,native-histograms" if native else "exemplar-storage"
         words = [f"--config.file={path}", f"--storage.tsdb.path={folder}/{name}", f"--web.listen-address=127.0.0.1:{self.port}", f"--enable-feature={features}", "--log.level=warn"]
-        self.peer = Peer(["prometheus", *words], folder)
-        wait_ready(self.peer, self.port)
+        wait_ready(start(Peer(["prometheus", *words], folder)), self.port)
 
     def ask(self, path, **parameters):
         """The data of an answer of its API; ends the script where it is an error."""
@@ -235,9 +234,7 @@ class World:
         for one in self.services:
             one.begin()
         self.step, self.begin = step, time.time()
-        self.prometheus = [Prometheus(folder, self.sidecars, step, native) for native in (False, True)]
-        for one in self.prometheus:
-            start(one.peer)
+        self.prometheus = [Prometheus(folder, start, self.sidecars, step, native) for native in (False, True)]
         self.live(seconds, [(0.3, self.set_baseline), (0.4, self.degrade), (0.6, self.restart), (0.75, self.recover)])
 
     def keeping(self, name):
