@@ -94,7 +94,7 @@ class Sidecar:
 
     def start(self):
         """Starts it and waits until it is ready."""
-        self.peer = Peer(self.command(self), self.folder)
+        self.peer = Peer(self.command(self), self.folder, cwd=self.folder)
         wait_ready(self.peer, self.public)
 
     def stop(self):
@@ -240,10 +240,10 @@ class World:
     def keeping(self, name):
         """A sidecar with a data directory, rules and receivers."""
         path = {end: os.path.join(self.folder, f"{name}{end}") for end in (".yaml", ".rules.yaml", ".data")}
-        made = Sidecar(lambda _: [self.binary, "--config", path[".yaml"]], self.folder)
+        made = Sidecar(lambda _: [self.binary, "--config", f"{name}.yaml"], self.folder)
         texts = {
             ".rules.yaml": RULES,
-            ".yaml": CONFIG.format(public=made.public, ingest=made.ingest, data=path[".data"], rules=path[".rules.yaml"], pid=os.getpid(), sink=self.sink, nobody=free_port()),
+            ".yaml": CONFIG.format(public=made.public, ingest=made.ingest, data=path[".data"], rules=f"{name}.rules.yaml", pid=os.getpid(), sink=self.sink, nobody=free_port()),
         }
         for end, text in texts.items():
             with open(path[end], "w", encoding="utf-8") as file:

@@ -2,7 +2,7 @@
 
 from fleet import DETAIL, firing
 from frame import dashboard
-from panels import BLUE, FILLED, ORANGE, RED, STATES, column, lines, query, row, stat, steps, table, timeline, words
+from panels import FILLED, GREEN, ORANGE, RED, STATES, column, lines, query, row, stat, steps, table, timeline, words
 from queries import RULE, TARGET, increase, rate, total
 
 UID = "opwatch-alerts"
@@ -40,7 +40,7 @@ def stats():
         stat(
             "Judging", "Whether any pod has its rules paused: then nothing new fires there.",
             [query(f"max(opwatch_judging_paused{{{TARGET}}})", instant=True)], "none", 2, spark=False,
-            mappings=words(_0=("on", BLUE), _1=("paused", ORANGE)), thresholds=steps((1, ORANGE)),
+            mappings=words(_0=("on", GREEN), _1=("paused", ORANGE)), thresholds=steps((1, ORANGE)),
         ),
     )  # fmt: skip
 

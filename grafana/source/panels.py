@@ -12,7 +12,7 @@ STATES = [
         "type": "value",
         "options": {
             "-1": {"index": 0, "text": "no data", "color": GREY},
-            "0": {"index": 1, "text": "inactive", "color": BLUE},
+            "0": {"index": 1, "text": "inactive", "color": GREEN},
             "1": {"index": 2, "text": "pending", "color": ORANGE},
             "2": {"index": 3, "text": "firing", "color": RED},
         },
@@ -21,12 +21,12 @@ STATES = [
 
 
 def words(**pairs):
-    """Words for values, each with a colour: `_0=("ok", BLUE)`."""
+    """Words for values, each with a colour: `_0=("ok", GREEN)`."""
     options = {name[1:]: {"index": n, "text": text, "color": color} for n, (name, (text, color)) in enumerate(pairs.items())}
     return [{"type": "value", "options": options}]
 
 
-def steps(*pairs, base=BLUE):
+def steps(*pairs, base=GREEN):
     """Colours from values on: `steps((0.8, ORANGE), (1, RED))`."""
     return {
         "mode": "absolute",

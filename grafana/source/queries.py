@@ -76,10 +76,9 @@ def baseline(metric, stat, by="", pick="max"):
 
 
 def current(quality):
-    """Scores reported within five minutes of the newest of their kind: an old version's stay to the end of retention."""
-    of = "cluster, namespace, job, instance, operation, algorithm, score"
+    """Scores of the newest version, and of others reported within a minute of it: an old version's stay to the end of retention."""
     at = f"opwatch_operation_quality_timestamp_seconds{{{OPERATION}}}"
-    return f"({quality} and ({at} > on ({of}) group_left max by ({of}) ({at}) - 300))"
+    return f"({quality} and ({at} > ignoring (version) group_left max without (version) ({at}) - 60))"
 
 
 def score(name=None, by=""):

@@ -1,7 +1,7 @@
 """The sidecar itself: does opwatch take in, keep, judge and show everything, and what does it cost."""
 
 from frame import dashboard
-from panels import BLUE, ORANGE, RED, column, lines, query, row, stat, steps, table, words
+from panels import GREEN, ORANGE, RED, column, lines, query, row, stat, steps, table, words
 from queries import TARGET, beside, increase, rate, total
 
 UID = "opwatch-sidecar"
@@ -21,13 +21,13 @@ def stats():
         "",
         stat(
             "Up", "Sidecars that answer Prometheus, as a share of those expected: targets that have shown opwatch's metrics within the range.",
-            [query(f"avg({beside(gauge('up'))})", instant=True)], "percentunit", 3, spark=False, decimals=0, thresholds=steps((0, RED), (1, BLUE), base=RED),
+            [query(f"avg({beside(gauge('up'))})", instant=True)], "percentunit", 3, spark=False, decimals=0, thresholds=steps((0, RED), (1, GREEN), base=RED),
         ),
         stat("Version", "Builds that run, and on how many pods.", [query(f"count by (version) ({gauge('opwatch_build_info')})", "{{version}}", instant=True)], "none", 4, names=True, spark=False),
         stat(
             "Configuration", "Whether the last attempt to read the configuration was good on all pods. After a bad one the earlier configuration stays in use.",
             [query(f"min({gauge('opwatch_config_last_reload_successful')})", instant=True)], "none", 3, spark=False,
-            mappings=words(_1=("good", BLUE), _0=("rejected", RED)), thresholds=steps((0, RED), (1, BLUE), base=RED),
+            mappings=words(_1=("good", GREEN), _0=("rejected", RED)), thresholds=steps((0, RED), (1, GREEN), base=RED),
         ),
         stat(
             "Configuration read", "How long ago the configuration in use was read, on the pod where that is longest.",
@@ -36,7 +36,7 @@ def stats():
         stat(
             "Store", "Degraded: a pod cannot write to its disk, and what it takes in is in memory alone.",
             [query(f"max({gauge('opwatch_store_degraded')})", instant=True)], "none", 3, spark=False,
-            mappings=words(_0=("on disk", BLUE), _1=("degraded", RED)), thresholds=steps((1, RED)),
+            mappings=words(_0=("on disk", GREEN), _1=("degraded", RED)), thresholds=steps((1, RED)),
         ),
         stat("Memory of the store", "What the store holds as a share of what it may, on the fullest pod.", [query(memory)], "percentunit", 4, decimals=0, thresholds=NEAR),
         stat("Youngest start", "How long ago the pod that started last did so.", [query(f"time() - max({gauge('opwatch_start_time_seconds')})", instant=True)], "s", 4, spark=False, decimals=0),
