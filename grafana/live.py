@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "benches"))
 sys.dont_write_bytecode = True
 
-from support import Peer, free_port, get, opwatch_binary, request, say, wait_ready, workshop  # noqa: E402
+from support import Peer, free_port, get, opwatch_binary, request, say, wait_ready, workshop
 
 #: Variables of the dashboards that come to mean everything; `operation` of the detail is chosen.
 EVERYTHING = {"cluster": ".*", "namespace": ".*", "job": ".+", "instance": ".+", "operation": ".*", "algorithm": ".*", "baseline": ".*", "quantile": "0.99"}
@@ -115,7 +115,7 @@ class Sidecar:
 class Sink(http.server.BaseHTTPRequestHandler):
     """Takes notifications, but those to `/refuse`."""
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         """Reads all of it and answers."""
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(400 if self.path == "/refuse" else 200)
@@ -148,7 +148,7 @@ class Service:
             "memory_peak_bytes": self.spread(320e6 if self.bad else 210e6, 0.08), "samples": 1000, "dataset_size": 1000,
             "quality": {"f1": quality, "precision": quality + 0.02, "recall": quality - 0.02, "accuracy": quality + 0.05},
             "quality_samples": 1000, "trace_id": f"{self.chance.getrandbits(128):032x}",
-        }  # fmt: skip
+        }
         if self.chance.random() < (0.08 if self.bad else 0.01):
             record |= {"outcome": "failure", "error_class": self.chance.choice(["Timeout", "BadInput"])}
             del record["quality"], record["quality_samples"]

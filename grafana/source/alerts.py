@@ -42,7 +42,7 @@ def stats():
             [query(f"max(opwatch_judging_paused{{{TARGET}}})", instant=True)], "none", 2, spark=False,
             mappings=words(_0=("on", GREEN), _1=("paused", ORANGE)), thresholds=steps((1, ORANGE)),
         ),
-    )  # fmt: skip
+    )
 
 
 def alerts():
@@ -77,7 +77,7 @@ def alerts():
             "Changes of state", "How often alerts came and went in each step. A rule that keeps changing needs `recover`, `for`, or another limit.",
             [query(f"sum by (alertname) (changes(opwatch_rule_state{{{RULE}}}[$__rate_interval])) > 0", "{{alertname}}")], "none", (8, 10), bars=True, stack=True, min=0, decimals=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def evaluation():
@@ -118,7 +118,7 @@ def evaluation():
             "Values that baselines rest on", "Measurements that each baseline, set or learned, was made of; 0 for one that is a number.",
             [query(f"max by (operation, algorithm, baseline, metric) (opwatch_baseline_samples{{{TARGET}}})", "{{operation}} {{algorithm}} {{metric}}: {{baseline}}")], "short", (12, 7), min=0, decimals=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def notifications():
@@ -152,7 +152,7 @@ def notifications():
             [query(f"max by ({RECEIVER}) (opwatch_notifications_queue_length{{{TARGET}}} / opwatch_notifications_queue_capacity{{{TARGET}}})", name)], "percentunit", (7, 8),
             min=0, thresholds=steps((0.8, ORANGE), (1, RED)),
         ),
-    )  # fmt: skip
+    )
 
 
 def build(clusters):
@@ -160,4 +160,4 @@ def build(clusters):
     return dashboard(
         UID, "opwatch / Alerts and rules", "What fires, whether rules are judged in time, and whether anybody hears of it.",
         stats(), alerts(), evaluation(), notifications(), clusters=clusters, baselines=False,
-    )  # fmt: skip
+    )

@@ -62,7 +62,7 @@ def stats():
             [query(f"max(time() - max by ({EACH}) ({SEEN}{{{OPERATION}}}))", instant=True)],
             "s", 3, spark=False, decimals=0, thresholds=steps((3600, ORANGE), (86400, RED)),
         ),
-    )  # fmt: skip
+    )
 
 
 def hot_list():
@@ -90,7 +90,7 @@ def hot_list():
             ],
             (24, 8), sort="State",
         ),
-    )  # fmt: skip
+    )
 
 
 def trends():
@@ -110,7 +110,7 @@ def trends():
             "Lowest quality", "The five lowest scores, each the mean over the pods of what they reported last. Scores for which more is worse do not belong here: choose operations above.",
             [query(f"bottomk(5, {score(by=f'{EACH}, score')})", "{{operation}} {{algorithm}} {{score}}")], "none", (6, 8), decimals=2,
         ),
-    )  # fmt: skip
+    )
 
 
 def resources():
@@ -139,7 +139,7 @@ def resources():
             ],
             "bytes", (6, 8), min=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def coverage():
@@ -178,7 +178,7 @@ def coverage():
             [query(beside(f"(1 - up{{{TARGET}}} > 0)"), "{{instance}}")], "none", (24, 6), bars=True, min=0, max=1, color={"mode": "fixed", "fixedColor": RED},
         ),
         collapsed=True,
-    )  # fmt: skip
+    )
 
 
 def build(clusters):
@@ -186,4 +186,4 @@ def build(clusters):
     return dashboard(
         UID, "opwatch / Fleet overview", "Every operation of every pod: what runs, how well, and what is wrong.",
         stats(), hot_list(), trends(), resources(), coverage(), clusters=clusters,
-    )  # fmt: skip
+    )

@@ -27,7 +27,7 @@ def stats():
             "In this range", "Operations that ended within the range shown: what everything below rests on.",
             [query(total(increase("opwatch_operations_total", span="$__range")), instant=True)], "short", 4, spark=False, decimals=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def latency():
@@ -67,7 +67,7 @@ def latency():
             "Time by phase", "Mean time of a successful operation: setup, execution and cleanup. Those that tell no phases are all execution.",
             [query(phase("setup"), "setup"), query(run, "execution"), query(phase("cleanup"), "cleanup")], "s", (6, 9), stack=True, min=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def beside_baseline():
@@ -101,7 +101,7 @@ def beside_baseline():
             "States of its rules", "When rules about this operation had no data, were pending or fired. What is not among the marks above began before the range.",
             [query(f"max by (alertname, severity, algorithm) (opwatch_rule_state{{{RULE}}})", name)], (24, 9), STATES,
         ),
-    )  # fmt: skip
+    )
 
 
 def resources():
@@ -129,7 +129,7 @@ def resources():
             "Throughput", "Samples per second while an operation runs: median, and the one that nine of ten exceed.",
             [query(quantile(0.5, THROUGHPUT, labels=OPERATION), "p50"), query(quantile(0.1, THROUGHPUT, labels=OPERATION), "p10")], "short", (6, 7), min=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def quality():
@@ -149,7 +149,7 @@ def quality():
             "Age of the last report", "How long ago each score was last reported, by any pod.",
             [query(f"time() - max by ({of}) (opwatch_operation_quality_timestamp_seconds{{{OPERATION}}})", "{{score}} {{algorithm}}")], "s", (6, 8), min=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def compare():
@@ -173,7 +173,7 @@ def compare():
             [query(f"max by (instance) (opwatch_operation_last_duration_seconds{{{OPERATION}}})", "{{instance}}")], "s", (6, 8), min=0,
         ),
         collapsed=True,
-    )  # fmt: skip
+    )
 
 
 def errors():
@@ -193,7 +193,7 @@ def errors():
             [query(quantile("$quantile"), "quantile", exemplar=True)], "s", (8, 8), min=0,
         ),
         collapsed=True,
-    )  # fmt: skip
+    )
 
 
 def build(clusters):
@@ -201,4 +201,4 @@ def build(clusters):
     return dashboard(
         UID, "opwatch / Operation detail", "One operation from all sides: how long, how much, how good, beside its baseline and its rules.",
         stats(), latency(), beside_baseline(), resources(), quality(), compare(), errors(), clusters=clusters, single=True,
-    )  # fmt: skip
+    )

@@ -185,7 +185,7 @@ def table(title, description, columns, size, *, sort=None, unit="short"):
     made = panel(
         "table", title, description, [query(one["expr"], table=True) for one in measured], unit, size,
         options=options, custom=custom, overrides=overrides, color={"mode": "thresholds"},
-    )  # fmt: skip
+    )
     made["transformations"] = transformations
     return made
 

@@ -40,7 +40,7 @@ def stats():
         ),
         stat("Memory of the store", "What the store holds as a share of what it may, on the fullest pod.", [query(memory)], "percentunit", 4, decimals=0, thresholds=NEAR),
         stat("Youngest start", "How long ago the pod that started last did so.", [query(f"time() - max({gauge('opwatch_start_time_seconds')})", instant=True)], "s", 4, spark=False, decimals=0),
-    )  # fmt: skip
+    )
 
 
 def ingest():
@@ -64,7 +64,7 @@ def ingest():
             ],
             "percentunit", (6, 7), min=0, thresholds=NEAR,
         ),
-    )  # fmt: skip
+    )
 
 
 def cardinality():
@@ -88,7 +88,7 @@ def cardinality():
             ],
             "none", (12, 7), bars=True, min=0, decimals=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def store():
@@ -116,7 +116,7 @@ def store():
             ],
             "none", (8, 7), bars=True, stack=True, min=0, decimals=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def process():
@@ -140,7 +140,7 @@ def process():
         ),
         lines("Time of a scrape", "How long Prometheus waited for /metrics.", [query(beside(gauge("scrape_duration_seconds")), POD)], "s", (6, 7), min=0),
         lines("Samples of a scrape", "Samples that /metrics had; a page that keeps growing has a label with ever new values.", [query(beside(gauge("scrape_samples_scraped")), POD)], "short", (6, 7), min=0),
-    )  # fmt: skip
+    )
 
 
 def troubleshooting():
@@ -177,7 +177,7 @@ def troubleshooting():
         lines("Left out of the page", "Label sets left out of /metrics because they are ill-formed or occur twice.", [query(gauge("opwatch_exposition_omitted_series"), POD)], "none", (8, 7), min=0, decimals=0),
         lines("Threads of watched processes", "Threads of the watched process of each pod.", [query(gauge("opwatch_target_threads"), POD + " {{process}}")], "none", (8, 7), min=0, decimals=0),
         collapsed=True,
-    )  # fmt: skip
+    )
 
 
 def build(clusters):
@@ -185,4 +185,4 @@ def build(clusters):
     return dashboard(
         UID, "opwatch / Sidecar", "Whether opwatch itself takes in, keeps, judges and shows everything.",
         stats(), ingest(), cardinality(), store(), process(), troubleshooting(), clusters=clusters, operations=False, baselines=False,
-    )  # fmt: skip
+    )
