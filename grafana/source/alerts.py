@@ -20,12 +20,17 @@ def stats():
         "",
         stat(
             "Firing", "Alerts of opwatch that fire now, by severity; those of rules in shadow do not count.",
-            [firing(severity) for severity in ("critical", "high", "medium", "low")], "none", 6, names=True, spark=False, thresholds=steps((1, RED)),
+            [firing(severity) for severity in ("critical", "high", "medium", "low")], "none", 5, names=True, spark=False, thresholds=steps((1, RED)),
         ),
-        stat("Pending", "Alerts whose condition holds, but not yet for as long as the rule asks.", [query(pending, instant=True)], "none", 3, spark=False, thresholds=steps((1, ORANGE))),
+        stat(
+            "Incidents", "Incidents that are open, and those that have begun within the range: alerts that began together are one.",
+            [query(f"sum(opwatch_incidents{{{TARGET}}})", "open", instant=True), query(f"sum({increase('opwatch_incidents_opened_total', TARGET, '$__range')})", "begun", instant=True)],
+            "none", 3, names=True, spark=False, decimals=0, thresholds=steps((1, ORANGE)),
+        ),
+        stat("Pending", "Alerts whose condition holds, but not yet for as long as the rule asks.", [query(pending, instant=True)], "none", 2, spark=False, thresholds=steps((1, ORANGE))),
         stat(
             "Rules", "Rules that are loaded, on all pods together.",
-            [query(f"sum(opwatch_rule_group_rules{{{TARGET}}})", instant=True)], "none", 3, spark=False,
+            [query(f"sum(opwatch_rule_group_rules{{{TARGET}}})", instant=True)], "none", 2, spark=False,
         ),
         stat("Failing groups", "Groups of rules of which an evaluation has failed within the range.", [query(failing, instant=True)], "none", 3, spark=False, thresholds=steps((1, RED))),
         stat(
@@ -127,11 +132,12 @@ def notifications():
     return row(
         "Notifications",
         lines(
-            "Sent and failed", "Notifications that were delivered, attempts that failed and are tried again, and notifications given up, in each step. Given up means that somebody has not heard of an alert.",
+            "Sent and failed", "Notifications that were delivered, attempts that failed and are tried again, notifications given up, and those that needed no message of their own because another one of the same incident told it, in each step. Given up means that somebody has not heard of an alert.",
             [
                 query(total(increase("opwatch_notifications_sent_total", TARGET), RECEIVER), name + " sent"),
                 query(total(increase("opwatch_notifications_errors_total", TARGET), RECEIVER), name + " failed"),
                 query(total(increase("opwatch_notifications_dropped_total", TARGET), RECEIVER), name + " given up"),
+                query(total(increase("opwatch_notifications_merged_total", TARGET)), "told within another of the same incident"),
             ],
             "none", (10, 8), bars=True, min=0, decimals=0,
         ),
