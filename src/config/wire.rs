@@ -38,6 +38,7 @@ pub(super) struct File {
     #[serde(default)]
     pub alertmanagers: Vec<AlertmanagerConfig>,
     pub resend_delay: Option<Period>,
+    pub drain_timeout: Option<Period>,
     pub send_levels: Option<SendLevels>,
     pub smtp: Option<SmtpConfig>,
     pub route: Option<Route>,

@@ -22,6 +22,7 @@ mod end_to_end;
 mod exchange;
 mod exposition;
 mod faulty;
+mod healthcheck;
 mod hostile_names;
 mod house;
 mod native_histograms;
