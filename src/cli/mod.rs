@@ -1,5 +1,6 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
+mod accept;
 mod baselines;
 mod check;
 mod check_regression;
@@ -16,6 +17,7 @@ mod history;
 mod import;
 mod input;
 mod man;
+mod notify;
 mod replay;
 mod serve;
 mod server;
@@ -88,6 +90,10 @@ enum Command {
     SetBaseline(set_baseline::SetBaseline),
     /// List the baselines that were set, or delete some.
     Baselines(baselines::List),
+    /// Say that what a rule has found is usual from now on; it learns anew from there.
+    Accept(accept::Accept),
+    /// Try out receivers.
+    Notify(notify::Notify),
     /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
     Explain(explain::Explain),
     /// Ask whether the opwatch of this machine is ready; made for probes.
@@ -117,6 +123,8 @@ pub fn main() -> ExitCode {
         Some(Command::Store(store)) => store.run(cli.config),
         Some(Command::SetBaseline(set)) => set.run(cli.config),
         Some(Command::Baselines(list)) => list.run(cli.config),
+        Some(Command::Accept(accept)) => accept.run(cli.config),
+        Some(Command::Notify(notify)) => notify.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),
         Some(Command::Healthcheck(check)) => check.run(cli.config),
         Some(Command::Completions(completions)) => completions.run(),
