@@ -23,6 +23,7 @@ mod exchange;
 mod exposition;
 mod faulty;
 mod grafana;
+mod healthcheck;
 mod hostile_names;
 mod house;
 mod incidents;
