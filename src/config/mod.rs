@@ -5,6 +5,9 @@
 //! told together with what is wrong here.
 
 mod check;
+mod inhibit;
+mod interval;
+mod matchers;
 mod memory;
 mod paths;
 mod read;
@@ -26,7 +29,7 @@ pub use check::{Report, check, check_rules, load_rules};
 
 use crate::document::Fault;
 use crate::engine::Settings;
-use crate::engine::dispatch::Route;
+use crate::engine::dispatch::{InhibitRule, Route, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
@@ -77,6 +80,10 @@ pub struct Config {
     pub send_levels: SendLevels,
     /// Who hears of which alert; `None` when opwatch itself tells nobody.
     pub route: Option<Route>,
+    /// Which alerts keep others from being told.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// The intervals that routes name.
+    pub time_intervals: TimeIntervals,
 }
 
 /// Where to listen: `ADDRESS:PORT` or `unix:PATH`.
@@ -172,6 +179,8 @@ impl Config {
             groups: self.groups.clone(),
             route: self.route.clone(),
             receivers: receivers.map(ReceiverConfig::receiver).collect(),
+            inhibit_rules: self.inhibit_rules.clone(),
+            time_intervals: self.time_intervals.clone(),
             external: External {
                 labels: self.external_labels.clone(),
                 url: self.external_url.clone(),

@@ -82,7 +82,7 @@ use admission::{Admission, Answer, Batch};
 use baseline::Baselines;
 use clocks::Clocks;
 pub use clocks::{ClockCounts, ClockEvent};
-use dispatch::{Dispatcher, Notification};
+use dispatch::{Dispatcher, Notification, Routing};
 pub use durable::{Restored, Unsaved};
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
@@ -142,7 +142,7 @@ impl Engine {
             sequence: 0,
             groups: Vec::new(),
             order: Order::default(),
-            dispatcher: Dispatcher::new(None, Vec::new()),
+            dispatcher: Dispatcher::new(Routing::default()),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
             send_levels: false,
@@ -203,8 +203,13 @@ impl Engine {
             }
         }
         self.note(&effects, now);
-        self.dispatcher
-            .replace(settings.route, settings.receivers, now);
+        let routing = Routing {
+            root: settings.route,
+            receivers: settings.receivers,
+            inhibit_rules: settings.inhibit_rules,
+            time_intervals: settings.time_intervals,
+        };
+        self.dispatcher.replace(routing, now);
         effects
     }
 

@@ -9,7 +9,7 @@ use prost::Message;
 use super::announced::{AnnouncedMessage, integration};
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
-use crate::engine::dispatch::{Announced, Dispatcher, Told};
+use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Told};
 use crate::engine::time::{Now, nanos};
 
 const WHAT: &str = "state of the dispatcher";
@@ -38,6 +38,12 @@ struct GroupMessage {
     due: u64,
     #[prost(message, repeated, tag = "3")]
     alerts: Vec<AnnouncedMessage>,
+    #[prost(uint32, tag = "4")]
+    ordinal: u32,
+    #[prost(bool, tag = "5")]
+    is_waiting: bool,
+    #[prost(fixed64, repeated, tag = "6")]
+    silenced: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -99,12 +105,17 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
             resolved: told.resolved.iter().copied().collect(),
             at: nanos(told.at),
         });
-    let groups = dispatcher.groups.iter().map(|(key, group)| GroupMessage {
+    let groups = dispatcher.groups.iter();
+    let groups = groups.filter(|(_, group)| !group.alerts.is_empty());
+    let groups = groups.map(|((key, ordinal), group)| GroupMessage {
         key: key.clone(),
         due: nanos(group.due),
         alerts: (group.alerts.values())
             .map(|alert| AnnouncedMessage::of(alert))
             .collect(),
+        ordinal: *ordinal,
+        is_waiting: group.is_waiting,
+        silenced: group.silenced.iter().copied().collect(),
     });
     DispatchMessage {
         sequence: dispatcher.sequence,
@@ -125,27 +136,30 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         };
         told.push((log, said));
     }
-    let mut groups: Vec<(String, Duration, Vec<Arc<Announced>>)> = Vec::new();
+    let mut groups = Vec::new();
     for group in message.groups {
-        let mut alerts = Vec::new();
+        let mut alerts: Vec<Arc<Announced>> = Vec::new();
         for alert in group.alerts {
             alerts.push(Arc::new(alert.read(WHAT)?));
         }
         // What has ended opens no group, but it may be told in one of what still fires.
         alerts.sort_by_key(|alert| !alert.is_firing());
-        groups.push((group.key, Duration::from_nanos(group.due), alerts));
+        let silenced: BTreeSet<u64> = group.silenced.into_iter().collect();
+        let times = (Duration::from_nanos(group.due), group.is_waiting);
+        groups.push(((group.key, group.ordinal), times, silenced, alerts));
     }
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);
-    let known: BTreeSet<String> = groups.iter().map(|(key, ..)| key.clone()).collect();
-    for (saved, due, alerts) in groups {
+    let known: BTreeSet<GroupId> = groups.iter().map(|(id, ..)| id.clone()).collect();
+    for (saved, (due, is_waiting), silenced, alerts) in groups {
         for alert in alerts {
             // Each group has its alerts back and no others: one may have been told of an end for which another waits.
-            let wanted = |key: &str| *key == saved || !known.contains(key);
+            let wanted = |id: &GroupId| *id == saved || !known.contains(id);
             dispatcher.place(&alert, now, wanted);
         }
         if let Some(group) = dispatcher.groups.get_mut(&saved) {
-            group.due = due;
+            (group.due, group.is_waiting) = (due, is_waiting);
+            group.silenced = silenced;
         }
     }
     Ok(())
