@@ -70,6 +70,8 @@ mod order;
 
 mod settings;
 
+mod silences;
+
 mod timing;
 
 mod views;
@@ -348,6 +350,7 @@ impl Engine {
 
     /// The notifications that are to be sent now.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
+        self.forget_silences(now);
         self.dispatcher.flush(now)
     }
 

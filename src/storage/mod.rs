@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+pub use beside::{Beside, Orders};
 pub use alone::{Alone, AloneError, Unread, open_alone};
 pub use database::Database;
 pub use folder::{FolderError, database as database_of};

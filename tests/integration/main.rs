@@ -33,6 +33,7 @@ mod readme;
 mod reload;
 mod replay;
 mod resilience;
+mod routing;
 mod rules;
 mod series;
 mod shipped;

@@ -139,8 +139,10 @@ impl Dispatcher {
             };
             let is_there = |group: &&mut Group| !group.is_gone(now.steady);
             if let Some(group) = self.groups.get_mut(&id).filter(is_there) {
+                if group.empty_since.take().is_some() && group.due <= now.steady {
+                    group.skip(now.steady);
+                }
                 group.alerts.insert(alert.fingerprint, alert.clone());
-                group.empty_since = None;
                 if group.is_waiting {
                     group.due = group.due.min(due);
                 }

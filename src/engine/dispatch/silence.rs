@@ -399,7 +399,7 @@ mod tests {
     fn a_silence_is_called_off_once() {
         let mut all = Silences::default();
         let id = set(&mut all, silence("host=a", 10, 20), 5).unwrap();
-        let mut expire = |all: &mut Silences, id: &str, now| {
+        let expire = |all: &mut Silences, id: &str, now| {
             all.expire(id, at(now), &mut SilencesChanged::default())
         };
         assert_eq!(expire(&mut all, &id, 6), Ok(()));
