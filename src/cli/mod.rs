@@ -1,5 +1,7 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
+mod alertmanager;
+mod alerts;
 mod baselines;
 mod check;
 mod check_regression;
@@ -17,6 +19,7 @@ mod replay;
 mod serve;
 mod server;
 mod set_baseline;
+mod silence;
 mod store;
 mod suggest;
 mod table;
@@ -87,6 +90,12 @@ enum Command {
     Baselines(baselines::List),
     /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
     Explain(explain::Explain),
+    /// Show the alerts that are pending or firing with what keeps them from being told, or past changes.
+    Alerts(alerts::Alerts),
+    /// Tell nobody of certain alerts for a while; show such silences and call them off.
+    Silence(silence::Silence),
+    /// Take routes and receivers to a real Alertmanager.
+    Alertmanager(alertmanager::Alertmanager),
 }
 
 /// Runs the command line of this process.
@@ -109,6 +118,9 @@ pub fn main() -> ExitCode {
         Some(Command::SetBaseline(set)) => set.run(cli.config),
         Some(Command::Baselines(list)) => list.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),
+        Some(Command::Alerts(alerts)) => alerts.run(cli.config),
+        Some(Command::Silence(silence)) => silence.run(cli.config),
+        Some(Command::Alertmanager(alertmanager)) => alertmanager.run(cli.config),
     }
 }
 

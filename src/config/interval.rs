@@ -17,6 +17,12 @@ const MONTHS: [&str; 12] = [
     "november", "december",
 ];
 
+/// The name of a day of the week, 0 for Sunday; of others none.
+pub(super) fn weekday(day: i8) -> &'static str {
+    let name = usize::try_from(day).ok().and_then(|day| WEEKDAYS.get(day));
+    name.copied().unwrap_or_default()
+}
+
 /// The intervals by their names, which are those of both sections together.
 pub(super) fn read(written: &wire::File, checker: &mut Checker<'_>) -> TimeIntervals {
     let mut intervals = TimeIntervals::new();

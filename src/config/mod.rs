@@ -4,6 +4,7 @@
 //! is replaced by an environment variable. The rule files that it names belong to it: what is wrong in any of them is
 //! told together with what is wrong here.
 
+mod alertmanager;
 mod check;
 mod inhibit;
 mod interval;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use crate::rulefile::Warning;
+pub use alertmanager::to_alertmanager;
 pub use check::{Report, check, check_rules, load_rules};
 
 use crate::document::Fault;

@@ -116,7 +116,8 @@ fn node(
         known.used.insert(receiver.clone());
         route.receiver.clone_from(receiver);
     }
-    if let Some(names) = &written.group_by {
+    // An empty list is none, as in Alertmanager.
+    if let Some(names) = written.group_by.as_ref().filter(|names| !names.is_empty()) {
         route.group_by = group_by(names, &place.key("group_by"), checker);
     }
     let timing = &mut route.timing;

@@ -1,6 +1,7 @@
 //! Silences are set and called off here, and alerts are shown with what keeps them from being told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Engine;
 use super::dispatch::silence::SilencesChanged;
@@ -16,6 +17,12 @@ impl Engine {
     /// Who is told what: groups, routes, and alerts with what keeps them from being told.
     pub fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
+    }
+
+    /// How long others may take it that an alert fires after they were told so.
+    pub fn valid_for(&self) -> Duration {
+        let interval = self.groups.iter().map(|group| group.interval).max();
+        self.resend_delay.max(interval.unwrap_or_default()) * 4
     }
 
     /// Takes a new silence, whose id is empty, or another form of one; gives the id that it has then.

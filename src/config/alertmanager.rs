@@ -1,0 +1,277 @@
+//! The routing of a configuration as an `alertmanager.yml`, so that it can move to a real Alertmanager.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use serde_yaml::{Mapping, Value};
+
+use super::Config;
+use crate::document::Place;
+use crate::document::units::Period;
+use crate::engine::dispatch::{GroupBy, InhibitRule, Route, TimeInterval, TimeIntervals};
+use crate::engine::selector::Selector;
+use crate::notify::ReceiverConfig;
+use crate::notify::email::{EmailConfig, SmtpConfig};
+use crate::notify::tls::TlsConfig;
+use crate::notify::webhook::{HttpConfig, WebhookConfig};
+use crate::secret::Secret;
+
+/// What stands in the place of a secret that is written in the configuration itself.
+const HIDDEN: &str = "<secret>";
+
+/// The routes, receivers, inhibit rules and time intervals of a configuration as an `alertmanager.yml`. What Alertmanager
+/// 0.25 does not know is left out, and comments at the top say so. Secrets of files stay in their files, others are hidden.
+#[must_use]
+pub fn to_alertmanager(config: &Config) -> String {
+    let mut notes = Vec::new();
+    let mut whole = Mapping::new();
+    let smtp = global(&config.notify.smtp, &mut notes);
+    put(&mut whole, "global", (!smtp.is_empty()).then_some(smtp));
+    match &config.route {
+        Some(root) => put(&mut whole, "route", Some(route(root, None))),
+        None => {
+            notes.push("there is no route: everything goes to a receiver that tells nobody".to_owned());
+            let nobody = [("receiver".into(), Value::from("nobody"))];
+            put(&mut whole, "route", Some(nobody.into_iter().collect::<Mapping>()));
+            let nobody: Mapping = [("name".into(), "nobody".into())].into_iter().collect();
+            put(&mut whole, "receivers", Some(vec![Value::from(nobody)]));
+        }
+    }
+    if config.route.is_some() {
+        let receivers = config.notify.receivers.iter().enumerate();
+        let receivers = receivers.map(|(index, receiver)| {
+            let place = Place::root().key("receivers").index(index);
+            Value::from(self::receiver(receiver, &place, &mut notes))
+        });
+        put(&mut whole, "receivers", Some(receivers.collect::<Vec<_>>()));
+    }
+    let rules = config.inhibit_rules.iter().map(|rule| Value::from(inhibit(rule)));
+    put_list(&mut whole, "inhibit_rules", rules.collect());
+    put_list(&mut whole, "time_intervals", intervals(&config.time_intervals));
+    let mut text = String::from("# Written by opwatch.\n");
+    for note in notes {
+        text.push_str("# ");
+        text.push_str(&note.replace('\n', " "));
+        text.push('\n');
+    }
+    // Everything in it has a form in YAML.
+    text.push_str(&serde_yaml::to_string(&whole).unwrap_or_default());
+    text
+}
+
+fn put(into: &mut Mapping, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        into.insert(key.into(), value.into());
+    }
+}
+
+fn put_list(into: &mut Mapping, key: &str, list: Vec<Value>) {
+    put(into, key, (!list.is_empty()).then_some(list));
+}
+
+fn texts(all: impl IntoIterator<Item = impl Display>) -> Vec<Value> {
+    all.into_iter().map(|one| one.to_string().into()).collect()
+}
+
+fn path(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
+}
+
+fn hidden(secret: Option<&Secret>, place: impl Display, notes: &mut Vec<String>) -> Option<String> {
+    secret.map(|_| {
+        notes.push(format!("{place} is hidden: write it here, or better into a file"));
+        HIDDEN.to_owned()
+    })
+}
+
+fn matchers(selector: &Selector) -> Vec<Value> {
+    texts(selector.matchers())
+}
+
+fn route(route: &Route, parent: Option<&Route>) -> Mapping {
+    let mut written = Mapping::new();
+    put(&mut written, "receiver", Some(route.receiver.as_str()));
+    put_list(&mut written, "matchers", matchers(&route.matchers));
+    put(&mut written, "continue", route.go_on.then_some(true));
+    if parent.is_none_or(|parent| parent.group_by != route.group_by) {
+        let labels = match &route.group_by {
+            GroupBy::Labels(names) => texts(names),
+            GroupBy::All => vec!["...".into()],
+        };
+        put_list(&mut written, "group_by", labels);
+    }
+    let (timing, inherited) = (route.timing, parent.map(|parent| parent.timing));
+    let period = |period| Period(period).to_string();
+    for (key, own, inherited) in [
+        ("group_wait", timing.group_wait, inherited.map(|t| t.group_wait)),
+        ("group_interval", timing.group_interval, inherited.map(|t| t.group_interval)),
+        ("repeat_interval", timing.repeat_interval, inherited.map(|t| t.repeat_interval)),
+    ] {
+        put(&mut written, key, (inherited != Some(own)).then(|| period(own)));
+    }
+    put_list(&mut written, "mute_time_intervals", texts(&route.mute_time_intervals));
+    put_list(&mut written, "active_time_intervals", texts(&route.active_time_intervals));
+    let children = route.routes.iter();
+    let children = children.map(|child| Value::from(self::route(child, Some(route))));
+    put_list(&mut written, "routes", children.collect());
+    written
+}
+
+fn inhibit(rule: &InhibitRule) -> Mapping {
+    let mut written = Mapping::new();
+    put_list(&mut written, "source_matchers", matchers(&rule.source));
+    put_list(&mut written, "target_matchers", matchers(&rule.target));
+    put_list(&mut written, "equal", texts(&rule.equal));
+    written
+}
+
+fn intervals(named: &TimeIntervals) -> Vec<Value> {
+    let named = named.iter().map(|(name, intervals)| {
+        let mut written = Mapping::new();
+        put(&mut written, "name", Some(name.as_str()));
+        let intervals: Vec<Value> = intervals.iter().map(|one| interval(one).into()).collect();
+        put(&mut written, "time_intervals", Some(intervals));
+        written.into()
+    });
+    named.collect()
+}
+
+fn ranges<T: Display + PartialEq>(
+    ranges: &[RangeInclusive<T>],
+    name: impl Fn(&T) -> String,
+) -> Vec<Value> {
+    let ranges = ranges.iter().map(|range| match range.start() == range.end() {
+        true => name(range.start()),
+        false => format!("{}:{}", name(range.start()), name(range.end())),
+    });
+    ranges.map(Value::from).collect()
+}
+
+fn interval(interval: &TimeInterval) -> Mapping {
+    let mut written = Mapping::new();
+    let times = interval.times.iter().map(|(start, end)| {
+        let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let mut range = Mapping::new();
+        put(&mut range, "start_time", Some(time(*start)));
+        put(&mut range, "end_time", Some(time(*end)));
+        range.into()
+    });
+    put_list(&mut written, "times", times.collect());
+    let weekday = |day: &i8| super::interval::weekday(*day).to_owned();
+    put_list(&mut written, "weekdays", ranges(&interval.weekdays, weekday));
+    put_list(&mut written, "days_of_month", ranges(&interval.days_of_month, i8::to_string));
+    put_list(&mut written, "months", ranges(&interval.months, i8::to_string));
+    put_list(&mut written, "years", ranges(&interval.years, i16::to_string));
+    if interval.zone != TimeZone::UTC {
+        let name = interval.zone.iana_name().unwrap_or("Local");
+        put(&mut written, "location", Some(name));
+    }
+    written
+}
+
+fn global(smtp: &SmtpConfig, notes: &mut Vec<String>) -> Mapping {
+    let mut written = Mapping::new();
+    put(&mut written, "smtp_smarthost", smtp.smarthost.as_ref().map(ToString::to_string));
+    put(&mut written, "smtp_from", smtp.from.as_ref().map(ToString::to_string));
+    put(&mut written, "smtp_hello", smtp.hello.clone());
+    put(&mut written, "smtp_auth_username", smtp.auth_username.clone());
+    let password = hidden(smtp.auth_password.as_ref(), "smtp.auth_password", notes);
+    put(&mut written, "smtp_auth_password", password);
+    put(&mut written, "smtp_auth_password_file", path(smtp.auth_password_file.as_deref()));
+    put(&mut written, "smtp_require_tls", (!smtp.require_tls).then_some(false));
+    if smtp.force_implicit_tls.is_some() {
+        notes.push("left out, as Alertmanager decides by the port: smtp.force_implicit_tls".to_owned());
+    }
+    written
+}
+
+fn receiver(receiver: &ReceiverConfig, place: &Place, notes: &mut Vec<String>) -> Mapping {
+    let mut written = Mapping::new();
+    put(&mut written, "name", Some(receiver.name.as_str()));
+    let mail = receiver.email_configs.iter().enumerate();
+    let mail = mail.map(|(index, config)| {
+        email(config, &place.key("email_configs").index(index), notes).into()
+    });
+    put_list(&mut written, "email_configs", mail.collect());
+    let hooks = receiver.webhook_configs.iter().enumerate();
+    let hooks = hooks.filter_map(|(index, config)| {
+        Some(webhook(config, &place.key("webhook_configs").index(index), notes)?.into())
+    });
+    let hooks = hooks.collect();
+    put_list(&mut written, "webhook_configs", hooks);
+    written
+}
+
+fn email(config: &EmailConfig, place: &Place, notes: &mut Vec<String>) -> Mapping {
+    let mut written = Mapping::new();
+    put(&mut written, "to", Some(config.to.to_string()));
+    put(&mut written, "send_resolved", config.send_resolved.then_some(true));
+    put(&mut written, "smarthost", config.smarthost.as_ref().map(ToString::to_string));
+    put(&mut written, "from", config.from.as_ref().map(ToString::to_string));
+    put(&mut written, "hello", config.hello.clone());
+    put(&mut written, "auth_username", config.auth_username.clone());
+    let password = hidden(config.auth_password.as_ref(), place.key("auth_password"), notes);
+    put(&mut written, "auth_password", password);
+    put(&mut written, "auth_password_file", path(config.auth_password_file.as_deref()));
+    put(&mut written, "require_tls", config.require_tls);
+    if config.force_implicit_tls.is_some() {
+        let place = place.key("force_implicit_tls");
+        notes.push(format!("left out, as Alertmanager decides by the port: {place}"));
+    }
+    written
+}
+
+fn webhook(config: &WebhookConfig, place: &Place, notes: &mut Vec<String>) -> Option<Mapping> {
+    let mut written = Mapping::new();
+    let Some(url) = &config.url else {
+        notes.push(format!("left out, because Alertmanager 0.25 reads no address from a file: {place}"));
+        return None;
+    };
+    let url = url.to_string();
+    if url.contains("***") {
+        notes.push(format!("{}: what stands for *** is hidden: write it here", place.key("url")));
+    }
+    put(&mut written, "url", Some(url));
+    put(&mut written, "send_resolved", (!config.send_resolved).then_some(false));
+    let most = u64::try_from(config.max_alerts).ok().filter(|most| *most > 0);
+    put(&mut written, "max_alerts", most);
+    if config.timeout != WebhookConfig::default().timeout {
+        let place = place.key("timeout");
+        notes.push(format!("left out, because Alertmanager 0.25 does not know it: {place}"));
+    }
+    let http = http(&config.http_config, &place.key("http_config"), notes);
+    put(&mut written, "http_config", (!http.is_empty()).then_some(http));
+    Some(written)
+}
+
+fn http(config: &HttpConfig, place: &Place, notes: &mut Vec<String>) -> Mapping {
+    let mut written = Mapping::new();
+    if let Some(basic) = &config.basic_auth {
+        let place = place.key("basic_auth").key("password");
+        let mut inner = Mapping::new();
+        put(&mut inner, "username", Some(basic.username.as_str()));
+        put(&mut inner, "password", hidden(basic.password.as_ref(), place, notes));
+        put(&mut inner, "password_file", path(basic.password_file.as_deref()));
+        put(&mut written, "basic_auth", Some(inner));
+    }
+    if let Some(token) = &config.authorization {
+        let place = place.key("authorization").key("credentials");
+        let mut inner = Mapping::new();
+        put(&mut inner, "type", Some(token.kind.as_str()));
+        put(&mut inner, "credentials", hidden(token.credentials.as_ref(), place, notes));
+        put(&mut inner, "credentials_file", path(token.credentials_file.as_deref()));
+        put(&mut written, "authorization", Some(inner));
+    }
+    if config.tls_config != TlsConfig::default() {
+        let tls = &config.tls_config;
+        let mut inner = Mapping::new();
+        put(&mut inner, "ca_file", path(tls.ca_file.as_deref()));
+        put(&mut inner, "server_name", tls.server_name.clone());
+        let skip = tls.insecure_skip_verify.then_some(true);
+        put(&mut inner, "insecure_skip_verify", skip);
+        put(&mut written, "tls_config", Some(inner));
+    }
+    written
+}
