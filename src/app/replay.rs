@@ -172,5 +172,9 @@ pub fn setting(
 
 /// Where nobody is configured to be told, notifications are counted as if one receiver were told by rule.
 fn anyone() -> Route {
-    Route::root("anyone", GroupBy::Labels(vec!["alertname".to_owned()]), Timing::default())
+    Route::root(
+        "anyone",
+        GroupBy::Labels(vec!["alertname".to_owned()]),
+        Timing::default(),
+    )
 }

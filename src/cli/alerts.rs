@@ -162,7 +162,9 @@ impl Alerts {
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> String {
-    let pairs = labels.iter().map(|(name, value)| format!("{name}={value:?}"));
+    let pairs = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value:?}"));
     clean(&pairs.collect::<Vec<_>>().join(","))
 }
 
@@ -171,8 +173,18 @@ fn held_back(alert: &Alert) -> String {
     let mut reasons = Vec::new();
     if let Some(status) = &alert.status {
         reasons.extend(status.silenced_by.iter().map(|id| format!("silence {id}")));
-        reasons.extend(status.inhibited_by.iter().map(|fp| format!("inhibited by {fp}")));
-        reasons.extend(status.muted_by.iter().map(|name| format!("time interval {name}")));
+        reasons.extend(
+            status
+                .inhibited_by
+                .iter()
+                .map(|fp| format!("inhibited by {fp}")),
+        );
+        reasons.extend(
+            status
+                .muted_by
+                .iter()
+                .map(|name| format!("time interval {name}")),
+        );
     }
     if alert.suppressed {
         reasons.push("an alert that its rule depends on".to_owned());

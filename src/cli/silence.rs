@@ -132,7 +132,8 @@ impl Add {
             Ok(form) => form,
             Err(code) => return code,
         };
-        let sent = serde_json::to_string(&form).map_err(|error| complain(UNUSABLE, &error.to_string()));
+        let sent =
+            serde_json::to_string(&form).map_err(|error| complain(UNUSABLE, &error.to_string()));
         let (remote, body) = match (self.server.remote(config, Purpose::Change), sent) {
             (Ok(remote), Ok(body)) => (remote, body),
             (Err(code), _) | (_, Err(code)) => return code,
@@ -234,7 +235,13 @@ fn shown(silences: &[Form], output: Output) -> String {
     };
     let rows = silences.iter().map(row).collect();
     let names = [
-        "id", "state", "matchers", "starts_at", "ends_at", "created_by", "comment",
+        "id",
+        "state",
+        "matchers",
+        "starts_at",
+        "ends_at",
+        "created_by",
+        "comment",
     ];
     match output {
         Output::Csv => columns::csv(names, rows),
@@ -252,7 +259,10 @@ impl Expire {
         for id in &self.ids {
             // A path: what could lead elsewhere is no id.
             if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-                worst = complain(UNUSABLE, &format!("{id:?} is no id, allowed: one that `opwatch silence query` shows"));
+                worst = complain(
+                    UNUSABLE,
+                    &format!("{id:?} is no id, allowed: one that `opwatch silence query` shows"),
+                );
                 continue;
             }
             let path = format!("/api/v2/silence/{id}");

@@ -32,9 +32,15 @@ pub fn to_alertmanager(config: &Config) -> String {
     match &config.route {
         Some(root) => put(&mut whole, "route", Some(route(root, None))),
         None => {
-            notes.push("there is no route: everything goes to a receiver that tells nobody".to_owned());
+            notes.push(
+                "there is no route: everything goes to a receiver that tells nobody".to_owned(),
+            );
             let nobody = [("receiver".into(), Value::from("nobody"))];
-            put(&mut whole, "route", Some(nobody.into_iter().collect::<Mapping>()));
+            put(
+                &mut whole,
+                "route",
+                Some(nobody.into_iter().collect::<Mapping>()),
+            );
             let nobody: Mapping = [("name".into(), "nobody".into())].into_iter().collect();
             put(&mut whole, "receivers", Some(vec![Value::from(nobody)]));
         }
@@ -47,9 +53,16 @@ pub fn to_alertmanager(config: &Config) -> String {
         });
         put(&mut whole, "receivers", Some(receivers.collect::<Vec<_>>()));
     }
-    let rules = config.inhibit_rules.iter().map(|rule| Value::from(inhibit(rule)));
+    let rules = config
+        .inhibit_rules
+        .iter()
+        .map(|rule| Value::from(inhibit(rule)));
     put_list(&mut whole, "inhibit_rules", rules.collect());
-    put_list(&mut whole, "time_intervals", intervals(&config.time_intervals));
+    put_list(
+        &mut whole,
+        "time_intervals",
+        intervals(&config.time_intervals),
+    );
     let mut text = String::from("# Written by opwatch.\n");
     for note in notes {
         text.push_str("# ");
@@ -81,7 +94,9 @@ fn path(path: Option<&Path>) -> Option<String> {
 
 fn hidden(secret: Option<&Secret>, place: impl Display, notes: &mut Vec<String>) -> Option<String> {
     secret.map(|_| {
-        notes.push(format!("{place} is hidden: write it here, or better into a file"));
+        notes.push(format!(
+            "{place} is hidden: write it here, or better into a file"
+        ));
         HIDDEN.to_owned()
     })
 }
@@ -105,14 +120,38 @@ fn route(route: &Route, parent: Option<&Route>) -> Mapping {
     let (timing, inherited) = (route.timing, parent.map(|parent| parent.timing));
     let period = |period| Period(period).to_string();
     for (key, own, inherited) in [
-        ("group_wait", timing.group_wait, inherited.map(|t| t.group_wait)),
-        ("group_interval", timing.group_interval, inherited.map(|t| t.group_interval)),
-        ("repeat_interval", timing.repeat_interval, inherited.map(|t| t.repeat_interval)),
+        (
+            "group_wait",
+            timing.group_wait,
+            inherited.map(|t| t.group_wait),
+        ),
+        (
+            "group_interval",
+            timing.group_interval,
+            inherited.map(|t| t.group_interval),
+        ),
+        (
+            "repeat_interval",
+            timing.repeat_interval,
+            inherited.map(|t| t.repeat_interval),
+        ),
     ] {
-        put(&mut written, key, (inherited != Some(own)).then(|| period(own)));
+        put(
+            &mut written,
+            key,
+            (inherited != Some(own)).then(|| period(own)),
+        );
     }
-    put_list(&mut written, "mute_time_intervals", texts(&route.mute_time_intervals));
-    put_list(&mut written, "active_time_intervals", texts(&route.active_time_intervals));
+    put_list(
+        &mut written,
+        "mute_time_intervals",
+        texts(&route.mute_time_intervals),
+    );
+    put_list(
+        &mut written,
+        "active_time_intervals",
+        texts(&route.active_time_intervals),
+    );
     let children = route.routes.iter();
     let children = children.map(|child| Value::from(self::route(child, Some(route))));
     put_list(&mut written, "routes", children.collect());
@@ -142,10 +181,12 @@ fn ranges<T: Display + PartialEq>(
     ranges: &[RangeInclusive<T>],
     name: impl Fn(&T) -> String,
 ) -> Vec<Value> {
-    let ranges = ranges.iter().map(|range| match range.start() == range.end() {
-        true => name(range.start()),
-        false => format!("{}:{}", name(range.start()), name(range.end())),
-    });
+    let ranges = ranges
+        .iter()
+        .map(|range| match range.start() == range.end() {
+            true => name(range.start()),
+            false => format!("{}:{}", name(range.start()), name(range.end())),
+        });
     ranges.map(Value::from).collect()
 }
 
@@ -160,10 +201,26 @@ fn interval(interval: &TimeInterval) -> Mapping {
     });
     put_list(&mut written, "times", times.collect());
     let weekday = |day: &i8| super::interval::weekday(*day).to_owned();
-    put_list(&mut written, "weekdays", ranges(&interval.weekdays, weekday));
-    put_list(&mut written, "days_of_month", ranges(&interval.days_of_month, i8::to_string));
-    put_list(&mut written, "months", ranges(&interval.months, i8::to_string));
-    put_list(&mut written, "years", ranges(&interval.years, i16::to_string));
+    put_list(
+        &mut written,
+        "weekdays",
+        ranges(&interval.weekdays, weekday),
+    );
+    put_list(
+        &mut written,
+        "days_of_month",
+        ranges(&interval.days_of_month, i8::to_string),
+    );
+    put_list(
+        &mut written,
+        "months",
+        ranges(&interval.months, i8::to_string),
+    );
+    put_list(
+        &mut written,
+        "years",
+        ranges(&interval.years, i16::to_string),
+    );
     if interval.zone != TimeZone::UTC {
         let name = interval.zone.iana_name().unwrap_or("Local");
         put(&mut written, "location", Some(name));
@@ -173,16 +230,38 @@ fn interval(interval: &TimeInterval) -> Mapping {
 
 fn global(smtp: &SmtpConfig, notes: &mut Vec<String>) -> Mapping {
     let mut written = Mapping::new();
-    put(&mut written, "smtp_smarthost", smtp.smarthost.as_ref().map(ToString::to_string));
-    put(&mut written, "smtp_from", smtp.from.as_ref().map(ToString::to_string));
+    put(
+        &mut written,
+        "smtp_smarthost",
+        smtp.smarthost.as_ref().map(ToString::to_string),
+    );
+    put(
+        &mut written,
+        "smtp_from",
+        smtp.from.as_ref().map(ToString::to_string),
+    );
     put(&mut written, "smtp_hello", smtp.hello.clone());
-    put(&mut written, "smtp_auth_username", smtp.auth_username.clone());
+    put(
+        &mut written,
+        "smtp_auth_username",
+        smtp.auth_username.clone(),
+    );
     let password = hidden(smtp.auth_password.as_ref(), "smtp.auth_password", notes);
     put(&mut written, "smtp_auth_password", password);
-    put(&mut written, "smtp_auth_password_file", path(smtp.auth_password_file.as_deref()));
-    put(&mut written, "smtp_require_tls", (!smtp.require_tls).then_some(false));
+    put(
+        &mut written,
+        "smtp_auth_password_file",
+        path(smtp.auth_password_file.as_deref()),
+    );
+    put(
+        &mut written,
+        "smtp_require_tls",
+        (!smtp.require_tls).then_some(false),
+    );
     if smtp.force_implicit_tls.is_some() {
-        notes.push("left out, as Alertmanager decides by the port: smtp.force_implicit_tls".to_owned());
+        notes.push(
+            "left out, as Alertmanager decides by the port: smtp.force_implicit_tls".to_owned(),
+        );
     }
     written
 }
@@ -207,18 +286,40 @@ fn receiver(receiver: &ReceiverConfig, place: &Place, notes: &mut Vec<String>) -
 fn email(config: &EmailConfig, place: &Place, notes: &mut Vec<String>) -> Mapping {
     let mut written = Mapping::new();
     put(&mut written, "to", Some(config.to.to_string()));
-    put(&mut written, "send_resolved", config.send_resolved.then_some(true));
-    put(&mut written, "smarthost", config.smarthost.as_ref().map(ToString::to_string));
-    put(&mut written, "from", config.from.as_ref().map(ToString::to_string));
+    put(
+        &mut written,
+        "send_resolved",
+        config.send_resolved.then_some(true),
+    );
+    put(
+        &mut written,
+        "smarthost",
+        config.smarthost.as_ref().map(ToString::to_string),
+    );
+    put(
+        &mut written,
+        "from",
+        config.from.as_ref().map(ToString::to_string),
+    );
     put(&mut written, "hello", config.hello.clone());
     put(&mut written, "auth_username", config.auth_username.clone());
-    let password = hidden(config.auth_password.as_ref(), place.key("auth_password"), notes);
+    let password = hidden(
+        config.auth_password.as_ref(),
+        place.key("auth_password"),
+        notes,
+    );
     put(&mut written, "auth_password", password);
-    put(&mut written, "auth_password_file", path(config.auth_password_file.as_deref()));
+    put(
+        &mut written,
+        "auth_password_file",
+        path(config.auth_password_file.as_deref()),
+    );
     put(&mut written, "require_tls", config.require_tls);
     if config.force_implicit_tls.is_some() {
         let place = place.key("force_implicit_tls");
-        notes.push(format!("left out, as Alertmanager decides by the port: {place}"));
+        notes.push(format!(
+            "left out, as Alertmanager decides by the port: {place}"
+        ));
     }
     written
 }
@@ -226,23 +327,40 @@ fn email(config: &EmailConfig, place: &Place, notes: &mut Vec<String>) -> Mappin
 fn webhook(config: &WebhookConfig, place: &Place, notes: &mut Vec<String>) -> Option<Mapping> {
     let mut written = Mapping::new();
     let Some(url) = &config.url else {
-        notes.push(format!("left out, because Alertmanager 0.25 reads no address from a file: {place}"));
+        notes.push(format!(
+            "left out, because Alertmanager 0.25 reads no address from a file: {place}"
+        ));
         return None;
     };
     let url = url.to_string();
     if url.contains("***") {
-        notes.push(format!("{}: what stands for *** is hidden: write it here", place.key("url")));
+        notes.push(format!(
+            "{}: what stands for *** is hidden: write it here",
+            place.key("url")
+        ));
     }
     put(&mut written, "url", Some(url));
-    put(&mut written, "send_resolved", (!config.send_resolved).then_some(false));
-    let most = u64::try_from(config.max_alerts).ok().filter(|most| *most > 0);
+    put(
+        &mut written,
+        "send_resolved",
+        (!config.send_resolved).then_some(false),
+    );
+    let most = u64::try_from(config.max_alerts)
+        .ok()
+        .filter(|most| *most > 0);
     put(&mut written, "max_alerts", most);
     if config.timeout != WebhookConfig::default().timeout {
         let place = place.key("timeout");
-        notes.push(format!("left out, because Alertmanager 0.25 does not know it: {place}"));
+        notes.push(format!(
+            "left out, because Alertmanager 0.25 does not know it: {place}"
+        ));
     }
     let http = http(&config.http_config, &place.key("http_config"), notes);
-    put(&mut written, "http_config", (!http.is_empty()).then_some(http));
+    put(
+        &mut written,
+        "http_config",
+        (!http.is_empty()).then_some(http),
+    );
     Some(written)
 }
 
@@ -252,16 +370,32 @@ fn http(config: &HttpConfig, place: &Place, notes: &mut Vec<String>) -> Mapping 
         let place = place.key("basic_auth").key("password");
         let mut inner = Mapping::new();
         put(&mut inner, "username", Some(basic.username.as_str()));
-        put(&mut inner, "password", hidden(basic.password.as_ref(), place, notes));
-        put(&mut inner, "password_file", path(basic.password_file.as_deref()));
+        put(
+            &mut inner,
+            "password",
+            hidden(basic.password.as_ref(), place, notes),
+        );
+        put(
+            &mut inner,
+            "password_file",
+            path(basic.password_file.as_deref()),
+        );
         put(&mut written, "basic_auth", Some(inner));
     }
     if let Some(token) = &config.authorization {
         let place = place.key("authorization").key("credentials");
         let mut inner = Mapping::new();
         put(&mut inner, "type", Some(token.kind.as_str()));
-        put(&mut inner, "credentials", hidden(token.credentials.as_ref(), place, notes));
-        put(&mut inner, "credentials_file", path(token.credentials_file.as_deref()));
+        put(
+            &mut inner,
+            "credentials",
+            hidden(token.credentials.as_ref(), place, notes),
+        );
+        put(
+            &mut inner,
+            "credentials_file",
+            path(token.credentials_file.as_deref()),
+        );
         put(&mut written, "authorization", Some(inner));
     }
     if config.tls_config != TlsConfig::default() {

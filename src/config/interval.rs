@@ -10,11 +10,27 @@ use crate::engine::dispatch::{TimeInterval, TimeIntervals};
 use crate::rulefile::Checker;
 
 const WEEKDAYS: [&str; 7] = [
-    "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
+    "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
 ];
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-    "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 /// The name of a day of the week, 0 for Sunday; of others none.
@@ -33,7 +49,10 @@ pub(super) fn read(written: &wire::File, checker: &mut Checker<'_>) -> TimeInter
         for (index, named) in section.iter().enumerate() {
             let place = Place::root().key(key).index(index);
             if named.name.is_empty() {
-                checker.fault(&place, "time interval has no name, allowed: a name that routes use");
+                checker.fault(
+                    &place,
+                    "time interval has no name, allowed: a name that routes use",
+                );
             } else if intervals.contains_key(&named.name) {
                 checker.fault(
                     &place.key("name"),
@@ -56,8 +75,14 @@ fn interval(
 ) -> TimeInterval {
     for (key, is_empty) in [
         ("times", written.times.as_ref().is_some_and(Vec::is_empty)),
-        ("weekdays", written.weekdays.as_ref().is_some_and(Vec::is_empty)),
-        ("days_of_month", written.days_of_month.as_ref().is_some_and(Vec::is_empty)),
+        (
+            "weekdays",
+            written.weekdays.as_ref().is_some_and(Vec::is_empty),
+        ),
+        (
+            "days_of_month",
+            written.days_of_month.as_ref().is_some_and(Vec::is_empty),
+        ),
         ("months", written.months.as_ref().is_some_and(Vec::is_empty)),
         ("years", written.years.as_ref().is_some_and(Vec::is_empty)),
     ] {
@@ -69,13 +94,25 @@ fn interval(
         }
     }
     TimeInterval {
-        times: times(written.times.as_deref().unwrap_or_default(), &place.key("times"), checker),
+        times: times(
+            written.times.as_deref().unwrap_or_default(),
+            &place.key("times"),
+            checker,
+        ),
         weekdays: ranges(&written.weekdays, &place.key("weekdays"), checker, |text| {
-            range(text, "a weekday", "such as monday or monday:friday, from sunday to saturday", |name| {
-                numbered(&WEEKDAYS, name, 0)
-            })
+            range(
+                text,
+                "a weekday",
+                "such as monday or monday:friday, from sunday to saturday",
+                |name| numbered(&WEEKDAYS, name, 0),
+            )
         }),
-        days_of_month: ranges(&written.days_of_month, &place.key("days_of_month"), checker, days),
+        days_of_month: ranges(
+            &written.days_of_month,
+            &place.key("days_of_month"),
+            checker,
+            days,
+        ),
         months: ranges(&written.months, &place.key("months"), checker, |text| {
             range(text, "a month", "such as may, may:august or 5:8", |name| {
                 let number = || name.parse().ok().filter(|month| (1..=12).contains(month));
@@ -109,7 +146,9 @@ fn ranges<T>(
 
 /// The place of a name in a list that counts from `first`; names may be written in capitals.
 fn numbered(names: &[&str], name: &str, first: i8) -> Option<i8> {
-    let place = names.iter().position(|one| one.eq_ignore_ascii_case(name))?;
+    let place = names
+        .iter()
+        .position(|one| one.eq_ignore_ascii_case(name))?;
     Some(i8::try_from(place).ok()? + first)
 }
 
@@ -126,7 +165,9 @@ fn range<T: PartialOrd + Clone>(
     };
     let (from, to) = (read(from)?, read(to)?);
     if from > to {
-        return Err(format!("{text:?} ends before it begins, allowed: {allowed}"));
+        return Err(format!(
+            "{text:?} ends before it begins, allowed: {allowed}"
+        ));
     }
     Ok(from..=to)
 }
@@ -148,16 +189,14 @@ fn days(text: &str) -> Result<RangeInclusive<i8>, String> {
     // A month has 28 days at least; what ends before it begins in each of them is never meant.
     let at_least = |day: i8| if day < 0 { 28 + day } else { day };
     if at_least(from) > at_least(to) {
-        return Err(format!("{text:?} ends before it begins, allowed: {allowed}"));
+        return Err(format!(
+            "{text:?} ends before it begins, allowed: {allowed}"
+        ));
     }
     Ok(from..=to)
 }
 
-fn times(
-    written: &[wire::TimeRange],
-    place: &Place,
-    checker: &mut Checker<'_>,
-) -> Vec<(u16, u16)> {
+fn times(written: &[wire::TimeRange], place: &Place, checker: &mut Checker<'_>) -> Vec<(u16, u16)> {
     let mut times = Vec::new();
     for (index, range) in written.iter().enumerate() {
         let place = place.index(index);
@@ -166,7 +205,9 @@ fn times(
             if minute.is_none() {
                 checker.fault(
                     &place.key(key),
-                    format!("{text:?} is not a time of day, allowed: such as 09:30, from 00:00 to 24:00"),
+                    format!(
+                        "{text:?} is not a time of day, allowed: such as 09:30, from 00:00 to 24:00"
+                    ),
                 );
             }
             minute

@@ -55,6 +55,8 @@ impl Written<'_> {
         let map = |(key, map): (&'static str, Option<&BTreeMap<_, _>>)| {
             map.is_some_and(|map| !map.is_empty()).then_some(key)
         };
-        list.then_some(matchers).or(map(self.equal)).or(map(self.regex))
+        list.then_some(matchers)
+            .or(map(self.equal))
+            .or(map(self.regex))
     }
 }

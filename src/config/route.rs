@@ -99,8 +99,12 @@ fn node(
             }
         }
     }
-    route.mute_time_intervals.clone_from(&written.mute_time_intervals);
-    route.active_time_intervals.clone_from(&written.active_time_intervals);
+    route
+        .mute_time_intervals
+        .clone_from(&written.mute_time_intervals);
+    route
+        .active_time_intervals
+        .clone_from(&written.active_time_intervals);
     if let Some(receiver) = &written.receiver {
         if !known.names.contains(&receiver.as_str()) && !known.incomplete {
             let hint = did_you_mean(receiver, known.names.iter().copied());

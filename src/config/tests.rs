@@ -155,8 +155,14 @@ fn routes_inhibit_rules_and_time_intervals_have_the_keys_of_alertmanager() {
     };
     assert_eq!(first.target.to_string(), r#"{severity=~"low|medium"}"#);
     assert_eq!(first.equal, ["operation"]);
-    assert_eq!(second.source.to_string(), r#"{alertname="Down",team=~"a|b"}"#);
-    assert_eq!(second.target.to_string(), r#"{alertname=~"Slow.*",team="a"}"#);
+    assert_eq!(
+        second.source.to_string(),
+        r#"{alertname="Down",team=~"a|b"}"#
+    );
+    assert_eq!(
+        second.target.to_string(),
+        r#"{alertname=~"Slow.*",team="a"}"#
+    );
     let [office] = config.time_intervals["office"].as_slice() else {
         panic!("{:?}", config.time_intervals);
     };
@@ -166,7 +172,10 @@ fn routes_inhibit_rules_and_time_intervals_have_the_keys_of_alertmanager() {
     assert_eq!(office.months, [1..=5, 9..=9, 12..=12]);
     assert_eq!(office.years, [2026..=2026, 2030..=2040]);
     assert_eq!(office.zone.iana_name(), Some("Europe/Berlin"));
-    assert_eq!(config.time_intervals["nights"][0].times, [(0, 360), (1_320, 1_440)]);
+    assert_eq!(
+        config.time_intervals["nights"][0].times,
+        [(0, 360), (1_320, 1_440)]
+    );
 }
 
 #[test]

@@ -225,7 +225,10 @@ impl Driver {
         let handed = (&mut self.pinned_handed, &mut self.silences_handed);
         let commit = || Commit {
             beside: {
-                let Orders { baselines, silences } = &beside;
+                let Orders {
+                    baselines,
+                    silences,
+                } = &beside;
                 let (pinned, silenced) = handed;
                 *pinned = baselines.as_ref().map(|all| all.generation()).or(*pinned);
                 *silenced = silences.as_ref().map(|all| all.generation()).or(*silenced);

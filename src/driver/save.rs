@@ -137,7 +137,8 @@ impl Driver {
         let (baselines, silences) = (self.engine.baselines(), self.engine.silences());
         let is_new = |handed: Option<u64>, generation: u64| handed != Some(generation);
         Orders {
-            baselines: is_new(self.pinned_handed, baselines.generation()).then(|| baselines.clone()),
+            baselines: is_new(self.pinned_handed, baselines.generation())
+                .then(|| baselines.clone()),
             silences: is_new(self.silences_handed, silences.generation()).then(|| silences.clone()),
         }
     }

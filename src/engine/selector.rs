@@ -94,8 +94,7 @@ impl Matcher {
 
 impl PartialEq for Matcher {
     fn eq(&self, other: &Self) -> bool {
-        (&self.name, &self.value, self.operator())
-            == (&other.name, &other.value, other.operator())
+        (&self.name, &self.value, self.operator()) == (&other.name, &other.value, other.operator())
     }
 }
 

@@ -53,9 +53,8 @@ impl Engine {
 
     /// Forgets silences that expired long ago.
     pub(super) fn forget_silences(&mut self, now: Now) {
-        let is_old = |one: &Arc<Silence>| {
-            now.wall.since(one.ends_at) >= super::dispatch::silence::RETENTION
-        };
+        let is_old =
+            |one: &Arc<Silence>| now.wall.since(one.ends_at) >= super::dispatch::silence::RETENTION;
         if self.silences().iter().any(is_old) {
             self.change_silences(|all, changed| all.forget(now.wall, changed));
         }

@@ -186,7 +186,10 @@ impl Snapshot {
             held_back: engine.dispatcher().held_back(),
             silences: SilenceState::ALL.map(|state| {
                 let all = engine.silences().iter();
-                (state, all.filter(|one| one.state(now.wall) == state).count())
+                (
+                    state,
+                    all.filter(|one| one.state(now.wall) == state).count(),
+                )
             }),
             groups,
             selections,

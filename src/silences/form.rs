@@ -88,7 +88,9 @@ impl Form {
     pub fn silence(&self) -> Result<Silence, String> {
         let time = |name: &str, text: &str| {
             Timestamp::parse(text).ok_or_else(|| {
-                format!("{name}: {text:?} is not a time, allowed: RFC 3339 such as 2026-01-31T12:00:00Z")
+                format!(
+                    "{name}: {text:?} is not a time, allowed: RFC 3339 such as 2026-01-31T12:00:00Z"
+                )
             })
         };
         let mut matchers = Vec::new();
@@ -154,7 +156,13 @@ mod tests {
         for (form, expected) in [
             (matcher("a-b", "x"), "matchers[0].name: invalid label name"),
             (matcher("a", "("), "matchers[0].value: "),
-            (Form { ends_at: "soon".into(), ..good.clone() }, "endsAt: \"soon\" is not a time"),
+            (
+                Form {
+                    ends_at: "soon".into(),
+                    ..good.clone()
+                },
+                "endsAt: \"soon\" is not a time",
+            ),
         ] {
             let error = form.silence().unwrap_err();
             assert!(error.starts_with(expected), "{error}");

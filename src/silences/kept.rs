@@ -64,7 +64,8 @@ pub fn from_text(text: &str) -> Kept {
     };
     if read.format != FORMAT {
         let format = read.format;
-        kept.faults.push(format!("it is of format {format}, allowed: {FORMAT}"));
+        kept.faults
+            .push(format!("it is of format {format}, allowed: {FORMAT}"));
         return kept;
     }
     for (index, text) in read.silences.iter().enumerate() {
@@ -104,7 +105,9 @@ mod tests {
                 created_by: "ann".into(),
                 comment: "why".into(),
             };
-            silences.set(silence, at(5_000), &mut SilencesChanged::default()).unwrap();
+            silences
+                .set(silence, at(5_000), &mut SilencesChanged::default())
+                .unwrap();
         }
         let text = String::from_utf8(to_text(&silences).unwrap()).unwrap();
         let kept = from_text(&text);

@@ -38,6 +38,7 @@ mod rules;
 mod series;
 mod shipped;
 mod sidecar;
+mod silences;
 mod statistics;
 mod suggest;
 mod target;

@@ -109,7 +109,13 @@ fn some(random: &mut Random, names: &[&str]) -> Vec<String> {
 }
 
 /// A route and what is below it.
-fn route(random: &mut Random, config: usize, depth: usize, intervals: &[String], unit: Duration) -> Value {
+fn route(
+    random: &mut Random,
+    config: usize,
+    depth: usize,
+    intervals: &[String],
+    unit: Duration,
+) -> Value {
     let times = |halves: u32| format!("{}ms", (unit / 2 * halves).as_millis());
     let mut route = json!({});
     if depth == 0 {
@@ -150,7 +156,8 @@ fn route(random: &mut Random, config: usize, depth: usize, intervals: &[String],
     }
     if depth < 3 {
         let children = random.below(4 - depth);
-        let children = (0..children).map(|_| self::route(random, config, depth + 1, intervals, unit));
+        let children =
+            (0..children).map(|_| self::route(random, config, depth + 1, intervals, unit));
         route["routes"] = json!(children.collect::<Vec<_>>());
     }
     route
@@ -170,25 +177,43 @@ fn intervals(at: Timestamp) -> Vec<Value> {
         ("Asia/Kolkata", Some("Asia/Kolkata")),
         ("America/St_Johns", Some("America/St_Johns")),
     ] {
-        let local = at.to_zoned(TimeZone::get(zone).unwrap());
+        let local = TimeZone::get(zone).unwrap().to_datetime(at);
         let minute = i32::from(local.hour()) * 60 + i32::from(local.minute()) + 1;
         let time = |minute: i32| {
             let minute = minute.clamp(0, 24 * 60);
             format!("{:02}:{:02}", minute / 60, minute % 60)
         };
-        let (day, last) = (local.day(), local.days_in_month());
+        let (day, last) = (local.day(), local.date().days_in_month());
         let weekday = format!("{:?}", local.weekday()).to_lowercase();
         let month = local.month();
         let fields = [
-            ("begins", json!({"times": [{"start_time": time(minute.min(1_439)), "end_time": "24:00"}]})),
-            ("ends", json!({"times": [{"start_time": "00:00", "end_time": time(minute)}]})),
+            (
+                "begins",
+                json!({"times": [{"start_time": time(minute.min(1_439)), "end_time": "24:00"}]}),
+            ),
+            (
+                "ends",
+                json!({"times": [{"start_time": "00:00", "end_time": time(minute)}]}),
+            ),
             ("weekday", json!({"weekdays": [weekday]})),
             ("weekend", json!({"weekdays": ["sunday", "saturday"]})),
             ("day", json!({"days_of_month": [format!("{day}")]})),
-            ("day_from_end", json!({"days_of_month": [format!("{}:-1", day - last - 1)]})),
-            ("other_day", json!({"days_of_month": [if day > 1 { "1" } else { "2:5" }]})),
-            ("month", json!({"months": [format!("{month}:12")], "years": ["2000:2100"]})),
-            ("other_month", json!({"months": [if month > 1 { "january" } else { "may:july" }]})),
+            (
+                "day_from_end",
+                json!({"days_of_month": [format!("{}:-1", day - last - 1)]}),
+            ),
+            (
+                "other_day",
+                json!({"days_of_month": [if day > 1 { "1" } else { "2:5" }]}),
+            ),
+            (
+                "month",
+                json!({"months": [format!("{month}:12")], "years": ["2000:2100"]}),
+            ),
+            (
+                "other_month",
+                json!({"months": [if month > 1 { "january" } else { "may:july" }]}),
+            ),
         ];
         for (name, mut field) in fields {
             let name = format!("{name}-{}", written.unwrap_or("default"));
@@ -202,9 +227,18 @@ fn intervals(at: Timestamp) -> Vec<Value> {
 }
 
 /// Many configurations in one: each is a route of its own, and takes the alerts that have its number as a label.
-fn configuration(random: &mut Random, configs: usize, sink: u16, at: Timestamp, unit: Duration) -> Value {
+fn configuration(
+    random: &mut Random,
+    configs: usize,
+    sink: u16,
+    at: Timestamp,
+    unit: Duration,
+) -> Value {
     let intervals = intervals(at);
-    let names: Vec<String> = intervals.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<String> = intervals
+        .iter()
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect();
     let (mut routes, mut receivers, mut rules) = (vec![], vec![json!({"name": "nobody"})], vec![]);
     for config in 0..configs {
         routes.push(route(random, config, 0, &names, unit));
@@ -214,13 +248,24 @@ fn configuration(random: &mut Random, configs: usize, sink: u16, at: Timestamp, 
                 json!({"url": url, "send_resolved": random.percent(70)})
             });
             let hooks: Vec<_> = hooks.collect();
-            receivers.push(json!({"name": format!("{config}-{receiver}"), "webhook_configs": hooks}));
+            receivers
+                .push(json!({"name": format!("{config}-{receiver}"), "webhook_configs": hooks}));
         }
         for _ in 0..random.below(3) {
             let own = json!([format!("config=\"{config}\"")]);
             let mut rule = json!({"source_matchers": own, "target_matchers": own});
-            matchers(random, 2, ["source_matchers", "source_match", "source_match_re"], &mut rule);
-            matchers(random, 2, ["target_matchers", "target_match", "target_match_re"], &mut rule);
+            matchers(
+                random,
+                2,
+                ["source_matchers", "source_match", "source_match_re"],
+                &mut rule,
+            );
+            matchers(
+                random,
+                2,
+                ["target_matchers", "target_match", "target_match_re"],
+                &mut rule,
+            );
             rule["equal"] = json!(some(random, &["host", "team", "severity"]));
             rules.push(rule);
         }
@@ -273,7 +318,12 @@ fn events(random: &mut Random, configs: usize, units: u32) -> Vec<Event> {
                     (Some(_), false) => continue,
                 };
                 *since = (!ended).then_some(started);
-                events.push(Event { labels: labels.clone(), at, started, ended });
+                events.push(Event {
+                    labels: labels.clone(),
+                    at,
+                    started,
+                    ended,
+                });
             }
         }
     }
@@ -292,7 +342,10 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
         inhibit_rules: settings.inhibit_rules,
         time_intervals: settings.time_intervals,
     });
-    let now = |after: Duration| Now { wall: base.after(after), steady: STEADY + after };
+    let now = |after: Duration| Now {
+        wall: base.after(after),
+        steady: STEADY + after,
+    };
     let mut told = Told::new();
     for at in 0..=units {
         let begin = unit * at;
@@ -301,13 +354,19 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
             for notification in dispatcher.flush(now(due - STEADY)) {
                 let path = format!("/{}/{}", notification.receiver, notification.integration);
                 let alerts = notification.alerts.iter().map(|alert| {
-                    let status = if alert.is_firing() { "firing" } else { "resolved" };
+                    let status = if alert.is_firing() {
+                        "firing"
+                    } else {
+                        "resolved"
+                    };
                     (format!("{:016x}", alert.fingerprint), status.to_owned())
                 });
                 let slot = u32::try_from((due - STEADY).as_millis() / unit.as_millis()).unwrap();
                 let status = notification.status().to_owned();
                 let key = (path, notification.group_key.clone());
-                told.entry(key).or_default().push((slot, status, alerts.collect()));
+                told.entry(key)
+                    .or_default()
+                    .push((slot, status, alerts.collect()));
             }
         }
         for event in events.iter().filter(|event| event.at == at) {
@@ -316,7 +375,9 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
                 labels: event.labels.clone(),
                 annotations: Labels::default(),
                 starts_at: base.after(unit * event.started),
-                ended: event.ended.then(|| (base.after(begin), EndReason::Recovered)),
+                ended: event
+                    .ended
+                    .then(|| (base.after(begin), EndReason::Recovered)),
                 suppressed: false,
                 generator_url: String::new(),
                 rule: String::new(),
@@ -359,7 +420,9 @@ async fn sink(clock: Clock) -> (u16, Arrived) {
                 });
                 let io = TokioIo::new(stream);
                 // A client that goes away is none of our business.
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(io, service)
+                    .await;
             });
         }
     });
@@ -392,7 +455,11 @@ fn theirs(
         let planned = begin + unit * at;
         std::thread::sleep(clock.until(planned));
         let of_now = events.iter().filter(|event| event.at == at).map(|event| {
-            let ends = if event.ended { base.after(unit * at) } else { base.after(Duration::from_secs(600)) };
+            let ends = if event.ended {
+                base.after(unit * at)
+            } else {
+                base.after(Duration::from_secs(600))
+            };
             json!({
                 "labels": event.labels.as_map(),
                 "startsAt": base.after(unit * event.started).to_string(),
@@ -424,7 +491,9 @@ fn theirs(
         let alerts = alerts.map(|alert| (text(&alert["fingerprint"]), text(&alert["status"])));
         let slot = u32::try_from(since / unit.as_millis()).unwrap();
         let one = (slot, text(&body["status"]), alerts.collect());
-        told.entry((path.clone(), text(&body["groupKey"]))).or_default().push(one);
+        told.entry((path.clone(), text(&body["groupKey"])))
+            .or_default()
+            .push(one);
     }
     Ok(told)
 }
@@ -477,7 +546,9 @@ async fn the_dispatcher_tells_the_same_receivers_the_same_as_a_real_alertmanager
         let theirs = match theirs {
             Ok(theirs) if !slow => theirs,
             other => {
-                let why = other.err().unwrap_or_else(|| "Alertmanager was slow to start".to_owned());
+                let why = other
+                    .err()
+                    .unwrap_or_else(|| "Alertmanager was slow to start".to_owned());
                 println!("attempt {attempt} is no evidence: {why}");
                 unit *= 2;
                 continue;
@@ -487,24 +558,49 @@ async fn the_dispatcher_tells_the_same_receivers_the_same_as_a_real_alertmanager
         let count = |told: &Told| told.values().map(Vec::len).sum::<usize>();
         println!(
             "{configs} configurations, {} events, {} groups of integrations: {} notifications of Alertmanager, {} of ours",
-            events.len(), ours.len(), count(&theirs), count(&ours)
+            events.len(),
+            ours.len(),
+            count(&theirs),
+            count(&ours)
         );
         assert!(count(&theirs) > configs, "hardly anything was told");
         let keys: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
         let wrong: Vec<String> = keys
             .into_iter()
             .filter(|key| ours.get(*key) != theirs.get(*key))
-            .map(|key| format!("{key:?}\n  ours   {:?}\n  theirs {:?}", ours.get(key), theirs.get(key)))
+            .map(|key| {
+                format!(
+                    "{key:?}\n  ours   {:?}\n  theirs {:?}",
+                    ours.get(key),
+                    theirs.get(key)
+                )
+            })
             .collect();
         if !wrong.is_empty() {
-            fs::write(std::env::temp_dir().join("opwatch-routing-wrong.txt"), wrong.join("\n")).unwrap();
-            fs::write(std::env::temp_dir().join("opwatch-routing-wrong.json"), &text).unwrap();
+            fs::write(
+                std::env::temp_dir().join("opwatch-routing-wrong.txt"),
+                wrong.join("\n"),
+            )
+            .unwrap();
+            fs::write(
+                std::env::temp_dir().join("opwatch-routing-wrong.json"),
+                &text,
+            )
+            .unwrap();
         }
-        assert!(wrong.is_empty(), "{} groups differ, such as\n{}", wrong.len(), wrong.iter().take(4).cloned().collect::<Vec<_>>().join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} groups differ, such as\n{}",
+            wrong.len(),
+            wrong.iter().take(4).cloned().collect::<Vec<_>>().join("\n")
+        );
         fs::remove_dir_all(&folder).unwrap();
         return;
     }
     fs::remove_dir_all(&folder).unwrap();
     // Only a machine that is hopelessly slow comes here.
-    missing::<()>("a machine that keeps pace with Alertmanager", "every attempt was too slow");
+    missing::<()>(
+        "a machine that keeps pace with Alertmanager",
+        "every attempt was too slow",
+    );
 }

@@ -54,7 +54,8 @@ impl Group {
     /// Whether it has had no alerts for so long that it has gone.
     fn is_gone(&self, now: Duration) -> bool {
         let round = |at: Duration| at.as_secs() / CLEAN_UP.as_secs();
-        self.empty_since.is_some_and(|since| round(since) < round(now))
+        self.empty_since
+            .is_some_and(|since| round(since) < round(now))
     }
 
     /// Without alerts nothing happens but that time goes on.
@@ -175,7 +176,10 @@ impl Dispatcher {
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
         let mut notifications = Vec::new();
         self.groups.retain(|_, group| !group.is_gone(now.steady));
-        let empty = self.groups.values_mut().filter(|group| group.alerts.is_empty());
+        let empty = self
+            .groups
+            .values_mut()
+            .filter(|group| group.alerts.is_empty());
         empty
             .filter(|group| group.due <= now.steady)
             .for_each(|group| group.skip(now.steady));
@@ -228,7 +232,10 @@ impl Dispatcher {
 
     /// Each group that has alerts: its labels, its receiver, and its alerts.
     pub fn groups(&self) -> impl Iterator<Item = (&Labels, &str, Vec<&Arc<Announced>>)> {
-        let groups = self.groups.values().filter(|group| !group.alerts.is_empty());
+        let groups = self
+            .groups
+            .values()
+            .filter(|group| !group.alerts.is_empty());
         groups.map(|group| {
             let alerts = group.alerts.values().collect();
             (&group.labels, group.route.receiver.as_str(), alerts)

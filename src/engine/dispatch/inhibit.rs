@@ -111,7 +111,11 @@ mod tests {
 
     #[test]
     fn a_label_that_is_missing_on_both_is_the_same() {
-        let rules = [rule("severity=critical", "severity=warning", &["host", "zone"])];
+        let rules = [rule(
+            "severity=critical",
+            "severity=warning",
+            &["host", "zone"],
+        )];
         let critical = [("n", "1"), ("severity", "critical")];
         let target = [("n", "2"), ("severity", "warning"), ("host", "")];
         assert_eq!(inhibiting(&rules, &[&critical, &target]), ["1"]);

@@ -53,7 +53,10 @@ impl TimeInterval {
         let minute = u16::try_from(local.hour()).unwrap_or(0) * 60
             + u16::try_from(local.minute()).unwrap_or(0);
         let times = self.times.iter();
-        (self.times.is_empty() || times.clone().any(|(from, to)| (*from..*to).contains(&minute)))
+        (self.times.is_empty()
+            || times
+                .clone()
+                .any(|(from, to)| (*from..*to).contains(&minute)))
             && self.is_on_a_day(local)
             && within(&self.months, local.month())
             && within(&self.weekdays, local.weekday().to_sunday_zero_offset())
@@ -148,8 +151,20 @@ mod tests {
                 ("2024-02-29T00:00:00Z", true),
             ],
         );
-        check(&of(-31..=-30), &[("2024-02-01T00:00:00Z", false), ("2024-03-01T00:00:00Z", true)]);
-        check(&of(20..=-1), &[("2024-02-19T00:00:00Z", false), ("2024-02-20T00:00:00Z", true)]);
+        check(
+            &of(-31..=-30),
+            &[
+                ("2024-02-01T00:00:00Z", false),
+                ("2024-03-01T00:00:00Z", true),
+            ],
+        );
+        check(
+            &of(20..=-1),
+            &[
+                ("2024-02-19T00:00:00Z", false),
+                ("2024-02-20T00:00:00Z", true),
+            ],
+        );
     }
 
     #[test]

@@ -7,7 +7,9 @@ use crate::engine::series::is_label_name;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MatcherError {
     /// It does not have the form.
-    #[error("cannot read matcher {text:?}: {why}, allowed: such as severity=\"critical\", team=~\"a|b\", zone!=eu or job!~\"test.*\"")]
+    #[error(
+        "cannot read matcher {text:?}: {why}, allowed: such as severity=\"critical\", team=~\"a|b\", zone!=eu or job!~\"test.*\""
+    )]
     Form {
         /// The matcher.
         text: String,
@@ -66,10 +68,17 @@ fn one(text: &str) -> Result<Matcher, MatcherError> {
         return Err(form("it does not begin with a label name"));
     }
     let rest = rest.trim_start();
-    let operators = [("=~", true, true), ("!~", true, false), ("!=", false, false), ("=", false, true)];
-    let found = operators.into_iter().find_map(|(operator, is_regex, is_equal)| {
-        Some((rest.strip_prefix(operator)?, is_regex, is_equal))
-    });
+    let operators = [
+        ("=~", true, true),
+        ("!~", true, false),
+        ("!=", false, false),
+        ("=", false, true),
+    ];
+    let found = operators
+        .into_iter()
+        .find_map(|(operator, is_regex, is_equal)| {
+            Some((rest.strip_prefix(operator)?, is_regex, is_equal))
+        });
     let Some((raw, is_regex, is_equal)) = found else {
         return Err(form("the label name is not followed by =, !=, =~ or !~"));
     };
@@ -103,15 +112,17 @@ fn unescape(raw: &str) -> Result<String, &'static str> {
             other => value.push(other),
         }
     }
-    if is_closed { Ok(value) } else { Err("its value has no closing double quote") }
+    if is_closed {
+        Ok(value)
+    } else {
+        Err("its value has no closing double quote")
+    }
 }
 
 /// All of `matchers`, in the order in which Alertmanager has them in the key of a route.
 pub fn sorted(mut matchers: Vec<Matcher>) -> Selector {
     let kind = |m: &Matcher| (m.is_regex(), !m.is_equal());
-    matchers.sort_by(|a, b| {
-        (a.name(), a.value(), kind(a)).cmp(&(b.name(), b.value(), kind(b)))
-    });
+    matchers.sort_by(|a, b| (a.name(), a.value(), kind(a)).cmp(&(b.name(), b.value(), kind(b))));
     Selector::of(matchers)
 }
 
@@ -123,9 +134,15 @@ mod tests {
     fn matchers_are_read_as_alertmanager_reads_them() {
         for (text, expected) in [
             (r#"severity="critical""#, r#"{severity="critical"}"#),
-            ("severity=~warning|critical", r#"{severity=~"warning|critical"}"#),
+            (
+                "severity=~warning|critical",
+                r#"{severity=~"warning|critical"}"#,
+            ),
             (" { a = b , c!=\"d, e\", } ", r#"{a="b",c!="d, e"}"#),
-            (r#"a="say \"x\" \\ \d\n""#, "{a=\"say \\\"x\\\" \\\\ \\\\d\\n\"}"),
+            (
+                r#"a="say \"x\" \\ \d\n""#,
+                "{a=\"say \\\"x\\\" \\\\ \\\\d\\n\"}",
+            ),
             ("a=", r#"{a=""}"#),
             ("a=x y", r#"{a="x y"}"#),
             ("", "{}"),

@@ -18,7 +18,7 @@ pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Told};
 pub use inhibit::InhibitRule;
 pub use interval::{TimeInterval, TimeIntervals};
-pub use muting::{HeldBack, Muting, Muted};
+pub use muting::{HeldBack, Muted, Muting};
 pub use route::{GroupBy, Integration, Receiver, Route, Routing, Timing};
 pub use silence::{Silence, SilenceError, SilenceState, Silences};
 

@@ -138,7 +138,9 @@ pub enum SilenceError {
     #[error("end time can't be in the past")]
     EndsInThePast,
     /// There are too many.
-    #[error("there are {MOST} silences that are pending or active, allowed: no more, until one expires")]
+    #[error(
+        "there are {MOST} silences that are pending or active, allowed: no more, until one expires"
+    )]
     TooMany,
 }
 
@@ -198,7 +200,11 @@ impl Silences {
         wanted.check(now)?;
         let before = match wanted.id.as_str() {
             "" => None,
-            id => Some(self.get(id).cloned().ok_or_else(|| SilenceError::NotFound(id.to_owned()))?),
+            id => Some(
+                self.get(id)
+                    .cloned()
+                    .ok_or_else(|| SilenceError::NotFound(id.to_owned()))?,
+            ),
         };
         wanted.updated_at = now;
         if let Some(before) = &before
@@ -207,7 +213,10 @@ impl Silences {
             return Ok(self.put(wanted, changed));
         }
         let replaced = before.filter(|before| before.state(now) != SilenceState::Expired);
-        let others = self.iter().filter(|one| one.state(now) != SilenceState::Expired).count();
+        let others = self
+            .iter()
+            .filter(|one| one.state(now) != SilenceState::Expired)
+            .count();
         if others >= MOST && replaced.is_none() {
             return Err(SilenceError::TooMany);
         }
@@ -248,7 +257,8 @@ impl Silences {
 
     /// Takes one back as it was kept, unless it is there in a later form; whether it was taken.
     pub fn take_back(&mut self, silence: Silence) -> bool {
-        let is_there = (self.get(&silence.id)).is_some_and(|one| one.updated_at >= silence.updated_at);
+        let is_there =
+            (self.get(&silence.id)).is_some_and(|one| one.updated_at >= silence.updated_at);
         if !is_there {
             self.put(silence, &mut SilencesChanged::default());
         }
@@ -354,7 +364,9 @@ mod tests {
     }
 
     fn by(silences: &Silences, labels: &[(&str, &str)], now: i64) -> usize {
-        silences.by(&labels.iter().copied().collect(), at(now)).len()
+        silences
+            .by(&labels.iter().copied().collect(), at(now))
+            .len()
     }
 
     #[test]
@@ -366,7 +378,10 @@ mod tests {
         assert_eq!(state(&all, 10), Some(SilenceState::Active));
         assert_eq!(state(&all, 20), Some(SilenceState::Expired));
         let a = [("host", "a")];
-        assert_eq!((by(&all, &a, 9), by(&all, &a, 10), by(&all, &a, 20)), (0, 1, 0));
+        assert_eq!(
+            (by(&all, &a, 9), by(&all, &a, 10), by(&all, &a, 20)),
+            (0, 1, 0)
+        );
         assert_eq!(by(&all, &[("host", "b")], 10), 0);
         let mut changed = SilencesChanged::default();
         all.forget(at(20 + 120 * 3_600 - 1), &mut changed);
@@ -381,18 +396,30 @@ mod tests {
         let id = set(&mut all, silence("host=a", 0, 20), 5).unwrap();
         // It begins when it is made, not in the past.
         assert_eq!(all.get(&id).unwrap().starts_at, at(5));
-        let longer = Silence { id: id.clone(), ..silence("host=a", 5, 60) };
+        let longer = Silence {
+            id: id.clone(),
+            ..silence("host=a", 5, 60)
+        };
         assert_eq!(set(&mut all, longer, 10).unwrap(), id);
         assert_eq!(all.get(&id).unwrap().ends_at, at(60));
-        let other = Silence { id: id.clone(), ..silence("host=b", 5, 60) };
+        let other = Silence {
+            id: id.clone(),
+            ..silence("host=b", 5, 60)
+        };
         let second = set(&mut all, other, 12).unwrap();
         assert_ne!(second, id);
         assert_eq!(all.get(&id).unwrap().state(at(12)), SilenceState::Expired);
         assert_eq!(all.get(&second).unwrap().starts_at, at(12));
         // What has expired is not brought back, another begins.
-        let again = Silence { id: id.clone(), ..silence("host=a", 5, 60) };
+        let again = Silence {
+            id: id.clone(),
+            ..silence("host=a", 5, 60)
+        };
         let third = set(&mut all, again, 13).unwrap();
-        assert!(third != id && third != second && third.len() == 36, "{third}");
+        assert!(
+            third != id && third != second && third.len() == 36,
+            "{third}"
+        );
     }
 
     #[test]
@@ -404,20 +431,38 @@ mod tests {
         };
         assert_eq!(expire(&mut all, &id, 6), Ok(()));
         assert_eq!(by(&all, &[("host", "a")], 15), 0);
-        assert_eq!(expire(&mut all, &id, 7), Err(SilenceError::Expired(id.clone())));
-        assert_eq!(expire(&mut all, "x", 7), Err(SilenceError::NotFound("x".into())));
+        assert_eq!(
+            expire(&mut all, &id, 7),
+            Err(SilenceError::Expired(id.clone()))
+        );
+        assert_eq!(
+            expire(&mut all, "x", 7),
+            Err(SilenceError::NotFound("x".into()))
+        );
     }
 
     #[test]
     fn a_silence_that_cannot_be_meant_is_refused() {
         let mut all = Silences::default();
-        let long = Silence { comment: "x".repeat(MOST_BYTES), ..silence("a=b", 0, 10) };
+        let long = Silence {
+            comment: "x".repeat(MOST_BYTES),
+            ..silence("a=b", 0, 10)
+        };
         let many: Vec<_> = (0..=MOST_MATCHERS).map(|n| format!("l{n}=x")).collect();
-        let unknown = Silence { id: "x".into(), ..silence("a=b", 0, 10) };
+        let unknown = Silence {
+            id: "x".into(),
+            ..silence("a=b", 0, 10)
+        };
         for (wanted, expected) in [
             (silence("", 0, 10), SilenceError::NoMatchers),
-            (silence("a=~\".*\",b!=x", 0, 10), SilenceError::MatchesEverything),
-            (silence(&many.join(","), 0, 10), SilenceError::TooManyMatchers(65)),
+            (
+                silence("a=~\".*\",b!=x", 0, 10),
+                SilenceError::MatchesEverything,
+            ),
+            (
+                silence(&many.join(","), 0, 10),
+                SilenceError::TooManyMatchers(65),
+            ),
             (long, SilenceError::TooLarge(MOST_BYTES + 5)),
             (silence("a=b", 10, 10), SilenceError::EndsBeforeStart),
             (silence("a=b", 0, 5), SilenceError::EndsInThePast),
@@ -434,11 +479,18 @@ mod tests {
         for n in 0..MOST {
             set(&mut all, silence(&format!("n=\"{n}\""), 0, 100), 5).unwrap();
         }
-        assert_eq!(set(&mut all, silence("a=b", 0, 100), 5), Err(SilenceError::TooMany));
+        assert_eq!(
+            set(&mut all, silence("a=b", 0, 100), 5),
+            Err(SilenceError::TooMany)
+        );
         // Once they have expired there is room for others, and the oldest of too many expired ones is forgotten.
         for n in 0..=MOST {
-            set(&mut all, silence(&format!("m=\"{n}\""), 0, 200 + i64::try_from(n).unwrap()), 150 + i64::try_from(n).unwrap())
-                .unwrap();
+            set(
+                &mut all,
+                silence(&format!("m=\"{n}\""), 0, 200 + i64::try_from(n).unwrap()),
+                150 + i64::try_from(n).unwrap(),
+            )
+            .unwrap();
         }
         assert!(all.iter().count() <= 2 * MOST);
     }

@@ -85,7 +85,9 @@ impl Engine {
     /// What is to be saved of the silences since this was last asked: ids with what they say, or with nothing where what
     /// has been saved is to be deleted.
     pub fn take_unsaved_silences(&mut self) -> Vec<(String, Option<Vec<u8>>)> {
-        std::mem::take(&mut self.saving.silences).into_iter().collect()
+        std::mem::take(&mut self.saving.silences)
+            .into_iter()
+            .collect()
     }
 
     /// Notes that a silence is to be saved.
@@ -134,7 +136,10 @@ mod tests {
             comment: "ä".into(),
         };
         assert_eq!(from_bytes(&to_bytes(&silence)), Ok(silence.clone()));
-        let nothing = Silence { matchers: Vec::new(), ..silence };
+        let nothing = Silence {
+            matchers: Vec::new(),
+            ..silence
+        };
         assert!(from_bytes(&to_bytes(&nothing)).is_err());
     }
 }

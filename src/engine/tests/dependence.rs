@@ -136,7 +136,11 @@ fn chains_are_judged_from_their_end_and_a_rule_in_shadow_holds_nothing_back() {
 
 #[test]
 fn a_suppressed_alert_that_nobody_knows_stays_out_of_messages() {
-    let route = Route::root("team", dispatch::GroupBy::Labels(Vec::new()), dispatch::Timing::default());
+    let route = Route::root(
+        "team",
+        dispatch::GroupBy::Labels(Vec::new()),
+        dispatch::Timing::default(),
+    );
     let means = dispatch::Integration {
         send_resolved: true,
     };

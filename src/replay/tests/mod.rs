@@ -29,7 +29,11 @@ fn groups(yaml: &str) -> Vec<RuleGroup> {
 }
 
 fn setting(yaml: &str) -> Setting {
-    let route = Route::root("team", GroupBy::Labels(vec!["alertname".into()]), Timing::default());
+    let route = Route::root(
+        "team",
+        GroupBy::Labels(vec!["alertname".into()]),
+        Timing::default(),
+    );
     let integrations = vec![Integration {
         send_resolved: true,
     }];

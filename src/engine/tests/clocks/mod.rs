@@ -75,11 +75,15 @@ fn lasting() -> Settings {
             rules: vec![patient, counting],
             ..group(rule())
         }],
-        route: Some(Route::root("team", GroupBy::Labels(vec!["alertname".into()]), Timing {
+        route: Some(Route::root(
+            "team",
+            GroupBy::Labels(vec!["alertname".into()]),
+            Timing {
                 group_wait: seconds(20),
                 group_interval: seconds(30),
                 repeat_interval: seconds(100),
-            })),
+            },
+        )),
         receivers: vec![Receiver {
             name: "team".into(),
             integrations: vec![Integration {

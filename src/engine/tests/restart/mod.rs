@@ -115,11 +115,15 @@ fn settings() -> Settings {
             rules,
             ..group(rule())
         }],
-        route: Some(Route::root("team", GroupBy::Labels(vec!["alertname".into()]), Timing {
+        route: Some(Route::root(
+            "team",
+            GroupBy::Labels(vec!["alertname".into()]),
+            Timing {
                 group_wait: seconds(20),
                 group_interval: seconds(30),
                 repeat_interval: seconds(100),
-            })),
+            },
+        )),
         receivers: vec![Receiver {
             name: "team".into(),
             integrations: [true, false]

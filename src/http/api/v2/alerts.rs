@@ -217,9 +217,10 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_read_as_alertmanager_reads_it() {
-        let asked =
-            Asked::parse("active=false&silenced=true&filter=host%3D%22a%22&filter=x%3D~y&receiver=a|b&z=1")
-                .unwrap();
+        let asked = Asked::parse(
+            "active=false&silenced=true&filter=host%3D%22a%22&filter=x%3D~y&receiver=a|b&z=1",
+        )
+        .unwrap();
         assert!(!asked.active && asked.silenced && asked.inhibited);
         assert_eq!(asked.matchers.len(), 2);
         assert!(asked.receiver.unwrap().is_match("b"));

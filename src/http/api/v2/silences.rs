@@ -59,7 +59,9 @@ pub async fn list(services: &Services, request: &Request<Incoming>) -> Response<
 
 /// Whether a silence has every matcher that is asked for, as Alertmanager reads a filter.
 fn has(silence: &Silence, wanted: &[Matcher]) -> bool {
-    wanted.iter().all(|wanted| silence.matchers.contains(wanted))
+    wanted
+        .iter()
+        .all(|wanted| silence.matchers.contains(wanted))
 }
 
 /// One silence.
@@ -69,9 +71,7 @@ pub async fn one(services: &Services, id: &str) -> Response<Body> {
         .engine
         .read(move |engine, now| (engine.silences().get(&wanted).cloned(), now));
     match found.await {
-        Ok((Some(silence), now)) => {
-            respond::json(StatusCode::OK, &Form::of(&silence, now.wall))
-        }
+        Ok((Some(silence), now)) => respond::json(StatusCode::OK, &Form::of(&silence, now.wall)),
         Ok((None, _)) => error(&SilenceError::NotFound(id.to_owned())),
         Err(refused) => unavailable(refused),
     }
@@ -104,9 +104,13 @@ pub async fn set(services: &Services, request: Request<Incoming>) -> Response<Bo
         .engine
         .change(move |engine, now| engine.set_silence(silence, now));
     match set.await {
-        Ok((Ok(silence_id), durable)) => {
-            respond::json(StatusCode::OK, &Set { silence_id, durable })
-        }
+        Ok((Ok(silence_id), durable)) => respond::json(
+            StatusCode::OK,
+            &Set {
+                silence_id,
+                durable,
+            },
+        ),
         Ok((Err(why), _)) => error(&why),
         Err(refused) => unavailable(refused),
     }
