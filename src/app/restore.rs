@@ -136,7 +136,7 @@ fn take_back_silences(engine: &mut Engine, found: &Found, begin: Now) {
     let kept = silences::from_text(&beside.text);
     if beside.is_needed {
         let silences = kept.silences.into_iter();
-        let taken = silences.filter(|one| engine.take_back_silence(one.clone()));
+        let taken = silences.filter(|one| engine.take_back_silence(one));
         found.took_back_silences(taken.count() as u64);
     }
     if !kept.faults.is_empty() {

@@ -57,7 +57,7 @@ struct Add {
     #[arg(value_name = "MATCHER", required = true)]
     matchers: Vec<String>,
     /// Why.
-    #[arg(long, short, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "")]
     comment: String,
     /// Who wants it.
     #[arg(long, short, value_name = "NAME", env = "USER", default_value = "")]

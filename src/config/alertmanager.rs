@@ -190,6 +190,14 @@ fn ranges<T: Display + PartialEq>(
     ranges.map(Value::from).collect()
 }
 
+fn days(ranges: &[(i8, i8)]) -> Vec<Value> {
+    let ranges = ranges.iter().map(|(from, to)| match from == to {
+        true => from.to_string(),
+        false => format!("{from}:{to}"),
+    });
+    ranges.map(Value::from).collect()
+}
+
 fn interval(interval: &TimeInterval) -> Mapping {
     let mut written = Mapping::new();
     let times = interval.times.iter().map(|(start, end)| {
@@ -206,11 +214,7 @@ fn interval(interval: &TimeInterval) -> Mapping {
         "weekdays",
         ranges(&interval.weekdays, weekday),
     );
-    put_list(
-        &mut written,
-        "days_of_month",
-        ranges(&interval.days_of_month, i8::to_string),
-    );
+    put_list(&mut written, "days_of_month", days(&interval.days_of_month));
     put_list(
         &mut written,
         "months",

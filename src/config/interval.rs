@@ -132,8 +132,8 @@ fn ranges<T>(
     written: &Option<Vec<String>>,
     place: &Place,
     checker: &mut Checker<'_>,
-    read: impl Fn(&str) -> Result<RangeInclusive<T>, String>,
-) -> Vec<RangeInclusive<T>> {
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Vec<T> {
     let mut ranges = Vec::new();
     for (index, text) in written.iter().flatten().enumerate() {
         match read(text) {
@@ -172,7 +172,7 @@ fn range<T: PartialOrd + Clone>(
     Ok(from..=to)
 }
 
-fn days(text: &str) -> Result<RangeInclusive<i8>, String> {
+fn days(text: &str) -> Result<(i8, i8), String> {
     let allowed = "such as 1, 1:5 or -3:-1, where -1 is the last day, from -31 to 31 without 0";
     let (from, to) = text.split_once(':').unwrap_or((text, text));
     let read = |part: &str| {
@@ -193,7 +193,7 @@ fn days(text: &str) -> Result<RangeInclusive<i8>, String> {
             "{text:?} ends before it begins, allowed: {allowed}"
         ));
     }
-    Ok(from..=to)
+    Ok((from, to))
 }
 
 fn times(written: &[wire::TimeRange], place: &Place, checker: &mut Checker<'_>) -> Vec<(u16, u16)> {

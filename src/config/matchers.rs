@@ -32,10 +32,16 @@ impl Written<'_> {
                     );
                     continue;
                 }
-                match Matcher::new(name, value, is_regex, true) {
-                    Ok(matcher) => read.push(matcher),
-                    Err(error) => checker.fault(&place, error.to_string()),
+                if let Err(error) = Matcher::new(name, value, is_regex, true) {
+                    checker.fault(&place, error.to_string());
+                    continue;
                 }
+                // In the key of a route Alertmanager has these expressions as it anchors them.
+                let value = match is_regex {
+                    true => format!("^(?:{value})$"),
+                    false => value.clone(),
+                };
+                read.extend(Matcher::new(name, &value, is_regex, true));
             }
         }
         let (key, written) = self.matchers;

@@ -43,10 +43,10 @@ impl Engine {
 
     /// Takes a silence back that was kept elsewhere than with the engine's state, unless it is there in a later form;
     /// whether it was taken.
-    pub fn take_back_silence(&mut self, silence: Silence) -> bool {
+    pub fn take_back_silence(&mut self, silence: &Silence) -> bool {
         let is_taken = self.put_silence(silence.clone());
         if is_taken {
-            self.note_silence(&silence);
+            self.note_silence(silence);
         }
         is_taken
     }

@@ -310,12 +310,11 @@ fn events(random: &mut Random, configs: usize, units: u32) -> Vec<Event> {
             for (labels, since) in &mut alerts {
                 let toggles = random.percent(22);
                 let (started, ended) = match (*since, toggles) {
-                    (None, false) => continue,
                     (None, true) => (at, false),
                     (Some(started), true) => (started, true),
                     // Told again, as Prometheus does.
                     (Some(started), false) if random.percent(30) => (started, false),
-                    (Some(_), false) => continue,
+                    (_, false) => continue,
                 };
                 *since = (!ended).then_some(started);
                 events.push(Event {
@@ -525,7 +524,7 @@ async fn the_dispatcher_tells_the_same_receivers_the_same_as_a_real_alertmanager
         let file = folder.join("opwatch.yaml");
         fs::write(&file, &text).unwrap();
         let (config, _) = Config::load(&file, &|_| None).unwrap_or_else(|faults| {
-            let said: Vec<_> = faults.iter().take(5).map(|fault| fault.brief()).collect();
+            let said: Vec<_> = faults.iter().take(5).map(opwatch::document::Fault::brief).collect();
             panic!("{said:#?}");
         });
         let events = events(&mut random, configs, units);

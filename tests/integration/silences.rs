@@ -300,7 +300,7 @@ fn the_commands_set_show_and_end_silences_and_show_alerts() {
         "operation=~a|b",
         "-d",
         "2h",
-        "-c",
+        "--comment",
         "known",
         "-a",
         "ann",
@@ -376,8 +376,7 @@ receivers:
       - url: 'https://127.0.0.1:9009/three'
         http_config: {basic_auth: {username: u, password_file: password}, tls_config: {insecure_skip_verify: true}}
 ";
-    let mail = "\
-      - {url_file: password}
+    let mail = "      - {url_file: password}
       - {url: 'http://127.0.0.1:9009/four', timeout: 3s, http_config: {authorization: {credentials: s3cret}}}
     email_configs: [{to: 'ml@example.org, On Call <oncall@example.org>', send_resolved: true, hello: me}]
 smtp: {smarthost: 'mail:587', from: opwatch@example.org, auth_username: u, auth_password: s3cret, require_tls: false}

@@ -36,13 +36,10 @@ type Sources<'a> = HashMap<Vec<&'a str>, Vec<(u64, bool)>>;
 
 impl<'a> Inhibition<'a> {
     /// Of the alerts that fire now.
-    pub(super) fn of(
-        rules: &'a [InhibitRule],
-        firing: impl Iterator<Item = &'a Arc<Announced>> + Clone,
-    ) -> Self {
+    pub(super) fn of(rules: &'a [InhibitRule], firing: &[&'a Arc<Announced>]) -> Self {
         let sources = |rule: &'a InhibitRule| {
             let mut sources = Sources::new();
-            for alert in firing.clone() {
+            for alert in firing {
                 let labels = &alert.labels;
                 if rule.source.matches(|name| labels.get(name)) {
                     let both = rule.target.matches(|name| labels.get(name));
@@ -92,7 +89,8 @@ mod tests {
     /// The names of those that inhibit the last of `alerts`.
     fn inhibiting(rules: &[InhibitRule], alerts: &[&[(&str, &str)]]) -> Vec<String> {
         let alerts: Vec<_> = alerts.iter().map(|labels| alert(labels)).collect();
-        let inhibition = Inhibition::of(rules, alerts.iter());
+        let firing: Vec<_> = alerts.iter().collect();
+        let inhibition = Inhibition::of(rules, &firing);
         let by = inhibition.by(&alerts.last().unwrap().labels);
         let named = alerts.iter().filter(|a| by.contains(&a.fingerprint));
         named.map(|a| a.labels.get("n").to_owned()).collect()
