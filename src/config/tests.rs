@@ -151,7 +151,10 @@ fn routes_inhibit_rules_and_time_intervals_have_the_keys_of_alertmanager() {
     assert_eq!(old.key, r#"{}/{severity="critical",zone="eu"}"#);
     assert_eq!((&old.key, old.ordinal, new.ordinal), (&new.key, 0, 1));
     // As Alertmanager has it in the keys of groups.
-    assert_eq!(old.routes[0].matchers.to_string(), r#"{severity=~"^(?:a|b)$"}"#);
+    assert_eq!(
+        old.routes[0].matchers.to_string(),
+        r#"{severity=~"^(?:a|b)$"}"#
+    );
     let [first, second] = config.inhibit_rules.as_slice() else {
         panic!("{:?}", config.inhibit_rules);
     };

@@ -524,7 +524,11 @@ async fn the_dispatcher_tells_the_same_receivers_the_same_as_a_real_alertmanager
         let file = folder.join("opwatch.yaml");
         fs::write(&file, &text).unwrap();
         let (config, _) = Config::load(&file, &|_| None).unwrap_or_else(|faults| {
-            let said: Vec<_> = faults.iter().take(5).map(opwatch::document::Fault::brief).collect();
+            let said: Vec<_> = faults
+                .iter()
+                .take(5)
+                .map(opwatch::document::Fault::brief)
+                .collect();
             panic!("{said:#?}");
         });
         let events = events(&mut random, configs, units);

@@ -26,6 +26,7 @@ pub struct Dispatcher {
     /// All alerts that fire, by their fingerprints.
     alerts: BTreeMap<u64, Arc<Announced>>,
     pub(in crate::engine) groups: BTreeMap<GroupId, Group>,
+    pub(in crate::engine) paces: BTreeMap<GroupId, Pace>,
     /// By group, receiver and integration.
     pub(in crate::engine) told: HashMap<(String, String, usize), Told>,
     pub(in crate::engine) silences: Arc<Silences>,
@@ -46,24 +47,32 @@ pub(in crate::engine) struct Group {
     pub(in crate::engine) is_waiting: bool,
     /// Alerts that a silence held back when it was last looked at.
     pub(in crate::engine) silenced: BTreeSet<u64>,
-    /// Since when it has no alerts.
-    empty_since: Option<Duration>,
 }
 
-impl Group {
-    /// Whether it has had no alerts for so long that it has gone.
-    fn is_gone(&self, now: Duration) -> bool {
+/// The pace of a group that has no alerts any more: should one come back soon, it waits for the next look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Pace {
+    /// When the group would have been looked at.
+    pub(in crate::engine) due: Duration,
+    /// Since when it has no alerts.
+    pub(in crate::engine) since: Duration,
+}
+
+impl Pace {
+    /// Whether that is so long ago that the group is forgotten.
+    fn is_gone(self, now: Duration) -> bool {
         let round = |at: Duration| at.as_secs() / CLEAN_UP.as_secs();
-        self.empty_since
-            .is_some_and(|since| round(since) < round(now))
+        round(self.since) < round(now)
     }
 
-    /// Without alerts nothing happens but that time goes on.
-    fn skip(&mut self, now: Duration) {
-        let interval = self.route.timing.group_interval.as_nanos().max(1);
-        let behind = now.saturating_sub(self.due).as_nanos();
-        let next = interval - behind % interval;
-        self.due = now + Duration::from_nanos(u64::try_from(next).unwrap_or(u64::MAX));
+    /// The next look.
+    fn next(self, now: Duration, interval: Duration) -> Duration {
+        let interval = interval.as_nanos().max(1);
+        let Some(behind) = now.checked_sub(self.due) else {
+            return self.due;
+        };
+        let rest = interval - behind.as_nanos() % interval;
+        now + Duration::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX))
     }
 }
 
@@ -82,6 +91,7 @@ impl Dispatcher {
             routing,
             alerts: BTreeMap::new(),
             groups: BTreeMap::new(),
+            paces: BTreeMap::new(),
             told: HashMap::new(),
             silences: Arc::default(),
             held_back: HeldBack::default(),
@@ -96,6 +106,7 @@ impl Dispatcher {
         let mut alerts = self.alerts.clone();
         let groups = std::mem::take(&mut self.groups).into_values();
         alerts.extend(groups.flat_map(|group| group.alerts));
+        self.paces.clear();
         self.routing = routing;
         self.touched = true;
         for alert in alerts.into_values() {
@@ -138,16 +149,15 @@ impl Dispatcher {
             } else {
                 now.steady + wait
             };
-            let is_there = |group: &&mut Group| !group.is_gone(now.steady);
-            if let Some(group) = self.groups.get_mut(&id).filter(is_there) {
-                if group.empty_since.take().is_some() && group.due <= now.steady {
-                    group.skip(now.steady);
-                }
-                group.alerts.insert(alert.fingerprint, alert.clone());
-                if group.is_waiting {
+            if let Some(group) = self.groups.get_mut(&id) {
+                let before = group.alerts.insert(alert.fingerprint, alert.clone());
+                if group.is_waiting && before.is_none() {
                     group.due = group.due.min(due);
                 }
             } else if alert.is_firing() || self.told.keys().any(|(key, ..)| *key == id.0) {
+                let pace = self.paces.remove(&id);
+                let pace = pace.filter(|pace| !pace.is_gone(now.steady));
+                let interval = route.timing.group_interval;
                 let group = Group {
                     route: Arc::new(Route {
                         routes: Vec::new(),
@@ -155,10 +165,9 @@ impl Dispatcher {
                     }),
                     labels,
                     alerts: [(alert.fingerprint, alert.clone())].into(),
-                    due,
-                    is_waiting: true,
+                    due: pace.map_or(due, |pace| pace.next(now.steady, interval)),
+                    is_waiting: pace.is_none(),
                     silenced: BTreeSet::new(),
-                    empty_since: None,
                 };
                 self.groups.insert(id, group);
             }
@@ -167,22 +176,12 @@ impl Dispatcher {
 
     /// When the next group is due, on the steady clock.
     pub fn next_due(&self) -> Option<Duration> {
-        let groups = self.groups.values();
-        let told_of = groups.filter(|group| !group.alerts.is_empty());
-        told_of.map(|group| group.due).min()
+        self.groups.values().map(|group| group.due).min()
     }
 
     /// Looks at every group that is due and returns what is to be sent.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
         let mut notifications = Vec::new();
-        self.groups.retain(|_, group| !group.is_gone(now.steady));
-        let empty = self
-            .groups
-            .values_mut()
-            .filter(|group| group.alerts.is_empty());
-        empty
-            .filter(|group| group.due <= now.steady)
-            .for_each(|group| group.skip(now.steady));
         if self.groups.values().any(|group| group.due <= now.steady) {
             self.touched = true;
             let (routing, silences) = (&self.routing, &self.silences);
@@ -199,6 +198,16 @@ impl Dispatcher {
                     look.at(key, group, &muter, &mut notifications);
                 }
             }
+            let paces = &mut self.paces;
+            paces.retain(|_, pace| !pace.is_gone(now.steady));
+            self.groups.retain(|id, group| {
+                let is_empty = group.alerts.is_empty();
+                if is_empty {
+                    let (due, since) = (group.due, now.steady);
+                    paces.insert(id.clone(), Pace { due, since });
+                }
+                !is_empty
+            });
         }
         let told = self.told.len();
         self.told
@@ -207,10 +216,9 @@ impl Dispatcher {
         notifications
     }
 
-    /// Number of groups that have alerts.
+    /// Number of groups.
     pub fn group_count(&self) -> usize {
-        let groups = self.groups.values();
-        groups.filter(|group| !group.alerts.is_empty()).count()
+        self.groups.len()
     }
 
     /// The alerts that fire, each with what keeps it from being told now.
@@ -230,13 +238,9 @@ impl Dispatcher {
         &self.routing
     }
 
-    /// Each group that has alerts: its labels, its receiver, and its alerts.
+    /// Each group: its labels, its receiver, and its alerts.
     pub fn groups(&self) -> impl Iterator<Item = (&Labels, &str, Vec<&Arc<Announced>>)> {
-        let groups = self
-            .groups
-            .values()
-            .filter(|group| !group.alerts.is_empty());
-        groups.map(|group| {
+        self.groups.values().map(|group| {
             let alerts = group.alerts.values().collect();
             (&group.labels, group.route.receiver.as_str(), alerts)
         })
@@ -330,9 +334,6 @@ impl Look<'_> {
         }
         group.silenced = silenced;
         group.alerts.retain(|_, alert| alert.is_firing());
-        if group.alerts.is_empty() {
-            group.empty_since = Some(now.steady);
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::condition::Evidence;
 use super::series::Labels;
 use super::time::Timestamp;
 pub use group::Dispatcher;
-pub(in crate::engine) use group::{GroupId, Told};
+pub(in crate::engine) use group::{GroupId, Pace, Told};
 pub use inhibit::InhibitRule;
 pub use interval::{TimeInterval, TimeIntervals};
 pub use muting::{HeldBack, Muted, Muting};

@@ -9,7 +9,7 @@ use prost::Message;
 use super::announced::{AnnouncedMessage, integration};
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
-use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Told};
+use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Pace, Told};
 use crate::engine::time::{Now, nanos};
 
 const WHAT: &str = "state of the dispatcher";
@@ -47,6 +47,18 @@ struct GroupMessage {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
+struct PaceMessage {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(uint32, tag = "2")]
+    ordinal: u32,
+    #[prost(uint64, tag = "3")]
+    due: u64,
+    #[prost(uint64, tag = "4")]
+    since: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
 struct DispatchMessage {
     #[prost(uint64, tag = "1")]
     sequence: u64,
@@ -58,6 +70,8 @@ struct DispatchMessage {
     paused: u64,
     #[prost(uint64, optional, tag = "5")]
     paused_since: Option<u64>,
+    #[prost(message, repeated, tag = "6")]
+    paces: Vec<PaceMessage>,
 }
 
 impl Engine {
@@ -105,22 +119,31 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
             resolved: told.resolved.iter().copied().collect(),
             at: nanos(told.at),
         });
-    let groups = dispatcher.groups.iter();
-    let groups = groups.filter(|(_, group)| !group.alerts.is_empty());
-    let groups = groups.map(|((key, ordinal), group)| GroupMessage {
+    let groups = dispatcher
+        .groups
+        .iter()
+        .map(|((key, ordinal), group)| GroupMessage {
+            key: key.clone(),
+            due: nanos(group.due),
+            alerts: (group.alerts.values())
+                .map(|alert| AnnouncedMessage::of(alert))
+                .collect(),
+            ordinal: *ordinal,
+            is_waiting: group.is_waiting,
+            silenced: group.silenced.iter().copied().collect(),
+        });
+    let paces = dispatcher.paces.iter();
+    let paces = paces.map(|((key, ordinal), pace)| PaceMessage {
         key: key.clone(),
-        due: nanos(group.due),
-        alerts: (group.alerts.values())
-            .map(|alert| AnnouncedMessage::of(alert))
-            .collect(),
         ordinal: *ordinal,
-        is_waiting: group.is_waiting,
-        silenced: group.silenced.iter().copied().collect(),
+        due: nanos(pace.due),
+        since: nanos(pace.since),
     });
     DispatchMessage {
         sequence: dispatcher.sequence,
         told: told.collect(),
         groups: groups.collect(),
+        paces: paces.collect(),
         ..DispatchMessage::default()
     }
 }
@@ -150,6 +173,12 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
     }
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);
+    let paces = message.paces.into_iter().map(|pace| {
+        let (due, since) = (pace.due, pace.since);
+        let [due, since] = [due, since].map(Duration::from_nanos);
+        ((pace.key, pace.ordinal), Pace { due, since })
+    });
+    dispatcher.paces.extend(paces);
     let known: BTreeSet<GroupId> = groups.iter().map(|(id, ..)| id.clone()).collect();
     for (saved, (due, is_waiting), silenced, alerts) in groups {
         for alert in alerts {
