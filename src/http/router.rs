@@ -40,6 +40,7 @@ enum Endpoint {
     AlertGroups,
     Receivers,
     Status,
+    AcceptChange,
     Runtime,
     Ingest,
     Start,
@@ -128,6 +129,12 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
     ),
     ("/api/v2/receivers", Method::GET, Endpoint::Receivers, false),
     ("/api/v2/status", Method::GET, Endpoint::Status, false),
+    (
+        "/api/v1/baselines/accept",
+        Method::POST,
+        Endpoint::AcceptChange,
+        true,
+    ),
     (
         "/api/v1/status/runtime",
         Method::GET,
@@ -245,6 +252,7 @@ impl Router {
             Endpoint::AlertGroups => api::v2::alerts::groups(services, &request).await,
             Endpoint::Receivers => api::v2::status::receivers(services).await,
             Endpoint::Status => api::v2::status::status(services).await,
+            Endpoint::AcceptChange => api::acceptance::accept(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,
             Endpoint::Start => api::ingest::start(services, request).await,
