@@ -5,16 +5,19 @@ mod baselines;
 mod check;
 mod check_regression;
 mod compare;
+mod completions;
 mod configuration;
 mod data;
 mod demo;
 mod detect;
 mod explain;
 mod export;
+mod healthcheck;
 mod history;
 mod import;
 mod incidents;
 mod input;
+mod man;
 mod notify;
 mod replay;
 mod serve;
@@ -96,6 +99,12 @@ enum Command {
     Notify(notify::Notify),
     /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
     Explain(explain::Explain),
+    /// Ask whether the opwatch of this machine is ready; made for probes.
+    Healthcheck(healthcheck::Healthcheck),
+    /// Write a script that completes commands and options in a shell.
+    Completions(completions::Completions),
+    /// Write the manual page, or all of them as files.
+    Man(man::Man),
 }
 
 /// Runs the command line of this process.
@@ -121,6 +130,9 @@ pub fn main() -> ExitCode {
         Some(Command::Incidents(list)) => list.run(cli.config),
         Some(Command::Notify(notify)) => notify.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),
+        Some(Command::Healthcheck(check)) => check.run(cli.config),
+        Some(Command::Completions(completions)) => completions.run(),
+        Some(Command::Man(man)) => man.run(),
     }
 }
 
