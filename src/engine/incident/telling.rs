@@ -43,8 +43,11 @@ impl Incidents {
             .map(|(alert, _)| alert.fingerprint)
             .collect();
         let mut looks = self.looks(dispatcher, &muted);
+        // For whom each group is a thing of its own, a new one is no further news of another.
+        let by_group = |receiver: &str| self.told_by_group.iter().any(|(one, _)| one == receiver);
         let late: Vec<(usize, Duration)> = (looks.iter().enumerate())
             .filter(|(_, look)| is_due(look.due) && !look.is_told && !look.news.is_empty())
+            .filter(|(_, look)| !by_group(&look.receiver))
             .filter_map(|(place, look)| Some((place, next_look(look, &looks, now.steady)?)))
             .collect();
         for (place, due) in late {
