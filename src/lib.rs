@@ -71,5 +71,6 @@ pub mod regressions;
 pub mod replay;
 pub mod rulefile;
 pub mod secret;
+pub mod silences;
 pub mod storage;
 pub mod suggest;

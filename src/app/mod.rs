@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Content};
+use crate::config::{Config, Content, to_alertmanager};
 use crate::driver::Driver;
 use crate::exposition::Internals;
 use crate::http::address::{AddressError, ListenAddress, ListenError};
@@ -175,6 +175,7 @@ impl App {
         let budget = Budget::counting(config.limits.in_flight_bytes, refused);
         let (reload, reloads) = mpsc::channel(4);
         let (taken_sender, taken) = watch::channel(taken_labels(&config));
+        let (routing_sender, routing) = watch::channel(Arc::from(to_alertmanager(&config)));
         let vitals = Arc::new(Vitals {
             started_at: clock.now().wall,
             exposition: config.exposition,
@@ -199,6 +200,7 @@ impl App {
             kept,
             tracking: Mutex::new(Tracking::new(target.clone())),
             taken_labels: taken,
+            alertmanager_config: routing,
             reload,
             quit: quit.clone(),
             internals: Box::new(move || -> Internals { seen.read() }),
@@ -228,6 +230,7 @@ impl App {
             clock,
             engine,
             taken: taken_sender,
+            routing: routing_sender,
             target,
             vitals: vitals.clone(),
             notify_settings,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::vitals::{Vitals, locked};
 use super::{LoadConfig, StartError, list, taken_labels};
 use crate::clock::Clock;
-use crate::config::{Config, Content};
+use crate::config::{Config, Content, to_alertmanager};
 use crate::driver::EngineHandle;
 use crate::http::api::Reload;
 use crate::ingest::target::SharedTarget;
@@ -29,6 +29,7 @@ pub(super) struct Reloader {
     pub(super) clock: Clock,
     pub(super) engine: EngineHandle,
     pub(super) taken: watch::Sender<Arc<Vec<String>>>,
+    pub(super) routing: watch::Sender<Arc<str>>,
     pub(super) target: Arc<SharedTarget>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) notify_settings: NotifySettings,
@@ -133,6 +134,7 @@ impl Reloader {
             .await
             .map_err(|error| error.to_string())?;
         self.taken.send_replace(taken_labels(&config));
+        self.routing.send_replace(to_alertmanager(&config).into());
         self.target.lock().reconfigure(config.target.clone());
         self.target.changed.notify_one();
         self.notify_settings = settings;

@@ -224,7 +224,10 @@ impl Remote {
         if reply.status == StatusCode::OK {
             return serde_json::from_slice(&reply.body).map_err(|error| self.foreign(error));
         }
-        let failure = serde_json::from_slice::<Failure>(&reply.body).ok();
+        // The paths of Alertmanager's API say why in a text alone.
+        let failure = serde_json::from_slice::<Failure>(&reply.body)
+            .or_else(|_| serde_json::from_slice(&reply.body).map(|error| Failure { error }));
+        let failure = failure.ok();
         // A path that is not there is answered in plain text: that is no answer to the question.
         let is_of_api = failure.is_some();
         let refusal = Refusal {

@@ -10,7 +10,6 @@ use crate::engine::dispatch::{GroupBy, Integration, Receiver, Route, Timing};
 use crate::engine::measurement::Measurement;
 use crate::engine::metric::Metric;
 use crate::engine::rule::RuleGroup;
-use crate::engine::selector::Selector;
 use crate::engine::series::{FieldFault, OWN_OPERATION};
 use crate::engine::time::{Now, Timestamp};
 use crate::engine::{Engine, Settings};
@@ -173,13 +172,9 @@ pub fn setting(
 
 /// Where nobody is configured to be told, notifications are counted as if one receiver were told by rule.
 fn anyone() -> Route {
-    Route {
-        key: "{}".to_owned(),
-        receiver: "anyone".to_owned(),
-        group_by: GroupBy::Labels(vec!["alertname".to_owned()]),
-        timing: Timing::default(),
-        matchers: Selector::default(),
-        go_on: false,
-        routes: Vec::new(),
-    }
+    Route::root(
+        "anyone",
+        GroupBy::Labels(vec!["alertname".to_owned()]),
+        Timing::default(),
+    )
 }

@@ -10,8 +10,8 @@ use crate::engine::judge::Effects;
 use crate::engine::saved::{Damaged, notification_from_bytes};
 use crate::engine::time::Now;
 use crate::engine::{Engine, Restored};
-use crate::pinned;
-use crate::storage::{self, Found, Kind, Storage, StoreStats};
+use crate::storage::{self, Beside, Found, Kind, Storage, StoreStats};
+use crate::{pinned, silences};
 
 /// An engine that goes on where the one before ended, its clock, and where it commits.
 pub(super) struct Start {
@@ -78,6 +78,11 @@ fn restore(
             }
             Kind::Incident => {
                 if let Err(error) = engine.restore_incident(&body) {
+                    found.leave_out("incident", &error);
+                }
+            }
+            Kind::Silence => {
+                if let Err(error) = engine.restore_silence(&body) {
                     found.leave_out(&key, &error);
                 }
             }
@@ -85,6 +90,7 @@ fn restore(
         }
     }
     take_back_pinned(engine, found, begin);
+    take_back_silences(engine, found, begin);
     if let Err(error) = engine.restore_changes(&changes) {
         found.leave_out("history of alerts", &error);
     }
@@ -113,7 +119,7 @@ fn restore(
 /// Takes back what lies beside the database and is not in it, where something of the database could not be read. A whole
 /// database knows better: what it does not have was removed.
 fn take_back_pinned(engine: &mut Engine, found: &Found, begin: Now) {
-    let Some(pinned) = found.pinned() else {
+    let Some(pinned) = found.beside(Beside::Baselines) else {
         return;
     };
     let kept = pinned::from_text(&pinned.text);
@@ -123,7 +129,23 @@ fn take_back_pinned(engine: &mut Engine, found: &Found, begin: Now) {
         found.took_back(taken.count() as u64);
     }
     if !kept.faults.is_empty() {
-        found.pinned_is_damaged(&kept.faults, begin.wall);
+        found.beside_is_damaged(Beside::Baselines, &kept.faults, begin.wall);
+    }
+}
+
+/// The same for silences.
+fn take_back_silences(engine: &mut Engine, found: &Found, begin: Now) {
+    let Some(beside) = found.beside(Beside::Silences) else {
+        return;
+    };
+    let kept = silences::from_text(&beside.text);
+    if beside.is_needed {
+        let silences = kept.silences.into_iter();
+        let taken = silences.filter(|one| engine.take_back_silence(one));
+        found.took_back_silences(taken.count() as u64);
+    }
+    if !kept.faults.is_empty() {
+        found.beside_is_damaged(Beside::Silences, &kept.faults, begin.wall);
     }
 }
 

@@ -134,6 +134,7 @@ fn storage(stats: &StoreStats) -> StorageUsage {
         uncommitted: stats.uncommitted.get(),
         set_aside: stats.set_aside.get(),
         restored_baselines: stats.restored_baselines.get(),
+        restored_silences: stats.restored_silences.get(),
         dropped_events: stats.dropped_events.get(),
     }
 }

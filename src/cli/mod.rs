@@ -1,6 +1,8 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
 mod accept;
+mod alertmanager;
+mod alerts;
 mod baselines;
 mod check;
 mod check_regression;
@@ -23,6 +25,7 @@ mod replay;
 mod serve;
 mod server;
 mod set_baseline;
+mod silence;
 mod store;
 mod suggest;
 mod table;
@@ -105,6 +108,12 @@ enum Command {
     Completions(completions::Completions),
     /// Write the manual page, or all of them as files.
     Man(man::Man),
+    /// Show the alerts that are pending or firing with what keeps them from being told, or past changes.
+    Alerts(alerts::Alerts),
+    /// Tell nobody of certain alerts for a while; show such silences and call them off.
+    Silence(silence::Silence),
+    /// Take routes and receivers to a real Alertmanager.
+    Alertmanager(alertmanager::Alertmanager),
 }
 
 /// Runs the command line of this process.
@@ -133,6 +142,9 @@ pub fn main() -> ExitCode {
         Some(Command::Healthcheck(check)) => check.run(cli.config),
         Some(Command::Completions(completions)) => completions.run(),
         Some(Command::Man(man)) => man.run(),
+        Some(Command::Alerts(alerts)) => alerts.run(cli.config),
+        Some(Command::Silence(silence)) => silence.run(cli.config),
+        Some(Command::Alertmanager(alertmanager)) => alertmanager.run(cli.config),
     }
 }
 

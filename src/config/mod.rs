@@ -4,10 +4,14 @@
 //! is replaced by an environment variable. The rule files that it names belong to it: what is wrong in any of them is
 //! told together with what is wrong here.
 
+mod alertmanager;
 mod check;
 mod files;
 mod incidents;
+mod inhibit;
+mod interval;
 mod listen;
+mod matchers;
 mod memory;
 mod paths;
 mod read;
@@ -25,13 +29,14 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use crate::rulefile::Warning;
+pub use alertmanager::to_alertmanager;
 pub use check::{Report, check, check_rules, load_rules};
 pub use files::{Content, Files};
 pub use listen::{Listen, listen_of};
 
 use crate::document::Fault;
 use crate::engine::Settings;
-use crate::engine::dispatch::Route;
+use crate::engine::dispatch::{InhibitRule, Route, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
@@ -91,6 +96,10 @@ pub struct Config {
     pub route: Option<Route>,
     /// How long requests in flight and undelivered notifications have together when opwatch ends. Default 10s.
     pub drain_timeout: Duration,
+    /// Which alerts keep others from being told.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// The intervals that routes name.
+    pub time_intervals: TimeIntervals,
 }
 
 /// What is logged.
@@ -185,6 +194,8 @@ impl Config {
             groups: self.groups.clone(),
             route: self.route.clone(),
             receivers: receivers.map(ReceiverConfig::receiver).collect(),
+            inhibit_rules: self.inhibit_rules.clone(),
+            time_intervals: self.time_intervals.clone(),
             external: External {
                 labels: self.external_labels.clone(),
                 url: self.external_url.clone(),

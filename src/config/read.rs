@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, memory, paths, sections, target, wire};
+use super::{Config, Lookup, inhibit, interval, memory, paths, sections, target, wire};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
-use crate::engine::dispatch::Route;
+use crate::engine::dispatch::{Route, TimeIntervals};
 use crate::engine::series::{Labels, is_label_name};
 use crate::notify::NotifySettings;
 use crate::rulefile::{
@@ -87,7 +87,9 @@ fn join(
         &root.key("evaluation_interval"),
         checker,
     );
-    let route = route(&written, checker);
+    let time_intervals = interval::read(&written, checker);
+    let inhibit_rules = inhibit::read(&written.inhibit_rules, checker);
+    let route = route(&written, &time_intervals, checker);
     let switched = |one: BuiltIn, written: Option<wire::Switch>, default: wire::Switch| {
         (written.unwrap_or(default) == wire::Switch::On).then_some(one)
     };
@@ -155,15 +157,14 @@ fn join(
             &root.key("drain_timeout"),
             checker,
         ),
+        inhibit_rules,
+        time_intervals,
     }
 }
 
 fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     let root = Place::root();
     for (key, value) in [
-        ("inhibit_rules", &written.inhibit_rules),
-        ("time_intervals", &written.time_intervals),
-        ("mute_time_intervals", &written.mute_time_intervals),
         ("maintenance", &written.maintenance),
         ("escalations", &written.escalations),
         ("actions", &written.actions),
@@ -191,7 +192,11 @@ fn external_labels(written: &wire::File, checker: &mut Checker<'_>) -> Labels {
 }
 
 /// The tree of routes, checked against the receivers.
-fn route(written: &wire::File, checker: &mut Checker<'_>) -> Option<Route> {
+fn route(
+    written: &wire::File,
+    intervals: &TimeIntervals,
+    checker: &mut Checker<'_>,
+) -> Option<Route> {
     let place = Place::root().key("receivers");
     let names: Vec<&str> = written.receivers.iter().map(|r| r.name.as_str()).collect();
     for (index, name) in names.iter().enumerate() {
@@ -209,10 +214,19 @@ fn route(written: &wire::File, checker: &mut Checker<'_>) -> Option<Route> {
             );
         }
     }
-    let parts: Vec<Place> = ["receivers", "route", "smtp", "alertmanagers", "buckets"]
-        .iter()
-        .map(|key| Place::root().key(key))
-        .collect();
+    let parts: Vec<Place> = [
+        "receivers",
+        "route",
+        "smtp",
+        "alertmanagers",
+        "buckets",
+        "inhibit_rules",
+        "time_intervals",
+        "mute_time_intervals",
+    ]
+    .iter()
+    .map(|key| Place::root().key(key))
+    .collect();
     let damaged = checker.damaged(&parts);
     let mut distinct: Vec<&str> = names.iter().copied().filter(|n| !n.is_empty()).collect();
     distinct.sort_unstable();
@@ -221,6 +235,10 @@ fn route(written: &wire::File, checker: &mut Checker<'_>) -> Option<Route> {
         incomplete: checker.is_damaged(&damaged, &place),
         names: distinct,
         used: BTreeSet::new(),
+        intervals,
+        intervals_incomplete: ["time_intervals", "mute_time_intervals"]
+            .iter()
+            .any(|key| checker.is_damaged(&damaged, &Place::root().key(key))),
     };
     let Some(root) = &written.route else {
         if !names.is_empty() && !checker.is_damaged(&damaged, &Place::root().key("route")) {

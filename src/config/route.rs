@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::matchers::Written;
 use super::wire;
 use crate::document::Place;
 use crate::document::units::Period;
-use crate::engine::dispatch::{GroupBy, Route, Timing};
-use crate::engine::selector::Selector;
+use crate::engine::dispatch::{GroupBy, Route, TimeIntervals, Timing};
 use crate::engine::series::is_label_name;
 use crate::rulefile::{Checker, did_you_mean};
 
@@ -18,6 +18,10 @@ pub(super) struct Known<'a> {
     pub incomplete: bool,
     /// Those that a route has named so far.
     pub used: BTreeSet<String>,
+    /// The intervals that routes may name.
+    pub intervals: &'a TimeIntervals,
+    /// Some may be missing because they could not be read.
+    pub intervals_incomplete: bool,
 }
 
 /// Reads the tree; `None` where its root has no receiver.
@@ -30,11 +34,19 @@ pub(super) fn read(
     if written.receiver.is_none() {
         checker.fault(place, "root route has no receiver, allowed: the name of the receiver that hears of everything else");
     }
-    if written.matchers.is_some() {
+    if let Some(key) = matchers(written).given() {
         checker.fault_at_key(
-            &place.key("matchers"),
+            &place.key(key),
             "root route takes every alert, allowed: matchers in `routes` below it",
         );
+    }
+    for (key, names) in intervals(written) {
+        if !names.is_empty() {
+            checker.fault_at_key(
+                &place.key(key),
+                format!("root route is never mute, allowed: `{key}` in `routes` below it"),
+            );
+        }
     }
     if written.go_on == Some(true) {
         checker.fault(
@@ -42,17 +54,25 @@ pub(super) fn read(
             "root route has nothing to continue with, allowed: `continue` in `routes` below it",
         );
     }
-    let root = Route {
-        key: "{}".to_owned(),
-        receiver: String::new(),
-        group_by: GroupBy::Labels(Vec::new()),
-        timing: Timing::default(),
-        matchers: Selector::default(),
-        go_on: false,
-        routes: Vec::new(),
-    };
-    let root = node(written, root, known, place, checker);
+    let root = Route::root("", GroupBy::Labels(Vec::new()), Timing::default());
+    let mut root = node(written, root, known, place, checker);
+    root.number();
     written.receiver.as_ref().map(|_| root)
+}
+
+fn matchers(written: &wire::Route) -> Written<'_> {
+    Written {
+        matchers: ("matchers", written.matchers.as_deref()),
+        equal: ("match", written.equal.as_ref()),
+        regex: ("match_re", written.match_re.as_ref()),
+    }
+}
+
+fn intervals(written: &wire::Route) -> [(&'static str, &[String]); 2] {
+    [
+        ("mute_time_intervals", &written.mute_time_intervals),
+        ("active_time_intervals", &written.active_time_intervals),
+    ]
 }
 
 /// Fills `route`, which has what it inherits, from what is written, and its children from both.
@@ -63,27 +83,28 @@ fn node(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Route {
-    for (old, given) in [
-        ("match", written.equal.is_some()),
-        ("match_re", written.match_re.is_some()),
-    ] {
-        if given {
-            checker.fault_at_key(
-                &place.key(old),
-                format!("`{old}` is deprecated, allowed: `matchers` such as ['severity=\"critical\"', 'team=~\"a|b\"']"),
-            );
+    for (key, names) in intervals(written) {
+        for (index, name) in names.iter().enumerate() {
+            if !known.intervals.contains_key(name) && !known.intervals_incomplete {
+                let defined = known.intervals.keys().map(String::as_str);
+                let hint = did_you_mean(name, defined.clone());
+                let allowed = match known.intervals.is_empty() {
+                    true => "a name of `time_intervals`, which there are none of".to_owned(),
+                    false => defined.collect::<Vec<_>>().join(", "),
+                };
+                checker.fault(
+                    &place.key(key).index(index),
+                    format!("unknown time interval {name:?},{hint} allowed: {allowed}"),
+                );
+            }
         }
     }
-    checker.refuse(
-        written.mute_time_intervals.as_ref(),
-        place,
-        "mute_time_intervals",
-    );
-    checker.refuse(
-        written.active_time_intervals.as_ref(),
-        place,
-        "active_time_intervals",
-    );
+    route
+        .mute_time_intervals
+        .clone_from(&written.mute_time_intervals);
+    route
+        .active_time_intervals
+        .clone_from(&written.active_time_intervals);
     if let Some(receiver) = &written.receiver {
         if !known.names.contains(&receiver.as_str()) && !known.incomplete {
             let hint = did_you_mean(receiver, known.names.iter().copied());
@@ -99,7 +120,8 @@ fn node(
         known.used.insert(receiver.clone());
         route.receiver.clone_from(receiver);
     }
-    if let Some(names) = &written.group_by {
+    // An empty list is none, as in Alertmanager.
+    if let Some(names) = written.group_by.as_ref().filter(|names| !names.is_empty()) {
         route.group_by = group_by(names, &place.key("group_by"), checker);
     }
     let timing = &mut route.timing;
@@ -133,11 +155,7 @@ fn node(
     route.go_on = written.go_on.unwrap_or(false);
     for (index, child) in written.routes.iter().enumerate() {
         let place = place.key("routes").index(index);
-        let matchers = matchers(
-            child.matchers.as_deref().unwrap_or_default(),
-            &place.key("matchers"),
-            checker,
-        );
+        let matchers = matchers(child).read(&place, checker);
         let inherited = Route {
             key: route.child_key(&matchers),
             matchers,
@@ -148,19 +166,6 @@ fn node(
         route.routes.push(child);
     }
     route
-}
-
-/// All matchers of a route, sorted as Alertmanager does, so that its key is the same however they are written.
-fn matchers(written: &[String], place: &Place, checker: &mut Checker<'_>) -> Selector {
-    let mut read = Vec::new();
-    for (index, text) in written.iter().enumerate() {
-        match Selector::parse(text) {
-            Ok(selector) => read.push(selector),
-            Err(error) => checker.fault(&place.index(index), error.to_string()),
-        }
-    }
-    read.sort_by_key(ToString::to_string);
-    read.into_iter().fold(Selector::default(), Selector::and)
 }
 
 fn group_by(names: &[String], place: &Place, checker: &mut Checker<'_>) -> GroupBy {

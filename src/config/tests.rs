@@ -165,6 +165,53 @@ fn incidents_are_on_or_off_or_so_far_apart() {
 }
 
 #[test]
+fn routes_inhibit_rules_and_time_intervals_have_the_keys_of_alertmanager() {
+    let (config, _) = load("full.good.yaml").unwrap();
+    let root = config.route.unwrap();
+    let [_, teams, old, new] = root.routes.as_slice() else {
+        panic!("{root:?}");
+    };
+    assert_eq!(teams.mute_time_intervals, ["nights"]);
+    // Not inherited.
+    assert!(teams.routes[0].mute_time_intervals.is_empty());
+    assert_eq!(teams.routes[0].active_time_intervals, ["office", "nights"]);
+    // Written in two ways they have the same key, and are two routes all the same.
+    assert_eq!(old.key, r#"{}/{severity="critical",zone="eu"}"#);
+    assert_eq!((&old.key, old.ordinal, new.ordinal), (&new.key, 0, 1));
+    // As Alertmanager has it in the keys of groups.
+    assert_eq!(
+        old.routes[0].matchers.to_string(),
+        r#"{severity=~"^(?:a|b)$"}"#
+    );
+    let [first, second] = config.inhibit_rules.as_slice() else {
+        panic!("{:?}", config.inhibit_rules);
+    };
+    assert_eq!(first.target.to_string(), r#"{severity=~"low|medium"}"#);
+    assert_eq!(first.equal, ["operation"]);
+    assert_eq!(
+        second.source.to_string(),
+        r#"{alertname="Down",team=~"^(?:a|b)$"}"#
+    );
+    assert_eq!(
+        second.target.to_string(),
+        r#"{alertname=~"^(?:Slow.*)$",team="a"}"#
+    );
+    let [office] = config.time_intervals["office"].as_slice() else {
+        panic!("{:?}", config.time_intervals);
+    };
+    assert_eq!(office.times, [(540, 1_050)]);
+    assert_eq!(office.weekdays, [1..=5, 0..=0]);
+    assert_eq!(office.days_of_month, [(1, 28), (30, 30), (-1, -1)]);
+    assert_eq!(office.months, [1..=5, 9..=9, 12..=12]);
+    assert_eq!(office.years, [2026..=2026, 2030..=2040]);
+    assert_eq!(office.zone.iana_name(), Some("Europe/Berlin"));
+    assert_eq!(
+        config.time_intervals["nights"][0].times,
+        [(0, 360), (1_320, 1_440)]
+    );
+}
+
+#[test]
 fn a_target_is_chosen_in_one_of_several_ways() {
     let folder = std::env::temp_dir().join(format!("opwatch-target-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
@@ -279,6 +326,7 @@ fn bad_configurations_are_refused_with_all_their_faults_at_their_places() {
         "unknown_key.bad.yaml",
         "values.bad.yaml",
         "routes.bad.yaml",
+        "intervals.bad.yaml",
         "target_two.bad.yaml",
         "target_none.bad.yaml",
         "target_values.bad.yaml",

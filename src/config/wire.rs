@@ -49,10 +49,13 @@ pub(super) struct File {
     pub receivers: Vec<ReceiverConfig>,
     #[serde(default)]
     pub exposition: ExpositionConfig,
+    #[serde(default)]
+    pub inhibit_rules: Vec<InhibitRule>,
+    #[serde(default)]
+    pub time_intervals: Vec<NamedIntervals>,
+    #[serde(default)]
+    pub mute_time_intervals: Vec<NamedIntervals>,
     // Of the design, but not available yet.
-    pub inhibit_rules: Option<IgnoredAny>,
-    pub time_intervals: Option<IgnoredAny>,
-    pub mute_time_intervals: Option<IgnoredAny>,
     pub maintenance: Option<IgnoredAny>,
     pub escalations: Option<IgnoredAny>,
     pub actions: Option<IgnoredAny>,
@@ -124,15 +127,57 @@ pub(super) struct Route {
     pub group_by: Option<Vec<String>>,
     pub matchers: Option<Vec<String>>,
     #[serde(rename = "match")]
-    pub equal: Option<IgnoredAny>,
-    pub match_re: Option<IgnoredAny>,
+    pub equal: Option<BTreeMap<String, String>>,
+    pub match_re: Option<BTreeMap<String, String>>,
     #[serde(rename = "continue")]
     pub go_on: Option<bool>,
     pub group_wait: Option<Period>,
     pub group_interval: Option<Period>,
     pub repeat_interval: Option<Period>,
-    pub mute_time_intervals: Option<IgnoredAny>,
-    pub active_time_intervals: Option<IgnoredAny>,
+    #[serde(default)]
+    pub mute_time_intervals: Vec<String>,
+    #[serde(default)]
+    pub active_time_intervals: Vec<String>,
     #[serde(default)]
     pub routes: Vec<Route>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InhibitRule {
+    pub source_matchers: Option<Vec<String>>,
+    pub target_matchers: Option<Vec<String>>,
+    pub source_match: Option<BTreeMap<String, String>>,
+    pub source_match_re: Option<BTreeMap<String, String>>,
+    pub target_match: Option<BTreeMap<String, String>>,
+    pub target_match_re: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    pub equal: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedIntervals {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub time_intervals: Vec<TimeInterval>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimeInterval {
+    pub times: Option<Vec<TimeRange>>,
+    pub weekdays: Option<Vec<String>>,
+    pub days_of_month: Option<Vec<String>>,
+    pub months: Option<Vec<String>>,
+    pub years: Option<Vec<String>>,
+    pub location: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimeRange {
+    pub start_time: String,
+    pub end_time: String,
 }

@@ -18,7 +18,7 @@ use crate::engine::store::Admitted;
 use crate::engine::time::Now;
 use crate::engine::{ClockEvent, Engine, own};
 use crate::notify::{Keeper, Notifiers};
-use crate::storage::{Commit, Health, Storage, Write};
+use crate::storage::{Commit, Health, Orders, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
 use handle::{Control, Lanes, Outcome, Reply, Request};
 
@@ -74,6 +74,8 @@ pub struct Driver {
     is_outbox_unsaved: bool,
     /// The baselines as they were last handed to a commit to be written beside the database.
     pinned_handed: Option<u64>,
+    /// The same of the silences.
+    silences_handed: Option<u64>,
     /// When the last tick began, on the steady clock.
     ticked: Duration,
 }
@@ -102,6 +104,7 @@ impl Driver {
             anew_from: None,
             is_outbox_unsaved: false,
             pinned_handed: None,
+            silences_handed: None,
             ticked: Duration::ZERO,
         };
         (driver, handle)
@@ -218,10 +221,19 @@ impl Driver {
         };
         let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
         let measurements = admitted.len();
-        let pinned = self.pinned_anew();
-        let handed = &mut self.pinned_handed;
+        let beside = self.beside_anew();
+        let handed = (&mut self.pinned_handed, &mut self.silences_handed);
         let commit = || Commit {
-            pinned: pinned.inspect(|pinned| *handed = Some(pinned.generation())),
+            beside: {
+                let Orders {
+                    baselines,
+                    silences,
+                } = &beside;
+                let (pinned, silenced) = handed;
+                *pinned = baselines.as_ref().map(|all| all.generation()).or(*pinned);
+                *silenced = silences.as_ref().map(|all| all.generation()).or(*silenced);
+                beside
+            },
             sequence: engine.sequence() + 1,
             now: at,
             judged: engine.judged(at),
@@ -284,7 +296,7 @@ impl Driver {
                 let is_writing = !matches!(self.storage.health(), Health::Degraded { .. });
                 if self.storage.is_durable() && is_writing {
                     match effects.changes.is_empty() {
-                        true => self.gather_baselines(),
+                        true => self.gather_orders(),
                         false => self.gather_alerts(&[]),
                     }
                 }

@@ -1,16 +1,14 @@
 //! What of the engine's state goes to disk when, and what is done about a disk that fails.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Driver;
 use crate::engine::Unsaved;
-use crate::engine::baseline::Baselines;
 use crate::engine::dispatch::Notification;
 use crate::engine::saved::notification_to_bytes;
 use crate::engine::time::Now;
 use crate::notify::Fortune;
-use crate::storage::{Commit, Health, Kind, Write, rows_of};
+use crate::storage::{Commit, Health, Kind, Orders, Write, rows_of};
 
 /// The clocks are saved at least this often, so that little of their time is lost with the process.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
@@ -38,7 +36,7 @@ impl Driver {
             kept_from: engine.kept_from(now),
             writes: Vec::new(),
             anew_from: None,
-            pinned: None,
+            beside: Orders::default(),
         };
         self.storage.look_after(now.steady, trial);
         match self.storage.health() {
@@ -81,6 +79,7 @@ impl Driver {
         self.anew_from = Some(from);
         self.is_outbox_unsaved = true;
         self.pinned_handed = None;
+        self.silences_handed = None;
     }
 
     /// What has changed of alerts, what has been told of them, and the notifications that say so, together.
@@ -116,27 +115,35 @@ impl Driver {
             let body = notification_to_bytes(notification);
             put(Kind::Notification, notification.id.clone(), Some(body));
         }
-        self.gather_baselines();
+        self.gather_orders();
         self.gather_fortunes();
     }
 
-    /// Has the baselines that were set or removed written with the next commit.
-    pub(super) fn gather_baselines(&mut self) {
+    /// Has what people have set written with the next commit: baselines and silences.
+    pub(super) fn gather_orders(&mut self) {
         let as_of = self.engine.sequence();
-        let unsaved = self.engine.take_unsaved_baselines().into_iter();
-        self.gathering.writes.extend(unsaved.map(|baseline| Write {
-            kind: Kind::Baseline,
-            key: baseline.key,
+        let baselines = self.engine.take_unsaved_baselines().into_iter();
+        let baselines = baselines.map(|one| (Kind::Baseline, one.key, one.body));
+        let silences = self.engine.take_unsaved_silences().into_iter();
+        let silences = silences.map(|(id, body)| (Kind::Silence, id, body));
+        let writes = baselines.chain(silences).map(|(kind, key, body)| Write {
+            kind,
+            key,
             as_of,
-            body: baseline.body,
-        }));
+            body,
+        });
+        self.gathering.writes.extend(writes);
     }
 
-    /// The baselines that were set, if they are to be written beside the database: they have changed since they last were.
-    pub(super) fn pinned_anew(&self) -> Option<Arc<Baselines>> {
-        let baselines = self.engine.baselines();
-        let is_handed = self.pinned_handed == Some(baselines.generation());
-        (!is_handed).then(|| baselines.clone())
+    /// What is to be written beside the database, because it has changed since it last was.
+    pub(super) fn beside_anew(&self) -> Orders {
+        let (baselines, silences) = (self.engine.baselines(), self.engine.silences());
+        let is_new = |handed: Option<u64>, generation: u64| handed != Some(generation);
+        Orders {
+            baselines: is_new(self.pinned_handed, baselines.generation())
+                .then(|| baselines.clone()),
+            silences: is_new(self.silences_handed, silences.generation()).then(|| silences.clone()),
+        }
     }
 
     /// What the clocks have done, together with the moment that is committed next.

@@ -76,6 +76,8 @@ mod order;
 
 mod settings;
 
+mod silences;
+
 mod timing;
 
 mod views;
@@ -88,7 +90,7 @@ use admission::{Admission, Answer, Batch};
 use baseline::Baselines;
 use clocks::Clocks;
 pub use clocks::{ClockCounts, ClockEvent};
-use dispatch::{Dispatcher, Notification};
+use dispatch::{Dispatcher, Notification, Routing};
 pub use durable::{Restored, Unsaved};
 use incident::Incidents;
 use judge::shift::Wholes;
@@ -151,7 +153,7 @@ impl Engine {
             sequence: 0,
             groups: Vec::new(),
             order: Order::default(),
-            dispatcher: Dispatcher::new(None, Vec::new()),
+            dispatcher: Dispatcher::new(Routing::default()),
             incidents: Incidents::default(),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
@@ -217,8 +219,13 @@ impl Engine {
             }
         }
         self.note(&effects, now);
-        self.dispatcher
-            .replace(settings.route, settings.receivers, now);
+        let routing = Routing {
+            root: settings.route,
+            receivers: settings.receivers,
+            inhibit_rules: settings.inhibit_rules,
+            time_intervals: settings.time_intervals,
+        };
+        self.dispatcher.replace(routing, now);
         effects
     }
 
@@ -358,6 +365,7 @@ impl Engine {
 
     /// The notifications that are to be sent now.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
+        self.forget_silences(now);
         self.incidents.align(&mut self.dispatcher, now);
         let notifications = self.dispatcher.flush(now);
         self.incidents.tell(notifications)

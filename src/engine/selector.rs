@@ -24,6 +24,53 @@ pub struct Matcher {
 }
 
 impl Matcher {
+    /// A matcher of its parts: of `value` as it stands or as a regular expression, which is to match or not to.
+    ///
+    /// # Errors
+    /// A regular expression that does not compile.
+    pub fn new(
+        name: &str,
+        value: &str,
+        is_regex: bool,
+        is_equal: bool,
+    ) -> Result<Self, SelectorError> {
+        let test = match (is_regex, is_equal) {
+            (false, true) => Test::Equal,
+            (false, false) => Test::NotEqual,
+            (true, true) => Test::Match(anchored(value)?),
+            (true, false) => Test::NotMatch(anchored(value)?),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            test,
+        })
+    }
+
+    /// What it compares with.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Whether it compares with a regular expression.
+    pub fn is_regex(&self) -> bool {
+        matches!(self.test, Test::Match(_) | Test::NotMatch(_))
+    }
+
+    /// Whether it asks for what matches, not for what does not.
+    pub fn is_equal(&self) -> bool {
+        matches!(self.test, Test::Equal | Test::Match(_))
+    }
+
+    fn operator(&self) -> &'static str {
+        match self.test {
+            Test::Equal => "=",
+            Test::NotEqual => "!=",
+            Test::Match(_) => "=~",
+            Test::NotMatch(_) => "!~",
+        }
+    }
+
     /// The label it looks at.
     pub fn name(&self) -> &str {
         &self.name
@@ -45,20 +92,23 @@ impl Matcher {
     }
 }
 
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.value, self.operator()) == (&other.name, &other.value, other.operator())
+    }
+}
+
 impl fmt::Display for Matcher {
+    /// With the few escapes that Prometheus and Alertmanager write.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let operator = match self.test {
-            Test::Equal => "=",
-            Test::NotEqual => "!=",
-            Test::Match(_) => "=~",
-            Test::NotMatch(_) => "!~",
-        };
-        write!(f, "{}{operator}{:?}", self.name, self.value)
+        let value = self.value.replace('\\', "\\\\");
+        let value = value.replace('"', "\\\"").replace('\n', "\\n");
+        write!(f, "{}{}\"{value}\"", self.name, self.operator())
     }
 }
 
 /// All of its matchers must hold; without any it selects everything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector(Vec<Matcher>);
 
 /// Why a selector could not be read.
@@ -82,6 +132,16 @@ pub enum SelectorError {
         /// The compiler's last line.
         reason: String,
     },
+}
+
+impl SelectorError {
+    /// What is wrong, without what was read.
+    pub(in crate::engine) fn reason(&self) -> String {
+        match self {
+            Self::Syntax { expected, .. } => format!("{expected} expected"),
+            Self::Regex { reason, .. } => reason.clone(),
+        }
+    }
 }
 
 impl Selector {
@@ -135,6 +195,11 @@ impl Selector {
         named
             .filter_map(Matcher::equal_to)
             .find(|name| !name.is_empty())
+    }
+
+    /// The matchers of a list, all of which must hold.
+    pub fn of(matchers: Vec<Matcher>) -> Self {
+        Self(matchers)
     }
 
     /// Adds the matchers of another selector.
@@ -218,17 +283,12 @@ impl<'a> Reader<'a> {
             .find(|operator| self.eat(operator))
             .ok_or_else(|| self.expected("one of = != =~ !~"))?;
         let value = self.value()?;
-        let test = match operator {
-            "=" => Test::Equal,
-            "!=" => Test::NotEqual,
-            "=~" => Test::Match(anchored(&value)?),
-            _ => Test::NotMatch(anchored(&value)?),
-        };
-        Ok(Matcher {
-            name: name.to_owned(),
-            value,
-            test,
-        })
+        Matcher::new(
+            name,
+            &value,
+            operator.ends_with('~'),
+            operator.starts_with('='),
+        )
     }
 
     fn value(&mut self) -> Result<String, SelectorError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::dispatch::{Receiver, Route};
+use super::dispatch::{InhibitRule, Receiver, Route, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
 
@@ -18,6 +18,10 @@ pub struct Settings {
     pub route: Option<Route>,
     /// Those who can be told.
     pub receivers: Vec<Receiver>,
+    /// Which alerts keep others from being told.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// The intervals that routes name.
+    pub time_intervals: TimeIntervals,
     /// What all alerts share.
     pub external: External,
     /// How often Alertmanagers are told again.
@@ -38,6 +42,8 @@ impl Default for Settings {
             groups: Vec::new(),
             route: None,
             receivers: Vec::new(),
+            inhibit_rules: Vec::new(),
+            time_intervals: TimeIntervals::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),
             send_levels: false,

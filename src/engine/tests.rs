@@ -438,15 +438,11 @@ fn a_hold_of_whole_intervals_does_not_depend_on_how_punctual_evaluations_are() {
 
 #[test]
 fn a_reload_that_changes_external_labels_ends_alerts_under_the_labels_they_were_told_with() {
-    let route = Route {
-        key: "{}".into(),
-        receiver: "team".into(),
-        group_by: dispatch::GroupBy::Labels(Vec::new()),
-        timing: dispatch::Timing::default(),
-        matchers: Selector::default(),
-        go_on: false,
-        routes: Vec::new(),
-    };
+    let route = Route::root(
+        "team",
+        dispatch::GroupBy::Labels(Vec::new()),
+        dispatch::Timing::default(),
+    );
     let settings = |cluster: &str| Settings {
         groups: vec![group(rule())],
         external: External {

@@ -50,6 +50,30 @@ pub(super) const FAMILIES: &[Family] = &[
         "Alerts that are pending or firing, but those of rules in shadow; always 1.",
         alerts,
     ),
+    Family::counter(
+        "opwatch_alerts_held_back",
+        "`reason`",
+        "Alerts not told when their group was due, because they were inhibited or silenced, in a mute time interval of their route, or follow from an alert that their rule depends on.",
+        |page, emit| {
+            for (reason, count) in page.snapshot.held_back.counts() {
+                let labels = format!("reason=\"{reason}\"");
+                emit(Rendered::new(&labels), Value::Count(count))?;
+            }
+            Ok(())
+        },
+    ),
+    Family::gauge(
+        "opwatch_silences",
+        "`state`",
+        "Silences that are active, pending or expired.",
+        |page, emit| {
+            for (state, count) in page.snapshot.silences {
+                let labels = format!("state=\"{}\"", state.as_str());
+                emit(Rendered::new(&labels), Value::Count(count as u64))?;
+            }
+            Ok(())
+        },
+    ),
     Family::gauge(
         "opwatch_incidents",
         NONE,

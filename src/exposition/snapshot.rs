@@ -10,6 +10,7 @@ use super::usage::{Internals, ListenerUsage, NotifierUsage, TargetUsage};
 use crate::engine::admission::IngestCounts;
 use crate::engine::alert::AlertState;
 use crate::engine::condition::Standing;
+use crate::engine::dispatch::{HeldBack, SilenceState};
 use crate::engine::judge::{GroupState, Instance, Tracked};
 use crate::engine::rule::{Mode, Rule};
 use crate::engine::series::{Labels, SeriesKey, is_label_name};
@@ -27,6 +28,9 @@ pub struct Snapshot {
     pub(super) rules: Vec<RuleRow>,
     pub(super) alerts: Vec<AlertRow>,
     pub(super) baselines: Vec<BaselineRow>,
+    pub(super) held_back: HeldBack,
+    /// How many silences are in each state.
+    pub(super) silences: [(SilenceState, usize); 3],
     pub(super) groups: Vec<GroupRow>,
     /// How many instances each rule found.
     pub(super) selections: Vec<Labelled<u64>>,
@@ -188,6 +192,14 @@ impl Snapshot {
             rules,
             alerts,
             baselines: BaselineRow::all(engine, &mut omitted),
+            held_back: engine.dispatcher().held_back(),
+            silences: SilenceState::ALL.map(|state| {
+                let all = engine.silences().iter();
+                (
+                    state,
+                    all.filter(|one| one.state(now.wall) == state).count(),
+                )
+            }),
             groups,
             selections,
             listeners,

@@ -61,6 +61,12 @@ pub(super) const FAMILIES: &[Family] = &[
         |page, emit| one(page, emit, |store| Value::Count(store.restored_baselines)),
     ),
     Family::counter(
+        "opwatch_store_restored_silences",
+        NONE,
+        "Silences that came back from the file beside the database, because the database did not have them.",
+        |page, emit| one(page, emit, |store| Value::Count(store.restored_silences)),
+    ),
+    Family::counter(
         "opwatch_store_dropped_events",
         NONE,
         "Events of the log dropped before the end of retention, to keep to max_disk.",

@@ -161,6 +161,8 @@ pub struct StorageUsage {
     pub set_aside: u64,
     /// Baselines that came back from the file beside the database.
     pub restored_baselines: u64,
+    /// The same of silences.
+    pub restored_silences: u64,
     /// Events dropped before the end of retention.
     pub dropped_events: u64,
 }

@@ -163,6 +163,16 @@ impl FromStr for Smarthost {
     }
 }
 
+impl fmt::Display for Addresses {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, address) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(formatter, "{comma}{address}")?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Smarthost {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

@@ -1,56 +1,129 @@
-//! Baselines beside the database, as JSON: somebody has said that all was well then, which cannot be measured again.
+//! What people have set lies beside the database as well, as JSON: baselines, because it cannot be measured again that all
+//! was well then, and silences.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::engine::baseline::{Baselines, Content};
+use crate::engine::dispatch::Silences;
 use crate::engine::time::Timestamp;
-use crate::pinned;
+use crate::{pinned, silences};
 
-/// The file.
-const NAME: &str = "baselines.json";
-/// What it is called until it is whole.
-const UNFINISHED: &str = "baselines.json.new";
-/// Damaged ones are called that with their time, and so many are kept for a look at them.
-const ASIDE: &str = "damaged-baselines-";
+/// Damaged ones are called that with their name and time, and so many are kept for a look at them.
+const ASIDE: &str = "damaged-";
 const KEPT_ASIDE: usize = 3;
 /// What has fewer values and blocks is written in a moment.
 const SHORT: usize = 200_000;
 /// More than this is no file of ours.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Whether they are written in a moment.
-pub(super) fn is_short(baselines: &Baselines) -> bool {
-    let numbers = |content: &Content| match content {
-        Content::Number { .. } => 1,
-        Content::Measured { cohort, .. } => cohort.values.pairs().len() + cohort.blocks.len(),
-    };
-    let all = baselines
-        .newest()
-        .map(|baseline| numbers(&baseline.content));
-    all.sum::<usize>() < SHORT
+/// One of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// The baselines that were set.
+    Baselines,
+    /// The silences.
+    Silences,
 }
 
-/// Writes them in place of those that are there: a reader finds the one or the other, also after a crash.
-pub(super) fn write(folder: &Path, baselines: &Baselines) -> io::Result<()> {
-    let path = folder.join(NAME);
-    if baselines.newest().next().is_none() && !path.exists() {
+impl Beside {
+    /// What is in it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Baselines => "baselines",
+            Self::Silences => "silences",
+        }
+    }
+
+    fn path(self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.json", self.name()))
+    }
+}
+
+/// What is to be written beside the database.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    /// The baselines that were set, where that file is to be written.
+    pub baselines: Option<Arc<Baselines>>,
+    /// The silences, where that file is to be written.
+    pub silences: Option<Arc<Silences>>,
+}
+
+impl Orders {
+    /// Takes what is newer.
+    pub(super) fn take(&mut self, newer: Self) {
+        self.baselines = newer.baselines.or(self.baselines.take());
+        self.silences = newer.silences.or(self.silences.take());
+    }
+
+    /// Forgets that for which there is something newer.
+    pub(super) fn drop_for(&mut self, newer: &Self) {
+        self.baselines.take_if(|_| newer.baselines.is_some());
+        self.silences.take_if(|_| newer.silences.is_some());
+    }
+
+    /// Whether it is written in a moment.
+    pub(super) fn is_short(&self) -> bool {
+        let numbers = |content: &Content| match content {
+            Content::Number { .. } => 1,
+            Content::Measured { cohort, .. } => cohort.values.pairs().len() + cohort.blocks.len(),
+        };
+        let all = (self.baselines.iter())
+            .flat_map(|baselines| baselines.newest())
+            .map(|baseline| numbers(&baseline.content));
+        all.sum::<usize>() < SHORT
+    }
+
+    /// Writes everything; what could not be, and why.
+    pub(super) fn write(self, folder: &Path) -> (Self, Vec<(Beside, io::Error)>) {
+        let (mut unwritten, mut errors) = (Self::default(), Vec::new());
+        if let Some(baselines) = self.baselines {
+            let is_empty = baselines.newest().next().is_none();
+            let text = || pinned::to_text(&baselines);
+            if let Err(error) = write(folder, Beside::Baselines, is_empty, text) {
+                unwritten.baselines = Some(baselines);
+                errors.push((Beside::Baselines, error));
+            }
+        }
+        if let Some(all) = self.silences {
+            let is_empty = all.iter().next().is_none();
+            let text = || silences::to_text(&all);
+            if let Err(error) = write(folder, Beside::Silences, is_empty, text) {
+                unwritten.silences = Some(all);
+                errors.push((Beside::Silences, error));
+            }
+        }
+        (unwritten, errors)
+    }
+}
+
+/// Writes a file in place of the one that is there: a reader finds the one or the other, also after a crash.
+fn write(
+    folder: &Path,
+    file: Beside,
+    is_empty: bool,
+    text: impl FnOnce() -> serde_json::Result<Vec<u8>>,
+) -> io::Result<()> {
+    let path = file.path(folder);
+    if is_empty && !path.exists() {
         return Ok(());
     }
-    let unfinished = folder.join(UNFINISHED);
-    let text = pinned::to_text(baselines)?;
-    let mut file = File::create(&unfinished)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    drop(file);
+    // It is called that until it is whole.
+    let unfinished = folder.join(format!("{}.json.new", file.name()));
+    let text = text()?;
+    let mut opened = File::create(&unfinished)?;
+    opened.write_all(&text)?;
+    opened.sync_all()?;
+    drop(opened);
     fs::rename(&unfinished, &path)?;
     File::open(folder)?.sync_all()
 }
 
 /// The file as text; `None` where there is none.
-pub(super) fn read(folder: &Path) -> io::Result<Option<String>> {
-    let path = folder.join(NAME);
+pub(super) fn read(folder: &Path, file: Beside) -> io::Result<Option<String>> {
+    let path = file.path(folder);
     match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -65,15 +138,16 @@ pub(super) fn read(folder: &Path) -> io::Result<Option<String>> {
 }
 
 /// Moves the file out of the way; where to.
-pub(super) fn set_aside(folder: &Path, now: Timestamp) -> io::Result<PathBuf> {
+pub(super) fn set_aside(folder: &Path, file: Beside, now: Timestamp) -> io::Result<PathBuf> {
     let stamp = now.to_string().replace(':', "");
-    let aside = folder.join(format!("{ASIDE}{stamp}.json"));
-    fs::rename(folder.join(NAME), &aside)?;
+    let begin = format!("{ASIDE}{}-", file.name());
+    let aside = folder.join(format!("{begin}{stamp}.json"));
+    fs::rename(file.path(folder), &aside)?;
     let mut all: Vec<PathBuf> = (fs::read_dir(folder)?.flatten())
         .map(|entry| entry.path())
         .filter(|path| {
             let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.starts_with(ASIDE))
+            name.is_some_and(|name| name.starts_with(&begin))
         })
         .collect();
     all.sort();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::beside;
+use super::beside::{self, Beside, Orders};
 use super::database::Database;
 use super::folder::{self, Folder, FolderError};
 use super::rows::{ClockRow, Kind, Logged, Row};
@@ -32,7 +32,7 @@ pub struct Found {
     /// The present file itself is broken.
     pub(super) is_broken: bool,
     stats: Arc<StoreStats>,
-    /// Where the baselines lie beside the database.
+    /// Where baselines and silences lie beside the database.
     folder: Option<PathBuf>,
 }
 
@@ -125,14 +125,15 @@ impl Found {
         tracing::error!(what, %why, "left out a part of what was kept");
     }
 
-    /// What lies beside the database, if anything; `needed` if the database may not have all of it.
-    pub fn pinned(&self) -> Option<Pinned> {
+    /// What lies beside the database in that file, if anything; needed if the database may not have all of it.
+    pub fn beside(&self, file: Beside) -> Option<Pinned> {
         let folder = self.folder.as_deref()?;
-        let text = match beside::read(folder) {
+        let text = match beside::read(folder, file) {
             Ok(text) => text?,
             Err(error) => {
                 self.stats.failures.inc();
-                tracing::error!(%error, "cannot read the baselines beside the database");
+                let what = file.name();
+                tracing::error!(what, %error, "cannot read them beside the database");
                 return None;
             }
         };
@@ -153,19 +154,31 @@ impl Found {
         }
     }
 
-    /// Notes what of them cannot be read, and keeps the file for a person to look at.
-    pub fn pinned_is_damaged(&self, faults: &[String], now: Timestamp) {
+    /// Notes how many silences came back.
+    pub fn took_back_silences(&self, silences: u64) {
+        if silences > 0 {
+            self.stats.restored_silences.inc_by(silences);
+            tracing::warn!(
+                silences,
+                "took back silences that lay beside the database and were not in it"
+            );
+        }
+    }
+
+    /// Notes what of a file cannot be read, and keeps it for a person to look at.
+    pub fn beside_is_damaged(&self, file: Beside, faults: &[String], now: Timestamp) {
         for why in faults {
             self.stats.set_aside.inc();
             tracing::error!(why, "left out a part of what lay beside the database");
         }
         let Some(folder) = &self.folder else { return };
-        match beside::set_aside(folder, now) {
+        let what = file.name();
+        match beside::set_aside(folder, file, now) {
             Ok(to) => {
-                tracing::error!(to = %to.display(), "set the baselines beside the database aside");
+                tracing::error!(what, to = %to.display(), "set a file beside the database aside");
             }
             Err(error) => {
-                tracing::error!(%error, "cannot set the baselines beside the database aside");
+                tracing::error!(what, %error, "cannot set a file beside the database aside");
             }
         }
     }
@@ -273,8 +286,8 @@ impl Opened {
             max_bytes: place.max_bytes,
             clock,
             stats: stats.clone(),
-            pinned: None,
-            unwritten: None,
+            beside: Orders::default(),
+            unwritten: Orders::default(),
         };
         if is_broken {
             // What could be read is in memory and is saved anew. If it cannot be moved now, it is before the first commit.

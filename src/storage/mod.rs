@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 pub use alone::{Alone, AloneError, Unread, open_alone};
+pub use beside::{Beside, Orders};
 pub use database::Database;
 pub use folder::{FolderError, database as database_of};
 pub use load::{Found, Opened, open};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::beside::Orders;
 use super::frame::BadFrame;
 use crate::engine::Unsaved;
-use crate::engine::baseline::Baselines;
 use crate::engine::store::Admitted;
 use crate::engine::time::{Now, Timestamp, nanos};
 
@@ -32,11 +32,13 @@ pub enum Kind {
     Baseline = 8,
     /// An incident.
     Incident = 9,
+    /// A silence.
+    Silence = 10,
 }
 
 impl Kind {
     /// The highest number of a kind that this version knows.
-    pub(super) const LAST: i64 = Self::Incident as i64;
+    pub(super) const LAST: i64 = Self::Silence as i64;
 
     pub(super) fn of(number: i64) -> Option<Self> {
         [
@@ -50,6 +52,7 @@ impl Kind {
             Self::ClockEvents,
             Self::Baseline,
             Self::Incident,
+            Self::Silence,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)
@@ -102,8 +105,8 @@ pub struct Commit {
     pub writes: Vec<Write>,
     /// With this commit everything is saved anew as of that group: rows as of earlier ones are of what has gone meanwhile.
     pub anew_from: Option<u64>,
-    /// The baselines that were set, where they are to be written beside the database as well.
-    pub pinned: Option<Arc<Baselines>>,
+    /// What is to be written beside the database as well.
+    pub beside: Orders,
 }
 
 /// A group of measurements as it stands in the log.

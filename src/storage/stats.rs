@@ -21,6 +21,8 @@ pub struct StoreStats {
     pub dropped_events: Counter,
     /// Baselines that came back from the file beside the database, because they were not in it.
     pub restored_baselines: Counter,
+    /// The same of silences.
+    pub restored_silences: Counter,
     degraded: AtomicBool,
     bytes: AtomicU64,
 }

@@ -92,7 +92,7 @@ fn commit(sequence: u64, measurements: u64, now: Now, saved_up_to: Option<u64>) 
         kept_from: now.wall.before(RETENTION),
         writes: Vec::new(),
         anew_from: None,
-        pinned: None,
+        beside: Orders::default(),
     }
 }
 

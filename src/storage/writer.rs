@@ -6,12 +6,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::StoreStats;
-use super::beside;
+use super::beside::Orders;
 use super::database::{Database, is_damage};
 use super::folder::{self, Folder};
 use super::rows::Commit;
 use crate::clock::Clock;
-use crate::engine::baseline::Baselines;
 
 /// How long deleting may keep commits waiting. What is left has its turn with the next clocks.
 const TRIM_FOR: Duration = Duration::from_millis(200);
@@ -33,10 +32,10 @@ pub(super) struct Target {
     pub(super) max_bytes: u64,
     pub(super) clock: Clock,
     pub(super) stats: Arc<StoreStats>,
-    /// The baselines that are to be written beside the database.
-    pub(super) pinned: Option<Arc<Baselines>>,
+    /// What is to be written beside the database.
+    pub(super) beside: Orders,
     /// The same where that failed: it is tried again with the next clocks.
-    pub(super) unwritten: Option<Arc<Baselines>>,
+    pub(super) unwritten: Orders,
 }
 
 /// How a commit ended: in how much time, or why not.
@@ -66,14 +65,13 @@ impl Writer {
             while let Ok(commit) = jobs.recv() {
                 let done = target.write(&commit);
                 // What takes a moment only is done before the answer; a commit that took long would pass for a failure.
-                let is_short = (target.pinned.as_ref()).is_some_and(|p| beside::is_short(p));
-                if is_short {
-                    target.write_pinned();
+                if target.beside.is_short() {
+                    target.write_beside();
                 }
                 if reply.blocking_send(done).is_err() {
                     break;
                 }
-                target.write_pinned();
+                target.write_beside();
             }
             // Only then is it told that nothing is left to do.
             drop(target);
@@ -120,12 +118,11 @@ impl Target {
         if let Some(saved_up_to) = commit.saved_up_to {
             self.trim(commit, saved_up_to);
         }
-        if let Some(pinned) = &commit.pinned {
-            self.pinned = Some(pinned.clone());
-            self.unwritten = None;
-        } else if commit.saved_up_to.is_some() && self.unwritten.is_some() {
-            self.pinned = self.unwritten.take();
+        self.unwritten.drop_for(&commit.beside);
+        if commit.saved_up_to.is_some() {
+            self.beside.take(std::mem::take(&mut self.unwritten));
         }
+        self.beside.take(commit.beside.clone());
         if commit.anew_from.is_some() {
             folder::all_is_saved(&self.path);
         }
@@ -153,17 +150,15 @@ impl Target {
         Ok(database)
     }
 
-    /// Writes the baselines beside the database, if they are to be. The database has them, so that nobody has to wait if it
-    /// fails.
-    fn write_pinned(&mut self) {
-        let Some(pinned) = self.pinned.take() else {
-            return;
-        };
-        if let Err(error) = beside::write(&self.path, &pinned) {
+    /// Writes beside the database what is to be. The database has it, so that nobody has to wait if that fails.
+    fn write_beside(&mut self) {
+        let (unwritten, errors) = std::mem::take(&mut self.beside).write(&self.path);
+        for (file, error) in errors {
             self.stats.failures.inc();
-            tracing::error!(%error, "cannot write the baselines beside the database; they are in it");
-            self.unwritten = Some(pinned);
+            let what = file.name();
+            tracing::error!(what, %error, "cannot write them beside the database; they are in it");
         }
+        self.unwritten.take(unwritten);
     }
 
     pub(super) fn set_aside(&mut self, why: &str, is_needed: bool) -> Result<(), String> {

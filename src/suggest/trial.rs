@@ -45,9 +45,12 @@ impl Trial<'_> {
     ) -> Result<Vec<Draft>, SuggestError> {
         let mut operations: Vec<Vec<Draft>> = Vec::new();
         for draft in drafts {
-            match operations.last_mut() {
-                Some(last) if last[0].operation == draft.operation => last.push(draft),
-                _ => operations.push(vec![draft]),
+            let is_same = |last: &&mut Vec<Draft>| {
+                (last.first()).is_some_and(|first| first.operation == draft.operation)
+            };
+            match operations.last_mut().filter(is_same) {
+                Some(last) => last.push(draft),
+                None => operations.push(vec![draft]),
             }
         }
         let workers = thread::available_parallelism().map_or(1, NonZero::get);

@@ -283,7 +283,7 @@ fn with_baseline(folder: &Folder) {
             kept_from: Timestamp::default(),
             writes: writes.collect(),
             anew_from: None,
-            pinned: None,
+            beside: opwatch::storage::Orders::default(),
         })
         .unwrap();
 }

@@ -553,6 +553,7 @@ fn internals() -> Internals {
             uncommitted: 29,
             set_aside: 30,
             restored_baselines: 32,
+            restored_silences: 33,
             dropped_events: 31,
         }),
     }

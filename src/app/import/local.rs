@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::admission::{Answer, Batch};
 use crate::engine::measurement::Measurement;
 use crate::engine::store::Admitted;
-use crate::storage::{Alone, AloneError, Commit, Kind, Write, open_alone, rows_of};
+use crate::storage::{Alone, AloneError, Commit, Kind, Orders, Write, open_alone, rows_of};
 
 /// Of the state so much is written at once.
 const SAVED_AT_ONCE: usize = 16 << 20;
@@ -114,7 +114,7 @@ impl Local {
             kept_from: self.engine.kept_from(now),
             writes,
             anew_from: None,
-            pinned: None,
+            beside: Orders::default(),
         })?;
         Ok(())
     }

@@ -4,22 +4,33 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Announced, Notification, NotifyReason, Receiver, Route};
+use super::muting::{Muted, Muter};
+use super::silence::Silences;
+use super::{Announced, HeldBack, Muting, Notification, NotifyReason, Receiver, Route, Routing};
 use crate::engine::series::{Fnv1a, Labels};
 use crate::engine::time::Now;
 
 /// What was told is remembered this long after the last word, as in Alertmanager.
 const TOLD_RETENTION: Duration = Duration::from_secs(120 * 3_600);
+/// Groups without alerts go away at each multiple of this, as in Alertmanager.
+const CLEAN_UP: Duration = Duration::from_secs(30);
+
+/// A group by its key and the ordinal of its route.
+pub(in crate::engine) type GroupId = (String, u32);
 
 /// Decides who is told of which alerts when: Alertmanager's dispatcher and notification log as one
 /// pure machine on the steady clock.
 #[derive(Debug)]
 pub struct Dispatcher {
-    root: Option<Route>,
-    receivers: Vec<Receiver>,
-    pub(in crate::engine) groups: BTreeMap<String, Group>,
+    routing: Routing,
+    /// All alerts that fire, by their fingerprints.
+    alerts: BTreeMap<u64, Arc<Announced>>,
+    pub(in crate::engine) groups: BTreeMap<GroupId, Group>,
+    pub(in crate::engine) paces: BTreeMap<GroupId, Pace>,
     /// By group, receiver and integration.
     pub(in crate::engine) told: HashMap<(String, String, usize), Told>,
+    pub(in crate::engine) silences: Arc<Silences>,
+    held_back: HeldBack,
     pub(in crate::engine) sequence: u64,
     /// Whether anything that is saved of it may have changed.
     pub(in crate::engine) touched: bool,
@@ -32,6 +43,37 @@ pub(in crate::engine) struct Group {
     labels: Labels,
     pub(in crate::engine) alerts: BTreeMap<u64, Arc<Announced>>,
     pub(in crate::engine) due: Duration,
+    /// It still waits for its first look.
+    pub(in crate::engine) is_waiting: bool,
+    /// Alerts that a silence held back when it was last looked at.
+    pub(in crate::engine) silenced: BTreeSet<u64>,
+}
+
+/// The pace of a group that has no alerts any more: should one come back soon, it waits for the next look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Pace {
+    /// When the group would have been looked at.
+    pub(in crate::engine) due: Duration,
+    /// Since when it has no alerts.
+    pub(in crate::engine) since: Duration,
+}
+
+impl Pace {
+    /// Whether that is so long ago that the group is forgotten.
+    fn is_gone(self, now: Duration) -> bool {
+        let round = |at: Duration| at.as_secs() / CLEAN_UP.as_secs();
+        round(self.since) < round(now)
+    }
+
+    /// The next look.
+    fn next(self, now: Duration, interval: Duration) -> Duration {
+        let interval = interval.as_nanos().max(1);
+        let Some(behind) = now.checked_sub(self.due) else {
+            return self.due;
+        };
+        let rest = interval - behind.as_nanos() % interval;
+        now + Duration::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX))
+    }
 }
 
 /// What one integration was last told of a group.
@@ -44,12 +86,15 @@ pub(in crate::engine) struct Told {
 
 impl Dispatcher {
     /// A dispatcher for a tree of routes; without one nobody is told.
-    pub fn new(root: Option<Route>, receivers: Vec<Receiver>) -> Self {
+    pub fn new(routing: Routing) -> Self {
         Self {
-            root,
-            receivers,
+            routing,
+            alerts: BTreeMap::new(),
             groups: BTreeMap::new(),
+            paces: BTreeMap::new(),
             told: HashMap::new(),
+            silences: Arc::default(),
+            held_back: HeldBack::default(),
             sequence: 0,
             touched: false,
         }
@@ -57,13 +102,12 @@ impl Dispatcher {
 
     /// Takes new routes. Groups form anew from the alerts that still fire; what has been told stays
     /// told, as far as group, receiver and integration are still the same.
-    pub fn replace(&mut self, root: Option<Route>, receivers: Vec<Receiver>, now: Now) {
-        let alerts: BTreeMap<u64, Arc<Announced>> = std::mem::take(&mut self.groups)
-            .into_values()
-            .flat_map(|group| group.alerts)
-            .collect();
-        self.root = root;
-        self.receivers = receivers;
+    pub fn replace(&mut self, routing: Routing, now: Now) {
+        let mut alerts = self.alerts.clone();
+        let groups = std::mem::take(&mut self.groups).into_values();
+        alerts.extend(groups.flat_map(|group| group.alerts));
+        self.paces.clear();
+        self.routing = routing;
         self.touched = true;
         for alert in alerts.into_values() {
             self.update(&alert, now);
@@ -75,32 +119,45 @@ impl Dispatcher {
         self.place(alert, now, |_| true);
     }
 
-    /// Takes the latest word on an alert for those of its groups whose key is wanted.
+    /// Takes the latest word on an alert for those of its groups that are wanted.
     pub(in crate::engine) fn place(
         &mut self,
         alert: &Arc<Announced>,
         now: Now,
-        wanted: impl Fn(&str) -> bool,
+        wanted: impl Fn(&GroupId) -> bool,
     ) {
         self.touched = true;
-        let Some(root) = &self.root else { return };
+        if alert.is_firing() {
+            self.alerts.insert(alert.fingerprint, alert.clone());
+        } else {
+            self.alerts.remove(&alert.fingerprint);
+        }
+        let Some(root) = &self.routing.root else {
+            return;
+        };
         let started = now.wall.since(alert.starts_at);
         for route in root.matching(&alert.labels) {
             let labels = route.group_by.group_labels(&alert.labels);
-            let key = format!("{}:{labels}", route.key);
-            if !wanted(&key) {
+            let id = (format!("{}:{labels}", route.key), route.ordinal);
+            if !wanted(&id) {
                 continue;
             }
-            if let Some(group) = self.groups.get_mut(&key) {
-                group.alerts.insert(alert.fingerprint, alert.clone());
-            } else if alert.is_firing() || self.told.keys().any(|(k, ..)| *k == key) {
-                // An alert that has been firing for longer than the wait is not made to wait again.
-                let wait = route.timing.group_wait;
-                let due = if started > wait {
-                    now.steady
-                } else {
-                    now.steady + wait
-                };
+            // An alert that has been firing for longer than the wait is not made to wait again.
+            let wait = route.timing.group_wait;
+            let due = if started > wait {
+                now.steady
+            } else {
+                now.steady + wait
+            };
+            if let Some(group) = self.groups.get_mut(&id) {
+                let before = group.alerts.insert(alert.fingerprint, alert.clone());
+                if group.is_waiting && before.is_none() {
+                    group.due = group.due.min(due);
+                }
+            } else if alert.is_firing() || self.told.keys().any(|(key, ..)| *key == id.0) {
+                let pace = self.paces.remove(&id);
+                let pace = pace.filter(|pace| !pace.is_gone(now.steady));
+                let interval = route.timing.group_interval;
                 let group = Group {
                     route: Arc::new(Route {
                         routes: Vec::new(),
@@ -108,9 +165,11 @@ impl Dispatcher {
                     }),
                     labels,
                     alerts: [(alert.fingerprint, alert.clone())].into(),
-                    due,
+                    due: pace.map_or(due, |pace| pace.next(now.steady, interval)),
+                    is_waiting: pace.is_none(),
+                    silenced: BTreeSet::new(),
                 };
-                self.groups.insert(key, group);
+                self.groups.insert(id, group);
             }
         }
     }
@@ -123,57 +182,33 @@ impl Dispatcher {
     /// Looks at every group that is due and returns what is to be sent.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
         let mut notifications = Vec::new();
-        for (key, group) in &mut self.groups {
-            if group.due > now.steady {
-                continue;
-            }
+        if self.groups.values().any(|group| group.due <= now.steady) {
             self.touched = true;
-            group.due = now.steady + group.route.timing.group_interval;
-            let receiver = self
-                .receivers
-                .iter()
-                .find(|r| r.name == group.route.receiver);
-            for (integration, means) in receiver.iter().flat_map(|r| &r.integrations).enumerate() {
-                let log = (key.clone(), group.route.receiver.clone(), integration);
-                let told = self.told.get(&log);
-                let known = |fp: &u64| told.is_some_and(|told| told.firing.contains(fp));
-                let (firing, resolved): (Vec<_>, Vec<_>) = (group.alerts.iter())
-                    .filter(|(fp, alert)| !alert.suppressed || known(fp))
-                    .map(|(_, alert)| alert.clone())
-                    .partition(|alert| alert.is_firing());
-                let next = Told {
-                    firing: firing.iter().map(|a| a.fingerprint).collect(),
-                    resolved: resolved.iter().map(|a| a.fingerprint).collect(),
-                    at: now.steady,
-                };
-                let repeat = group.route.timing.repeat_interval;
-                let Some(reason) = reason(told, &next, means.send_resolved, repeat) else {
-                    continue;
-                };
-                self.told.insert(log, next);
-                let mut alerts = firing;
-                if means.send_resolved {
-                    alerts.extend(resolved);
+            let (routing, silences) = (&self.routing, &self.silences);
+            let muter = Muter::new(routing, silences, &self.alerts, now.wall);
+            let mut look = Look {
+                receivers: &routing.receivers,
+                told: &mut self.told,
+                held_back: &mut self.held_back,
+                sequence: &mut self.sequence,
+                now,
+            };
+            for ((key, _), group) in &mut self.groups {
+                if group.due <= now.steady {
+                    look.at(key, group, &muter, &mut notifications);
                 }
-                if alerts.is_empty() {
-                    continue;
-                }
-                self.sequence = self.sequence.wrapping_add(1);
-                notifications.push(Notification {
-                    id: identify(key, &group.route.receiver, integration, self.sequence, now),
-                    receiver: group.route.receiver.clone(),
-                    integration,
-                    group_key: key.clone(),
-                    group_labels: group.labels.clone(),
-                    alerts,
-                    incidents: Vec::new(),
-                    reason,
-                    at: now.wall,
-                });
             }
-            group.alerts.retain(|_, alert| alert.is_firing());
+            let paces = &mut self.paces;
+            paces.retain(|_, pace| !pace.is_gone(now.steady));
+            self.groups.retain(|id, group| {
+                let is_empty = group.alerts.is_empty();
+                if is_empty {
+                    let (due, since) = (group.due, now.steady);
+                    paces.insert(id.clone(), Pace { due, since });
+                }
+                !is_empty
+            });
         }
-        self.groups.retain(|_, group| !group.alerts.is_empty());
         let told = self.told.len();
         self.told
             .retain(|_, told| now.steady.saturating_sub(told.at) < TOLD_RETENTION);
@@ -185,27 +220,156 @@ impl Dispatcher {
     pub fn group_count(&self) -> usize {
         self.groups.len()
     }
+
+    /// The alerts that fire, each with what keeps it from being told now.
+    pub fn alerts(&self, now: Now) -> Vec<(&Arc<Announced>, Muting)> {
+        let muter = Muter::new(&self.routing, &self.silences, &self.alerts, now.wall);
+        let alerts = self.alerts.values();
+        alerts.map(|alert| (alert, muter.of(alert))).collect()
+    }
+
+    /// How often alerts were held back.
+    pub fn held_back(&self) -> HeldBack {
+        self.held_back
+    }
+
+    /// Who hears of what.
+    pub fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// Each group: its labels, its receiver, and its alerts.
+    pub fn groups(&self) -> impl Iterator<Item = (&Labels, &str, Vec<&Arc<Announced>>)> {
+        self.groups.values().map(|group| {
+            let alerts = group.alerts.values().collect();
+            (&group.labels, group.route.receiver.as_str(), alerts)
+        })
+    }
 }
 
-/// Why to tell, if at all (Alertmanager `notify/notify.go`, `DedupStage.needsUpdate`).
+/// What looking at a group that is due needs and changes.
+struct Look<'a> {
+    receivers: &'a [Receiver],
+    told: &'a mut HashMap<(String, String, usize), Told>,
+    held_back: &'a mut HeldBack,
+    sequence: &'a mut u64,
+    now: Now,
+}
+
+impl Look<'_> {
+    fn at(
+        &mut self,
+        key: &str,
+        group: &mut Group,
+        muter: &Muter<'_>,
+        notifications: &mut Vec<Notification>,
+    ) {
+        let now = self.now;
+        let timing = group.route.timing;
+        group.due = now.steady + timing.group_interval;
+        group.is_waiting = false;
+        let is_mute = muter.interval(&group.route).is_some();
+        let (mut left, mut silenced) = (Vec::new(), BTreeSet::new());
+        for (fingerprint, alert) in &group.alerts {
+            match muter.mutes(alert, is_mute) {
+                Some(why) => {
+                    self.held_back.count(why);
+                    if why == Muted::Silenced && alert.is_firing() {
+                        silenced.insert(*fingerprint);
+                    }
+                }
+                None => left.push(alert.clone()),
+            }
+        }
+        let firing = left.iter().filter(|alert| alert.is_firing());
+        let unsilenced: BTreeSet<u64> = firing
+            .map(|alert| alert.fingerprint)
+            .filter(|fingerprint| group.silenced.contains(fingerprint))
+            .collect();
+        let name = &group.route.receiver;
+        let receiver = self.receivers.iter().find(|r| r.name == *name);
+        let integrations = receiver.iter().flat_map(|r| &r.integrations).enumerate();
+        for (integration, means) in integrations.filter(|_| !left.is_empty()) {
+            let log = (key.to_owned(), name.clone(), integration);
+            let told = self.told.get(&log);
+            let known = |fp: &u64| told.is_some_and(|told| told.firing.contains(fp));
+            let (firing, resolved): (Vec<_>, Vec<_>) = (left.iter())
+                .filter(|alert| {
+                    let is_told = !alert.suppressed || known(&alert.fingerprint);
+                    if !is_told {
+                        self.held_back.count(Muted::Dependent);
+                    }
+                    is_told
+                })
+                .cloned()
+                .partition(|alert| alert.is_firing());
+            let next = Told {
+                firing: firing.iter().map(|a| a.fingerprint).collect(),
+                resolved: resolved.iter().map(|a| a.fingerprint).collect(),
+                at: now.steady,
+            };
+            let repeat = timing.repeat_interval;
+            let Some(reason) = reason(told, &next, &unsilenced, means.send_resolved, repeat) else {
+                continue;
+            };
+            self.told.insert(log, next);
+            let mut alerts = firing;
+            if means.send_resolved {
+                alerts.extend(resolved);
+            }
+            if alerts.is_empty() {
+                continue;
+            }
+            *self.sequence = self.sequence.wrapping_add(1);
+            notifications.push(Notification {
+                id: identify(key, name, integration, *self.sequence, now),
+                receiver: name.clone(),
+                integration,
+                group_key: key.to_owned(),
+                group_labels: group.labels.clone(),
+                alerts,
+                incidents: Vec::new(),
+                reason,
+                at: now.wall,
+            });
+        }
+        group.silenced = silenced;
+        group.alerts.retain(|_, alert| alert.is_firing());
+    }
+}
+
+/// Why to tell, if at all (Alertmanager `notify/notify.go`, `DedupStage.needsUpdate`). Beyond Alertmanager, the end of a
+/// silence is news: whoever relied on it hears that the alert still fires.
 fn reason(
     told: Option<&Told>,
     next: &Told,
+    unsilenced: &BTreeSet<u64>,
     send_resolved: bool,
     repeat_interval: Duration,
 ) -> Option<NotifyReason> {
     let Some(told) = told else {
         // What has resolved before anyone was told is not worth telling.
-        return (!next.firing.is_empty()).then_some(NotifyReason::First);
+        return match next.firing.is_empty() {
+            true => None,
+            false if next.firing.is_subset(unsilenced) => Some(NotifyReason::SilenceEnded),
+            false => Some(NotifyReason::First),
+        };
     };
-    if !next.firing.is_subset(&told.firing) {
-        return Some(NotifyReason::NewFiring);
+    let mut new = next.firing.difference(&told.firing).peekable();
+    if new.peek().is_some() {
+        return if new.all(|fp| unsilenced.contains(fp)) {
+            Some(NotifyReason::SilenceEnded)
+        } else {
+            Some(NotifyReason::NewFiring)
+        };
     }
     if next.firing.is_empty() {
         return (!told.firing.is_empty()).then_some(NotifyReason::AllResolved);
     }
-    // Only what was told as firing can be news as resolved.
-    if send_resolved && next.resolved.iter().any(|fp| told.firing.contains(fp)) {
+    if !next.firing.is_disjoint(unsilenced) {
+        return Some(NotifyReason::SilenceEnded);
+    }
+    if send_resolved && !next.resolved.is_subset(&told.resolved) {
         return Some(NotifyReason::NewResolved);
     }
     (next.at.saturating_sub(told.at) >= repeat_interval).then_some(NotifyReason::Repeat)
@@ -232,23 +396,19 @@ mod tests {
     use crate::engine::alert::EndReason;
     use crate::engine::dispatch::{GroupBy, Integration, Timing};
     use crate::engine::onset::Onset;
-    use crate::engine::selector::Selector;
 
     fn dispatcher(send_resolved: bool) -> Dispatcher {
-        let root = Route {
-            key: "{}".into(),
-            receiver: "team".into(),
-            group_by: GroupBy::Labels(vec!["alertname".into()]),
-            timing: Timing::default(),
-            matchers: Selector::default(),
-            go_on: false,
-            routes: Vec::new(),
-        };
+        let group_by = GroupBy::Labels(vec!["alertname".into()]);
+        let root = Route::root("team", group_by, Timing::default());
         let receiver = Receiver {
             name: "team".into(),
             integrations: vec![Integration { send_resolved }],
         };
-        Dispatcher::new(Some(root), vec![receiver])
+        Dispatcher::new(Routing {
+            root: Some(root),
+            receivers: vec![receiver],
+            ..Routing::default()
+        })
     }
 
     fn alert(host: &str, started: u64, ended: Option<u64>) -> Arc<Announced> {
@@ -331,8 +491,7 @@ mod tests {
         let mut d = dispatcher(true);
         d.update(&alert("a", 100, None), at(100));
         assert_eq!(told(&mut d, 130).len(), 1);
-        let (root, receivers) = (d.root.clone(), d.receivers.clone());
-        d.replace(root, receivers, at(200));
+        d.replace(d.routing.clone(), at(200));
         assert_eq!(told(&mut d, 200), []);
         assert_eq!(d.group_count(), 1);
     }

@@ -1,7 +1,12 @@
 //! Who is told what, and when: alerts are routed to receivers, grouped, and told once.
 
 mod group;
+mod inhibit;
+pub mod interval;
+pub mod matching;
+mod muting;
 mod route;
+pub mod silence;
 
 use std::sync::Arc;
 
@@ -12,8 +17,12 @@ use super::onset::Onset;
 use super::series::Labels;
 use super::time::Timestamp;
 pub use group::Dispatcher;
-pub(in crate::engine) use group::Told;
-pub use route::{GroupBy, Integration, Receiver, Route, Timing};
+pub(in crate::engine) use group::{GroupId, Pace, Told};
+pub use inhibit::InhibitRule;
+pub use interval::{TimeInterval, TimeIntervals};
+pub use muting::{HeldBack, Muted, Muting};
+pub use route::{GroupBy, Integration, Receiver, Route, Routing, Timing};
+pub use silence::{Silence, SilenceError, SilenceState, Silences};
 
 /// An alert as people and systems are told of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,17 +79,20 @@ pub enum NotifyReason {
     NewResolved,
     /// All alerts have ended.
     AllResolved,
+    /// A silence has ended, and an alert that it silenced still fires.
+    SilenceEnded,
     /// Nothing is new, but it has been a while.
     Repeat,
 }
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
         Self::AllResolved,
+        Self::SilenceEnded,
         Self::Repeat,
     ];
 
@@ -91,6 +103,7 @@ impl NotifyReason {
             Self::NewFiring => "new_firing",
             Self::NewResolved => "new_resolved",
             Self::AllResolved => "all_resolved",
+            Self::SilenceEnded => "silence_ended",
             Self::Repeat => "repeat",
         }
     }
@@ -127,5 +140,33 @@ impl Notification {
         } else {
             "resolved"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A firing alert with these labels.
+    pub(super) fn alert(labels: &[(&str, &str)]) -> Arc<Announced> {
+        let labels: Labels = labels.iter().copied().collect();
+        Arc::new(Announced {
+            fingerprint: labels.fingerprint(),
+            labels,
+            annotations: Labels::default(),
+            starts_at: Timestamp::default(),
+            onset: Onset::default(),
+            ended: None,
+            suppressed: false,
+            generator_url: String::new(),
+            rule: "Slow".into(),
+            alert_type: "threshold_exceeded",
+            metric: "duration".into(),
+            stat: "p95".into(),
+            value: Some(2.0),
+            limit: 1.0,
+            n: 20,
+            evidence: None,
+        })
     }
 }

@@ -1,8 +1,10 @@
 //! The tree of routes: which receiver hears of an alert, and how its alerts are grouped.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::{InhibitRule, TimeIntervals};
 use crate::engine::selector::Selector;
 use crate::engine::series::Labels;
 
@@ -55,6 +57,8 @@ impl Default for Timing {
 pub struct Route {
     /// Its place in the tree as Alertmanager writes it, for example `{}/{severity="critical"}`.
     pub key: String,
+    /// Which of the routes of the tree that have this key, counted from 0.
+    pub ordinal: u32,
     /// Who is told.
     pub receiver: String,
     /// How its alerts are grouped.
@@ -65,11 +69,57 @@ pub struct Route {
     pub matchers: Selector,
     /// Whether later siblings may take the alert as well.
     pub go_on: bool,
+    /// Names of the intervals in which it tells nothing.
+    pub mute_time_intervals: Vec<String>,
+    /// Names of the intervals outside which it tells nothing; none for always.
+    pub active_time_intervals: Vec<String>,
     /// Its children, tried in order before itself.
     pub routes: Vec<Route>,
 }
 
+/// Who hears of what when, as far as the configuration says it.
+#[derive(Clone, Debug, Default)]
+pub struct Routing {
+    /// The root of the routes; `None` when nobody is told by opwatch itself.
+    pub root: Option<Route>,
+    /// Those who can be told.
+    pub receivers: Vec<Receiver>,
+    /// Which alerts keep others from being told.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// The intervals that routes name.
+    pub time_intervals: TimeIntervals,
+}
+
 impl Route {
+    /// A root that tells a receiver of everything, grouped by these labels.
+    pub fn root(receiver: &str, group_by: GroupBy, timing: Timing) -> Self {
+        Self {
+            key: "{}".to_owned(),
+            ordinal: 0,
+            receiver: receiver.to_owned(),
+            group_by,
+            timing,
+            matchers: Selector::default(),
+            go_on: false,
+            mute_time_intervals: Vec::new(),
+            active_time_intervals: Vec::new(),
+            routes: Vec::new(),
+        }
+    }
+
+    /// Gives routes that have the same key different ordinals. To be called once, on the root.
+    pub fn number(&mut self) {
+        fn go(route: &mut Route, seen: &mut BTreeMap<String, u32>) {
+            let next = seen.entry(route.key.clone()).or_default();
+            route.ordinal = *next;
+            *next += 1;
+            for child in &mut route.routes {
+                go(child, seen);
+            }
+        }
+        go(self, &mut BTreeMap::new());
+    }
+
     /// The routes that take an alert: depth first, the first child that matches unless it says to go
     /// on, and the node itself where no child does.
     pub fn matching(&self, labels: &Labels) -> Vec<&Route> {
@@ -121,14 +171,12 @@ mod tests {
     use super::*;
 
     fn route(receiver: &str, matchers: &str, go_on: bool, routes: Vec<Route>) -> Route {
+        let group_by = GroupBy::Labels(vec!["alertname".into()]);
         Route {
-            key: "{}".into(),
-            receiver: receiver.into(),
-            group_by: GroupBy::Labels(vec!["alertname".into()]),
-            timing: Timing::default(),
             matchers: Selector::parse(matchers).unwrap(),
             go_on,
             routes,
+            ..Route::root(receiver, group_by, Timing::default())
         }
     }
 

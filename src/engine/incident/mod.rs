@@ -253,15 +253,18 @@ impl Incidents {
         let Some(merge) = self.merge else { return };
         let id = match self.open_of(&self.of, word.fingerprint) {
             Some(id) => id,
-            None if word.is_firing() => self.join(word, merge),
+            None if word.is_firing() => {
+                let id = self.join(word, merge);
+                self.of.insert(word.fingerprint, id);
+                self.of_instance.insert(instance(&word.labels), id);
+                id
+            }
             None => return,
         };
         let Some(incident) = self.all.get_mut(&id) else {
             return;
         };
         incident.take(word);
-        self.of.insert(word.fingerprint, id);
-        self.of_instance.insert(instance(&word.labels), id);
         if incident.firing == 0 {
             let at = word.ended.map_or(word.starts_at, |(at, _)| at);
             incident.ended_at = Some(at);

@@ -20,8 +20,11 @@ pub(super) fn arrange(alerts: &mut Vec<&Arc<Announced>>) {
     let mut ranked: Vec<_> = (alerts.iter())
         .map(|alert| {
             let covered = |other: &&&Arc<Announced>| covers(alert, other);
-            let covers = alerts.iter().filter(covered).count();
-            (if are_few { covers } else { 0 }, *alert)
+            let covers = match are_few {
+                true => alerts.iter().filter(covered).count(),
+                false => 0,
+            };
+            (covers, *alert)
         })
         .collect();
     ranked.sort_by(|(covers_a, a), (covers_b, b)| {

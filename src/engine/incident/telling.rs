@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Incident, Incidents, order};
-use crate::engine::dispatch::{Announced, Dispatcher, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Notification, NotifyReason};
 use crate::engine::time::Now;
 
 /// A group as far as it matters here. The numbers are those of the highest severity.
 struct Look {
-    key: String,
+    id: GroupId,
     receiver: String,
     due: Duration,
     /// Whether anything of it was told before.
@@ -38,9 +38,16 @@ impl Incidents {
         if !self.is_on() || !dispatcher.next_due().is_some_and(is_due) {
             return;
         }
-        let mut looks = self.looks(dispatcher);
+        let muted: BTreeSet<u64> = (dispatcher.alerts(now).into_iter())
+            .filter(|(_, muting)| muting.is_suppressed())
+            .map(|(alert, _)| alert.fingerprint)
+            .collect();
+        let mut looks = self.looks(dispatcher, &muted);
+        // For whom each group is a thing of its own, a new one is no further news of another.
+        let by_group = |receiver: &str| self.told_by_group.iter().any(|(one, _)| one == receiver);
         let late: Vec<(usize, Duration)> = (looks.iter().enumerate())
             .filter(|(_, look)| is_due(look.due) && !look.is_told && !look.news.is_empty())
+            .filter(|(_, look)| !by_group(&look.receiver))
             .filter_map(|(place, look)| Some((place, next_look(look, &looks, now.steady)?)))
             .collect();
         for (place, due) in late {
@@ -50,7 +57,7 @@ impl Incidents {
         }
         bring_forward(&mut looks, now.steady);
         for look in looks {
-            if let Some(group) = dispatcher.groups.get_mut(&look.key)
+            if let Some(group) = dispatcher.groups.get_mut(&look.id)
                 && group.due != look.due
             {
                 group.due = look.due;
@@ -59,15 +66,15 @@ impl Incidents {
         }
     }
 
-    fn looks(&self, dispatcher: &Dispatcher) -> Vec<Look> {
+    fn looks(&self, dispatcher: &Dispatcher, muted: &BTreeSet<u64>) -> Vec<Look> {
         let groups = dispatcher.groups.iter();
-        let looks = groups.map(|(key, group)| {
+        let looks = groups.map(|(id, group)| {
             let receiver = group.route.receiver.clone();
             // All means of a receiver are told of a group at the same time.
-            let log = (key.clone(), receiver.clone(), 0);
+            let log = (id.0.clone(), receiver.clone(), 0);
             let said = dispatcher.told.get(&log);
             let mut look = Look {
-                key: key.clone(),
+                id: id.clone(),
                 receiver,
                 due: group.due,
                 is_told: said.is_some(),
@@ -81,7 +88,7 @@ impl Incidents {
                 let known = said.is_some_and(|said| said.firing.contains(&alert.fingerprint));
                 let of = match known {
                     true => &mut look.told,
-                    false if alert.suppressed => continue,
+                    false if alert.suppressed || muted.contains(&alert.fingerprint) => continue,
                     false => &mut look.news,
                 };
                 let highest = of.entry(incident.id).or_default();
@@ -232,7 +239,7 @@ impl Incidents {
 fn next_look(late: &Look, looks: &[Look], now: Duration) -> Option<Duration> {
     let others = || {
         let same = looks.iter().filter(|look| look.receiver == late.receiver);
-        same.filter(|look| look.due > now && look.key != late.key)
+        same.filter(|look| look.due > now && look.id != late.id)
     };
     let mut first: Option<Duration> = None;
     for (id, severity) in &late.news {

@@ -69,6 +69,7 @@ impl Engine {
             }
         }
         self.forget_saved_baselines();
+        self.forget_saved_silences();
         self.saving.dispatch = None;
         self.saving.clocks = None;
         self.dispatcher.touched = true;

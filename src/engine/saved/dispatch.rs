@@ -9,7 +9,7 @@ use prost::Message;
 use super::announced::{AnnouncedMessage, integration};
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
-use crate::engine::dispatch::{Announced, Dispatcher, Told};
+use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Pace, Told};
 use crate::engine::time::{Now, nanos};
 
 const WHAT: &str = "state of the dispatcher";
@@ -38,6 +38,24 @@ struct GroupMessage {
     due: u64,
     #[prost(message, repeated, tag = "3")]
     alerts: Vec<AnnouncedMessage>,
+    #[prost(uint32, tag = "4")]
+    ordinal: u32,
+    #[prost(bool, tag = "5")]
+    is_waiting: bool,
+    #[prost(fixed64, repeated, tag = "6")]
+    silenced: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PaceMessage {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(uint32, tag = "2")]
+    ordinal: u32,
+    #[prost(uint64, tag = "3")]
+    due: u64,
+    #[prost(uint64, tag = "4")]
+    since: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -52,6 +70,8 @@ struct DispatchMessage {
     paused: u64,
     #[prost(uint64, optional, tag = "5")]
     paused_since: Option<u64>,
+    #[prost(message, repeated, tag = "6")]
+    paces: Vec<PaceMessage>,
 }
 
 impl Engine {
@@ -99,17 +119,31 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
             resolved: told.resolved.iter().copied().collect(),
             at: nanos(told.at),
         });
-    let groups = dispatcher.groups.iter().map(|(key, group)| GroupMessage {
+    let groups = dispatcher
+        .groups
+        .iter()
+        .map(|((key, ordinal), group)| GroupMessage {
+            key: key.clone(),
+            due: nanos(group.due),
+            alerts: (group.alerts.values())
+                .map(|alert| AnnouncedMessage::of(alert))
+                .collect(),
+            ordinal: *ordinal,
+            is_waiting: group.is_waiting,
+            silenced: group.silenced.iter().copied().collect(),
+        });
+    let paces = dispatcher.paces.iter();
+    let paces = paces.map(|((key, ordinal), pace)| PaceMessage {
         key: key.clone(),
-        due: nanos(group.due),
-        alerts: (group.alerts.values())
-            .map(|alert| AnnouncedMessage::of(alert))
-            .collect(),
+        ordinal: *ordinal,
+        due: nanos(pace.due),
+        since: nanos(pace.since),
     });
     DispatchMessage {
         sequence: dispatcher.sequence,
         told: told.collect(),
         groups: groups.collect(),
+        paces: paces.collect(),
         ..DispatchMessage::default()
     }
 }
@@ -125,27 +159,36 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         };
         told.push((log, said));
     }
-    let mut groups: Vec<(String, Duration, Vec<Arc<Announced>>)> = Vec::new();
+    let mut groups = Vec::new();
     for group in message.groups {
-        let mut alerts = Vec::new();
+        let mut alerts: Vec<Arc<Announced>> = Vec::new();
         for alert in group.alerts {
             alerts.push(Arc::new(alert.read(WHAT)?));
         }
         // What has ended opens no group, but it may be told in one of what still fires.
         alerts.sort_by_key(|alert| !alert.is_firing());
-        groups.push((group.key, Duration::from_nanos(group.due), alerts));
+        let silenced: BTreeSet<u64> = group.silenced.into_iter().collect();
+        let times = (Duration::from_nanos(group.due), group.is_waiting);
+        groups.push(((group.key, group.ordinal), times, silenced, alerts));
     }
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);
-    let known: BTreeSet<String> = groups.iter().map(|(key, ..)| key.clone()).collect();
-    for (saved, due, alerts) in groups {
+    let paces = message.paces.into_iter().map(|pace| {
+        let (due, since) = (pace.due, pace.since);
+        let [due, since] = [due, since].map(Duration::from_nanos);
+        ((pace.key, pace.ordinal), Pace { due, since })
+    });
+    dispatcher.paces.extend(paces);
+    let known: BTreeSet<GroupId> = groups.iter().map(|(id, ..)| id.clone()).collect();
+    for (saved, (due, is_waiting), silenced, alerts) in groups {
         for alert in alerts {
             // Each group has its alerts back and no others: one may have been told of an end for which another waits.
-            let wanted = |key: &str| *key == saved || !known.contains(key);
+            let wanted = |id: &GroupId| *id == saved || !known.contains(id);
             dispatcher.place(&alert, now, wanted);
         }
         if let Some(group) = dispatcher.groups.get_mut(&saved) {
-            group.due = due;
+            (group.due, group.is_waiting) = (due, is_waiting);
+            group.silenced = silenced;
         }
     }
     Ok(())

@@ -19,6 +19,7 @@ mod incident;
 mod learned;
 mod rule;
 mod seen;
+mod silence;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -77,6 +78,8 @@ pub(super) struct Saving {
     places: HashMap<u64, (usize, usize)>,
     /// Baselines that were set, or removed, and have not been saved yet, by their keys.
     baselines: BTreeMap<String, Option<Vec<u8>>>,
+    /// The same of silences, by their ids.
+    silences: BTreeMap<String, Option<Vec<u8>>>,
     /// The hash of the dispatcher's saved state.
     dispatch: Option<u64>,
     /// The time paused that was saved with it, and since when judging is.

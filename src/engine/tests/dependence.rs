@@ -136,15 +136,11 @@ fn chains_are_judged_from_their_end_and_a_rule_in_shadow_holds_nothing_back() {
 
 #[test]
 fn a_suppressed_alert_that_nobody_knows_stays_out_of_messages() {
-    let route = Route {
-        key: "{}".into(),
-        receiver: "team".into(),
-        group_by: dispatch::GroupBy::Labels(Vec::new()),
-        timing: dispatch::Timing::default(),
-        matchers: Selector::default(),
-        go_on: false,
-        routes: Vec::new(),
-    };
+    let route = Route::root(
+        "team",
+        dispatch::GroupBy::Labels(Vec::new()),
+        dispatch::Timing::default(),
+    );
     let means = dispatch::Integration {
         send_resolved: true,
     };

@@ -27,6 +27,9 @@ fn route(key: &str, receiver: &str, matchers: &str, routes: Vec<Route>) -> Route
         },
         matchers: Selector::parse(matchers).unwrap(),
         go_on: !matchers.is_empty() && matchers != "{}",
+        mute_time_intervals: Vec::new(),
+        active_time_intervals: Vec::new(),
+        ordinal: 0,
         routes,
     }
 }

@@ -14,6 +14,7 @@ pub mod regressions;
 pub mod rules;
 pub mod series;
 pub mod trends;
+pub mod v2;
 
 use std::sync::{Arc, Mutex};
 
@@ -50,6 +51,8 @@ pub struct Services {
     pub tracking: Mutex<Tracking>,
     /// Label names that the external labels have taken.
     pub taken_labels: watch::Receiver<Arc<Vec<String>>>,
+    /// The routing as an alertmanager.yml, without secrets.
+    pub alertmanager_config: watch::Receiver<Arc<str>>,
     /// Where reloads are asked for.
     pub reload: mpsc::Sender<Reload>,
     /// Ends the process when cancelled.

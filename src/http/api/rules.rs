@@ -1,12 +1,13 @@
 //! `/api/v1/rules` and `/api/v1/alerts` in the shape of Prometheus, with what opwatch knows beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 
+use super::v2::alerts::Status;
 use super::{Services, unavailable};
 use crate::engine::alert::{AlertState, Change};
 use crate::engine::incident::Incidents;
@@ -100,6 +101,9 @@ struct AlertBody {
     /// Siblings have become better by as much and the whole has not become worse: nobody is told.
     #[serde(skip_serializing_if = "is_false")]
     cost_shift: bool,
+    /// Whether anything keeps it from being told now, and what; of those that fire, where others are told of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
 }
 
 #[derive(Serialize)]
@@ -186,14 +190,21 @@ pub async fn rules(services: &Services, request: &Request<Incoming>) -> Response
 
 /// All pending and firing alerts, but those of rules in shadow, which are no alerts to anyone: `/api/v1/rules` has them.
 pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> {
-    let alerts = services.engine.read(|engine, _| Alerts {
-        alerts: engine
-            .groups()
-            .iter()
-            .flat_map(|group| &group.rules)
-            .filter(|rule| rule.rule.mode == Mode::Active)
-            .flat_map(|rule| alert_bodies(rule, engine.incidents()))
-            .collect(),
+    let alerts = services.engine.read(|engine, now| {
+        let told = engine.dispatcher().alerts(now).into_iter();
+        let told = told.map(|(alert, muting)| (alert.fingerprint, Status::of(&muting)));
+        let mut told: HashMap<u64, Status> = told.collect();
+        let rules = engine.groups().iter().flat_map(|group| &group.rules);
+        let rules = rules.filter(|rule| rule.rule.mode == Mode::Active);
+        let alerts = rules.flat_map(|rule| rule.alerts().map(move |alert| (rule, alert)));
+        let alerts = alerts.filter_map(|(rule, alert)| {
+            let body = alert_body(rule, alert, alert.state.active_at()?, engine.incidents())?;
+            let status = told.remove(&alert.fingerprint);
+            Some(AlertBody { status, ..body })
+        });
+        Alerts {
+            alerts: alerts.collect(),
+        }
     });
     match alerts.await {
         Ok(alerts) => respond::compress(headers, respond::api_data(&alerts)).await,
@@ -327,6 +338,7 @@ fn alert_body(
         shadow: rule.rule.mode == Mode::Shadow,
         suppressed: alert.suppressed,
         cost_shift: alert.is_shift,
+        status: None,
     })
 }
 

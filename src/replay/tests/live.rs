@@ -14,6 +14,7 @@ use crate::engine::baseline::Content;
 use crate::engine::baselines::{Wanted, WantedContent};
 use crate::engine::judge::AlertChange;
 use crate::engine::metric::Metric;
+use crate::engine::selector::Selector;
 use crate::engine::series::Labels;
 use crate::engine::time::Now;
 use crate::engine::window::Reach;

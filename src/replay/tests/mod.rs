@@ -4,7 +4,6 @@ use super::*;
 use crate::engine::dispatch::{GroupBy, Integration, Receiver, Route, Timing};
 use crate::engine::measurement::Draft;
 use crate::engine::rule::RuleGroup;
-use crate::engine::selector::Selector;
 use crate::rulefile::{Surroundings, load};
 
 mod live;
@@ -31,15 +30,11 @@ fn groups(yaml: &str) -> Vec<RuleGroup> {
 }
 
 fn setting(yaml: &str) -> Setting {
-    let route = Route {
-        key: "{}".into(),
-        receiver: "team".into(),
-        group_by: GroupBy::Labels(vec!["alertname".into()]),
-        timing: Timing::default(),
-        matchers: Selector::default(),
-        go_on: false,
-        routes: Vec::new(),
-    };
+    let route = Route::root(
+        "team",
+        GroupBy::Labels(vec!["alertname".into()]),
+        Timing::default(),
+    );
     let integrations = vec![Integration {
         send_resolved: true,
     }];

@@ -75,19 +75,15 @@ fn lasting() -> Settings {
             rules: vec![patient, counting],
             ..group(rule())
         }],
-        route: Some(Route {
-            key: "{}".into(),
-            receiver: "team".into(),
-            group_by: GroupBy::Labels(vec!["alertname".into()]),
-            timing: Timing {
+        route: Some(Route::root(
+            "team",
+            GroupBy::Labels(vec!["alertname".into()]),
+            Timing {
                 group_wait: seconds(20),
                 group_interval: seconds(30),
                 repeat_interval: seconds(100),
             },
-            matchers: Selector::default(),
-            go_on: false,
-            routes: Vec::new(),
-        }),
+        )),
         receivers: vec![Receiver {
             name: "team".into(),
             integrations: vec![Integration {
