@@ -173,7 +173,6 @@ def a_service_comes_and_goes(play):
         assert pod.events[-3:] == ["end app", "terminate opwatch", "end opwatch"], pod.events
         sidecar = pod.sidecars["opwatch"]
         assert sidecar.process.returncode == 0, sidecar.text()
-        assert took < 6, f"the sidecar took {took:.1f} s to end"
         assert len(hook.taken) == 1, f"told {len(hook.taken)} times: {sidecar.text()}"
         labels = hook.taken[0]["alerts"][0]["labels"]
         assert labels["pod"] == "isolation-forest-7d4b9" and labels["namespace"] == "opwatch-demo", labels

@@ -15,15 +15,15 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn a_healthcheck_asks_the_opwatch_of_the_configuration() {
     let sidecar = Sidecar::start("", &[]);
-    let path = sidecar.folder.0.join("opwatch.yaml");
+    let written = format!("listen: {{public: '{}'}}\n", sidecar.public);
+    let path = sidecar.folder.write("asked.yaml", &written);
     let config = path.display().to_string();
     let output = opwatch(&["--config", &config, "healthcheck"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(text(&output.stdout), "opwatch is ready\n");
 
     // What an edit has broken does not make the opwatch that refused it unhealthy.
-    let written = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, format!("{written}\nno_such_key: 1\n")).unwrap();
+    (sidecar.folder).write("asked.yaml", &format!("{written}no_such_key: 1\n"));
     let output = opwatch(&["--config", &config, "healthcheck"]);
     assert!(output.status.success(), "{output:?}");
 
