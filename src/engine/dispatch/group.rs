@@ -116,15 +116,16 @@ impl Dispatcher {
 
     /// Takes the latest word on an alert.
     pub fn update(&mut self, alert: &Arc<Announced>, now: Now) {
-        self.place(alert, now, |_| true);
+        self.place(alert, now, |_| Some(false));
     }
 
-    /// Takes the latest word on an alert for those of its groups that are wanted.
+    /// Takes the latest word on an alert for those of its groups that are wanted, and opens these, also where it has
+    /// ended, if that is said.
     pub(in crate::engine) fn place(
         &mut self,
         alert: &Arc<Announced>,
         now: Now,
-        wanted: impl Fn(&GroupId) -> bool,
+        wanted: impl Fn(&GroupId) -> Option<bool>,
     ) {
         self.touched = true;
         if alert.is_firing() {
@@ -139,9 +140,9 @@ impl Dispatcher {
         for route in root.matching(&alert.labels) {
             let labels = route.group_by.group_labels(&alert.labels);
             let id = (format!("{}:{labels}", route.key), route.ordinal);
-            if !wanted(&id) {
+            let Some(opens) = wanted(&id) else {
                 continue;
-            }
+            };
             // An alert that has been firing for longer than the wait is not made to wait again.
             let wait = route.timing.group_wait;
             let due = if started > wait {
@@ -154,7 +155,7 @@ impl Dispatcher {
                 if group.is_waiting && before.is_none() {
                     group.due = group.due.min(due);
                 }
-            } else if alert.is_firing() || self.told.keys().any(|(key, ..)| *key == id.0) {
+            } else if alert.is_firing() || opens || self.told.keys().any(|log| log.0 == id.0) {
                 let pace = self.paces.remove(&id);
                 let pace = pace.filter(|pace| !pace.is_gone(now.steady));
                 let interval = route.timing.group_interval;
