@@ -12,7 +12,8 @@ use crate::engine::time::Now;
 
 /// What was told is remembered this long after the last word, as in Alertmanager.
 const TOLD_RETENTION: Duration = Duration::from_secs(120 * 3_600);
-/// Groups without alerts go away at each multiple of this, as in Alertmanager.
+/// A group without alerts is forgotten after this. Alertmanager looks for such groups as often, at moments of its own: there
+/// it is this at most.
 const CLEAN_UP: Duration = Duration::from_secs(30);
 
 /// A group by its key and the ordinal of its route.
@@ -61,8 +62,7 @@ pub(in crate::engine) struct Pace {
 impl Pace {
     /// Whether that is so long ago that the group is forgotten.
     fn is_gone(self, now: Duration) -> bool {
-        let round = |at: Duration| at.as_secs() / CLEAN_UP.as_secs();
-        round(self.since) < round(now)
+        now.saturating_sub(self.since) >= CLEAN_UP
     }
 
     /// The next look.
