@@ -21,6 +21,7 @@ mod absence;
 mod clocks;
 mod dependence;
 mod detection;
+mod incidents;
 mod regression;
 mod restart;
 mod trend;

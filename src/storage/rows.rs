@@ -30,8 +30,10 @@ pub enum Kind {
     ClockEvents = 7,
     /// A baseline that was set, in one of its versions.
     Baseline = 8,
+    /// An incident.
+    Incident = 9,
     /// A silence.
-    Silence = 9,
+    Silence = 10,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             Self::Change,
             Self::ClockEvents,
             Self::Baseline,
+            Self::Incident,
             Self::Silence,
         ]
         .into_iter()

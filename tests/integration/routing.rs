@@ -25,6 +25,7 @@ use opwatch::clock::Clock;
 use opwatch::config::Config;
 use opwatch::engine::alert::EndReason;
 use opwatch::engine::dispatch::{Announced, Dispatcher, Route, Routing};
+use opwatch::engine::onset::Onset;
 use opwatch::engine::series::Labels;
 use opwatch::engine::time::{Now, Timestamp};
 use serde_json::{Value, json};
@@ -387,6 +388,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
                 limit: 0.0,
                 n: 0,
                 evidence: None,
+                onset: Onset::default(),
             };
             dispatcher.update(&Arc::new(alert), now(begin));
         }

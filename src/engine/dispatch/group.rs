@@ -40,7 +40,7 @@ pub struct Dispatcher {
 /// Alerts that are told together.
 #[derive(Debug)]
 pub(in crate::engine) struct Group {
-    route: Arc<Route>,
+    pub(in crate::engine) route: Arc<Route>,
     labels: Labels,
     pub(in crate::engine) alerts: BTreeMap<u64, Arc<Announced>>,
     pub(in crate::engine) due: Duration,
@@ -329,6 +329,7 @@ impl Look<'_> {
                 group_key: key.to_owned(),
                 group_labels: group.labels.clone(),
                 alerts,
+                incidents: Vec::new(),
                 reason,
                 at: now.wall,
             });
@@ -395,6 +396,7 @@ mod tests {
     use super::*;
     use crate::engine::alert::EndReason;
     use crate::engine::dispatch::{GroupBy, Integration, Timing};
+    use crate::engine::onset::Onset;
 
     fn dispatcher(send_resolved: bool) -> Dispatcher {
         let group_by = GroupBy::Labels(vec!["alertname".into()]);
@@ -419,6 +421,7 @@ mod tests {
             labels,
             annotations: Labels::default(),
             starts_at: at(started).wall,
+            onset: Onset::default(),
             ended: ended.map(|seconds| (at(seconds).wall, EndReason::Recovered)),
             suppressed: false,
             generator_url: String::new(),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::v2::alerts::Status;
 use super::{Services, unavailable};
 use crate::engine::alert::{AlertState, Change};
+use crate::engine::incident::Incidents;
 use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
 use crate::engine::rule::{Mode, Templated};
 use crate::engine::series::Labels;
@@ -17,6 +18,7 @@ use crate::engine::time::Timestamp;
 use crate::explanation::Evidence;
 use crate::http::request::decode;
 use crate::http::respond::{self, Body, ErrorType};
+use crate::incidents::id;
 
 #[derive(Serialize)]
 struct Groups {
@@ -87,6 +89,9 @@ struct AlertBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<Evidence>,
     fingerprint: String,
+    /// The incident that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<String>,
     /// Its rule is in shadow: nobody is told.
     #[serde(skip_serializing_if = "is_false")]
     shadow: bool,
@@ -96,6 +101,9 @@ struct AlertBody {
     /// Whether anything keeps it from being told now, and what; of those that fire, where others are told of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
+    /// Siblings have become better by as much and the whole has not become worse: nobody is told.
+    #[serde(skip_serializing_if = "is_false")]
+    cost_shift: bool,
 }
 
 #[derive(Serialize)]
@@ -170,7 +178,7 @@ pub async fn rules(services: &Services, request: &Request<Incoming>) -> Response
                 Filter::takes(&filter.groups, &group.name)
                     && Filter::takes(&filter.files, &group.file)
             })
-            .map(|group| group_body(group, &filter))
+            .map(|group| group_body(group, &filter, engine.incidents()))
             .filter(|group| filter.names.is_empty() || !group.rules.is_empty())
             .collect(),
     });
@@ -190,7 +198,7 @@ pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> 
         let rules = rules.filter(|rule| rule.rule.mode == Mode::Active);
         let alerts = rules.flat_map(|rule| rule.alerts().map(move |alert| (rule, alert)));
         let alerts = alerts.filter_map(|(rule, alert)| {
-            let body = alert_body(rule, alert, alert.state.active_at()?)?;
+            let body = alert_body(rule, alert, alert.state.active_at()?, engine.incidents())?;
             let status = told.remove(&alert.fingerprint);
             Some(AlertBody { status, ..body })
         });
@@ -234,7 +242,7 @@ pub async fn history(services: &Services, headers: &HeaderMap) -> Response<Body>
     }
 }
 
-fn group_body(group: &GroupState, filter: &Filter) -> Group {
+fn group_body(group: &GroupState, filter: &Filter, incidents: &Incidents) -> Group {
     let wanted =
         |rule: &&RuleState| !filter.recording_only && Filter::takes(&filter.names, &rule.rule.name);
     Group {
@@ -248,12 +256,12 @@ fn group_body(group: &GroupState, filter: &Filter) -> Group {
             .rules
             .iter()
             .filter(wanted)
-            .map(|rule| rule_body(rule, filter))
+            .map(|rule| rule_body(rule, filter, incidents))
             .collect(),
     }
 }
 
-fn rule_body(state: &RuleState, filter: &Filter) -> RuleBody {
+fn rule_body(state: &RuleState, filter: &Filter, incidents: &Incidents) -> RuleBody {
     let rule = &state.rule;
     let any = |test: fn(&AlertState) -> bool| state.alerts().any(|alert| test(&alert.state));
     RuleBody {
@@ -274,7 +282,7 @@ fn rule_body(state: &RuleState, filter: &Filter) -> RuleBody {
         alerts: if filter.exclude_alerts {
             Vec::new()
         } else {
-            alert_bodies(state).collect()
+            alert_bodies(state, incidents).collect()
         },
         health: match state.health {
             Health::Unknown => "unknown",
@@ -297,12 +305,17 @@ fn rule_body(state: &RuleState, filter: &Filter) -> RuleBody {
     }
 }
 
-fn alert_bodies(rule: &RuleState) -> impl Iterator<Item = AlertBody> {
+fn alert_bodies(rule: &RuleState, incidents: &Incidents) -> impl Iterator<Item = AlertBody> {
     rule.alerts()
-        .filter_map(|alert| alert_body(rule, alert, alert.state.active_at()?))
+        .filter_map(|alert| alert_body(rule, alert, alert.state.active_at()?, incidents))
 }
 
-fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option<AlertBody> {
+fn alert_body(
+    rule: &RuleState,
+    alert: &Tracked,
+    active_at: Timestamp,
+    incidents: &Incidents,
+) -> Option<AlertBody> {
     let (metric, stat) = rule.rule.condition.measured();
     Some(AlertBody {
         labels: map(&alert.labels),
@@ -321,9 +334,11 @@ fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option
         n: alert.verdict.map_or(0, |verdict| verdict.n),
         evidence: alert.evidence.map(Evidence::from),
         fingerprint: format!("{:016x}", alert.fingerprint),
+        incident: incidents.of_firing(alert).map(|one| id(one.id)),
         shadow: rule.rule.mode == Mode::Shadow,
         suppressed: alert.suppressed,
         status: None,
+        cost_shift: alert.is_shift,
     })
 }
 
