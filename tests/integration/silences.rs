@@ -341,7 +341,7 @@ fn the_commands_set_show_and_end_silences_and_show_alerts() {
 #[test]
 fn the_routing_is_exported_as_a_real_alertmanager_reads_it() {
     let folder = Folder::new();
-    folder.write("password", "x");
+    folder.write("password", "http://127.0.0.1:9009/hidden");
     let routing = "\
 route:
   receiver: team
@@ -379,7 +379,7 @@ receivers:
     let mail = "      - {url_file: password}
       - {url: 'http://127.0.0.1:9009/four', timeout: 3s, http_config: {authorization: {credentials: s3cret}}}
     email_configs: [{to: 'ml@example.org, On Call <oncall@example.org>', send_resolved: true, hello: me}]
-smtp: {smarthost: 'mail:587', from: opwatch@example.org, auth_username: u, auth_password: s3cret, require_tls: false}
+smtp: {smarthost: 'mail:587', from: opwatch@example.org, auth_username: u, auth_password: s3cret}
 ";
     let load = |name: &str, text: &str| {
         let path = folder.write(name, text);

@@ -12,7 +12,8 @@ use crate::engine::time::Now;
 
 /// What was told is remembered this long after the last word, as in Alertmanager.
 const TOLD_RETENTION: Duration = Duration::from_secs(120 * 3_600);
-/// Groups without alerts go away at each multiple of this, as in Alertmanager.
+/// A group without alerts is forgotten after this. Alertmanager looks for such groups as often, at moments of its own: there
+/// it is this at most.
 const CLEAN_UP: Duration = Duration::from_secs(30);
 
 /// A group by its key and the ordinal of its route.
@@ -61,8 +62,7 @@ pub(in crate::engine) struct Pace {
 impl Pace {
     /// Whether that is so long ago that the group is forgotten.
     fn is_gone(self, now: Duration) -> bool {
-        let round = |at: Duration| at.as_secs() / CLEAN_UP.as_secs();
-        round(self.since) < round(now)
+        now.saturating_sub(self.since) >= CLEAN_UP
     }
 
     /// The next look.
@@ -116,15 +116,16 @@ impl Dispatcher {
 
     /// Takes the latest word on an alert.
     pub fn update(&mut self, alert: &Arc<Announced>, now: Now) {
-        self.place(alert, now, |_| true);
+        self.place(alert, now, |_| Some(false));
     }
 
-    /// Takes the latest word on an alert for those of its groups that are wanted.
+    /// Takes the latest word on an alert for those of its groups that are wanted, and opens these, also where it has
+    /// ended, if that is said.
     pub(in crate::engine) fn place(
         &mut self,
         alert: &Arc<Announced>,
         now: Now,
-        wanted: impl Fn(&GroupId) -> bool,
+        wanted: impl Fn(&GroupId) -> Option<bool>,
     ) {
         self.touched = true;
         if alert.is_firing() {
@@ -139,9 +140,9 @@ impl Dispatcher {
         for route in root.matching(&alert.labels) {
             let labels = route.group_by.group_labels(&alert.labels);
             let id = (format!("{}:{labels}", route.key), route.ordinal);
-            if !wanted(&id) {
+            let Some(opens) = wanted(&id) else {
                 continue;
-            }
+            };
             // An alert that has been firing for longer than the wait is not made to wait again.
             let wait = route.timing.group_wait;
             let due = if started > wait {
@@ -154,7 +155,7 @@ impl Dispatcher {
                 if group.is_waiting && before.is_none() {
                     group.due = group.due.min(due);
                 }
-            } else if alert.is_firing() || self.told.keys().any(|(key, ..)| *key == id.0) {
+            } else if alert.is_firing() || opens || self.told.keys().any(|log| log.0 == id.0) {
                 let pace = self.paces.remove(&id);
                 let pace = pace.filter(|pace| !pace.is_gone(now.steady));
                 let interval = route.timing.group_interval;

@@ -167,6 +167,7 @@ mod tests {
             limit: 1.0,
             n: 20,
             evidence: None,
+            onset: Onset::default(),
         })
     }
 }

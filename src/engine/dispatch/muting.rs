@@ -359,8 +359,8 @@ mod tests {
         assert_eq!(told(&mut d, 77), is(NewFiring, &["1"]));
         update(&mut d, &[("n", "1")], 75, Some(78));
         assert_eq!(told(&mut d, 81), is(AllResolved, &["1"]));
-        // Groups without alerts are forgotten at 90.
-        update(&mut d, &[("n", "1")], 91, None);
-        assert_eq!(told(&mut d, 91), is(NewFiring, &["1"]));
+        // After half a minute without alerts it is forgotten.
+        update(&mut d, &[("n", "1")], 111, None);
+        assert_eq!(told(&mut d, 111), is(NewFiring, &["1"]));
     }
 }

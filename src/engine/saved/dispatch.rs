@@ -165,7 +165,7 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         for alert in group.alerts {
             alerts.push(Arc::new(alert.read(WHAT)?));
         }
-        // What has ended opens no group, but it may be told in one of what still fires.
+        // What has ended opens no other group, but it may be told in one of what still fires.
         alerts.sort_by_key(|alert| !alert.is_firing());
         let silenced: BTreeSet<u64> = group.silenced.into_iter().collect();
         let times = (Duration::from_nanos(group.due), group.is_waiting);
@@ -183,7 +183,11 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
     for (saved, (due, is_waiting), silenced, alerts) in groups {
         for alert in alerts {
             // Each group has its alerts back and no others: one may have been told of an end for which another waits.
-            let wanted = |id: &GroupId| *id == saved || !known.contains(id);
+            // Where it was alone and has ended its group is still looked at, so that it keeps its pace.
+            let wanted = |id: &GroupId| match *id == saved {
+                true => Some(true),
+                false => (!known.contains(id)).then_some(false),
+            };
             dispatcher.place(&alert, now, wanted);
         }
         if let Some(group) = dispatcher.groups.get_mut(&saved) {

@@ -16,21 +16,21 @@ const TICK: u64 = 10;
 
 fn route(key: &str, receiver: &str, matchers: &str, routes: Vec<Route>) -> Route {
     let seconds = Duration::from_secs;
+    let timing = Timing {
+        group_wait: seconds(WAIT),
+        group_interval: seconds(INTERVAL),
+        repeat_interval: seconds(4_000),
+    };
+    let group_by = GroupBy::Labels(vec!["alertname".into()]);
     Route {
         key: key.into(),
-        receiver: receiver.into(),
-        group_by: GroupBy::Labels(vec!["alertname".into()]),
-        timing: Timing {
-            group_wait: seconds(WAIT),
-            group_interval: seconds(INTERVAL),
-            repeat_interval: seconds(4_000),
-        },
         matchers: Selector::parse(matchers).unwrap(),
         go_on: !matchers.is_empty() && matchers != "{}",
         mute_time_intervals: Vec::new(),
         active_time_intervals: Vec::new(),
         ordinal: 0,
         routes,
+        ..Route::root(receiver, group_by, timing)
     }
 }
 
