@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::vitals::{Vitals, locked};
@@ -25,6 +25,8 @@ pub(super) struct Reloader {
     pub(super) target: Arc<SharedTarget>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) notify_settings: NotifySettings,
+    /// Told after each reload that has been taken.
+    pub(super) reloaded: Arc<Notify>,
 }
 
 impl Reloader {
@@ -70,6 +72,7 @@ impl Reloader {
         match &outcome {
             Ok(()) => {
                 last.succeeded_at = self.clock.now().wall;
+                self.reloaded.notify_one();
                 tracing::info!("configuration reloaded");
             }
             Err(faults) => {

@@ -62,6 +62,8 @@ pub mod own;
 
 pub mod judge;
 
+pub mod backfill;
+
 pub mod baselines;
 
 mod durable;

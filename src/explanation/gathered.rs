@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Baseline, Budget, Condition, Decision, Evidence, Instance, Level, Rule, Window};
+use super::{
+    Baseline, Budget, Condition, Decision, Evidence, Instance, Learned, Level, Rule, Window,
+};
 use crate::document::units::Period;
 use crate::engine::Engine;
 use crate::engine::alert::AlertState;
 use crate::engine::baseline::{Content, stat_of};
 use crate::engine::condition::{self, Against, Detected, Finds, Found, Regression, Standing};
-use crate::engine::judge::{self, Compared, GroupState, Health, RuleState, Tracked};
+use crate::engine::judge::{self, BackFill, Compared, GroupState, Health, RuleState, Tracked};
 use crate::engine::metric::Worse;
 use crate::engine::rule::Mode;
 use crate::engine::selector::Selector;
@@ -152,6 +154,7 @@ fn instance(
             .and_then(|verdict| verdict.evidence)
             .map(Evidence::from),
         decision: None,
+        learned: None,
         lacks: None,
         improved: None,
         seen_seconds_ago: None,
@@ -184,6 +187,7 @@ fn instance(
         condition::Condition::Detection(_) => {
             if let Some(detecting) = instance.detecting.as_deref() {
                 explained.detected(&detecting.detected);
+                explained.learned = learned(detecting);
             }
         }
         condition::Condition::Absence(_) => {
@@ -199,6 +203,20 @@ fn instance(
         }
     }
     explained
+}
+
+/// From what and since when a detector has learned.
+fn learned(detecting: &judge::Detecting) -> Option<Learned> {
+    let (log_until, log_blocks) = match detecting.back_fill {
+        BackFill::Open | BackFill::Nothing => (None, 0),
+        BackFill::Until(until, blocks) => (Some(until.to_string()), blocks),
+    };
+    Some(Learned {
+        since: detecting.since?.to_string(),
+        blocks: detecting.detected.blocks,
+        log_until,
+        log_blocks,
+    })
 }
 
 impl Instance {

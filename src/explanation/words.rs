@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Baseline, Condition, Decision, Evidence, Explained, Instance, Level, Rule};
+use super::{Baseline, Condition, Decision, Evidence, Explained, Instance, Learned, Level, Rule};
 use crate::document::units::Period;
 use crate::engine::condition::percent;
 
@@ -159,6 +159,9 @@ fn instance(text: &mut String, condition: &Condition, one: &Instance) {
     if let Some(decision) = &one.decision {
         line(text, 4, &decided(decision));
     }
+    if let Some(one) = &one.learned {
+        line(text, 4, &learned(one));
+    }
     if let Some(lacks) = &one.lacks {
         line(text, 4, &format!("not judged: {lacks}"));
     }
@@ -209,8 +212,15 @@ fn change(evidence: &Evidence) -> String {
         let usual = (evidence.baseline)
             .map_or_else(String::new, |usual| format!("; usual is {}", short(usual)));
         let score = evidence.statistic.unwrap_or_default();
+        let within = (evidence.began_within.as_ref()).map_or_else(String::new, |(from, to)| {
+            if from == to {
+                ", certainly".to_owned()
+            } else {
+                format!(", 95 % between {from} and {to}")
+            }
+        });
         return format!(
-            "{feature} since {began}{size}{interval}{usual}; score {}",
+            "{feature} since {began}{within}{size}{interval}{usual}; score {}",
             short(score)
         );
     }
@@ -234,6 +244,18 @@ fn change(evidence: &Evidence) -> String {
     }
     if let Some(p) = evidence.p_value {
         let _ = write!(what, "; p {} of being worse by chance", short(p));
+    }
+    what
+}
+
+fn learned(one: &Learned) -> String {
+    let mut what = format!("learning since {}, {} blocks", one.since, one.blocks);
+    if let Some(until) = &one.log_until {
+        let _ = write!(
+            what,
+            "; back-filled from the log until {until}, {} blocks",
+            one.log_blocks
+        );
     }
     what
 }

@@ -328,6 +328,11 @@ struct Proof {
     change: Option<f64>,
     change_interval: Option<(f64, f64)>,
     p_value: Option<f64>,
+    /// What a detector has found to be different, and when that began: the best estimate and, where it is dated, the
+    /// interval that holds it with 95 % confidence.
+    feature: Option<&'static str>,
+    began_at: Option<String>,
+    began_within: Option<(String, String)>,
 }
 
 impl Proof {
@@ -338,6 +343,10 @@ impl Proof {
             change: evidence.change,
             change_interval: evidence.interval,
             p_value: evidence.p_value,
+            feature: evidence.feature.map(|feature| feature.as_str()),
+            began_at: evidence.began.map(|at| at.to_string()),
+            began_within: (evidence.within)
+                .map(|(earliest, latest)| (earliest.to_string(), latest.to_string())),
         }
     }
 }
