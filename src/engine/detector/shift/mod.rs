@@ -18,6 +18,7 @@ mod profile;
 mod running;
 mod settings;
 mod sums;
+mod weekdays;
 mod windows;
 
 #[cfg(test)]

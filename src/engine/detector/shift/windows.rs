@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::channels::{Channel, Channels, zip};
 use super::noise::Noise;
 use super::settings::Settings;
-use super::sums::{BLOCK, Sums};
+use super::sums::BLOCK;
+use super::weekdays::Corrected;
 
 /// Lengths of the windows in points.
 const LENGTHS: [u64; WINDOWS] = [12, 18, 27, 40, 60, 96, 144, 216, 324, 480, 720];
@@ -105,19 +106,20 @@ impl Default for Windows {
 
 impl Windows {
     /// The most evidence that any window gives for a change, as a logarithm of odds, and where it does; `zone` is the shift of
-    /// the level, in units of noise, that is none yet, `before` the evidence at the point before.
+    /// the level, in units of noise, that is none yet, with whether what varies are few points, `before` the evidence at the point before.
     pub fn judge(
         &mut self,
-        sums: &Sums,
+        sums: Corrected<'_>,
         noise: &Noise,
-        zone: f64,
+        (zone, is_rare): (f64, bool),
         before: f64,
         settings: &Settings,
     ) -> (f64, Option<Best>) {
-        let n = sums.n;
+        let n = sums.n();
+        let sums_now = sums.now();
         let phase = usize::try_from(n % BLOCK).unwrap_or_default();
         let season = settings.season as f64;
-        let pairs = settings.pairs() as f64;
+        let pairs = 2.0 * settings.pairs() as f64;
         let ln_day = settings.points_per_day.ln();
         let learns = (n - 1).is_multiple_of(LEARN_EVERY);
         let (mut most, mut best) = (0.0, None);
@@ -138,7 +140,7 @@ impl Windows {
                 sums.at(tau)
             };
             let m0 = then.map(|sum| sum / reference);
-            let m1 = zip(sums.now, then, |now, then| (now - then) / span.length);
+            let m1 = zip(sums_now, then, |now, then| (now - then) / span.length);
             let d = zip(m1, m0, |m1, m0| m1 - m0);
             // The profile is known from the reference only: a window shorter than a season sees its error.
             let profile = pairs * (1.0 - span.length / season).max(0.0);
@@ -159,7 +161,7 @@ impl Windows {
                 *weight += gain;
             }
             let third = sums.at(n - span.third);
-            let d3 = zip(sums.now, third, |now, then| {
+            let d3 = zip(sums_now, third, |now, then| {
                 (now - then) / span.third as f64
             });
             let d3 = zip(d3, m0, |m3, m0| m3 - m0);
@@ -189,7 +191,7 @@ impl Windows {
                     continue;
                 }
                 let mut evidence = 0.5 * freedom * (ratio / freedom).ln_1p();
-                if channel == Channel::Tail {
+                if channel == Channel::Tail || (is_rare && channel == Channel::Spread) {
                     evidence *= rate_function(means);
                 }
                 evidence -= rare;
