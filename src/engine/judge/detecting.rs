@@ -197,7 +197,7 @@ impl Detecting {
                 // A point without a value says nothing of what goes on.
                 let goes_on = was_on && (value.is_none() || verdict.score >= threshold);
                 let slot = novelty.slot_points();
-                let new = || anomaly(rule, &verdict, value, end, slot);
+                let new = || anomaly(rule, &verdict, end, slot);
                 Detected {
                     is_on: begins || goes_on,
                     found: if was_on { found } else { new() },
@@ -238,11 +238,11 @@ fn usual(verdict: &novelty::Verdict) -> Option<f64> {
 fn anomaly(
     rule: &Detection,
     verdict: &novelty::Verdict,
-    value: Option<f64>,
     end: Timestamp,
     slot: f64,
 ) -> Option<Change> {
-    let (value, usual) = (value?, usual(verdict)?);
+    // That a peak has not come is known by the mean of its time of the day, not by the block that was the last of it.
+    let (value, usual) = (verdict.seen?, usual(verdict)?);
     let blocks = match verdict.aspect {
         Aspect::Value => 1.0,
         Aspect::Shape | Aspect::Level => 3.0,
