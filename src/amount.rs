@@ -53,6 +53,14 @@ pub(crate) fn of(metric: &Metric, stat: &str, number: f64) -> String {
     }
 }
 
+/// A decimal number without the zeros that end its fraction.
+pub(crate) fn without_zeros(text: &str) -> &str {
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    }
+}
+
 /// A length of time, to the second.
 pub(crate) fn span(span: Duration) -> String {
     render(&DURATION, Duration::from_secs(span.as_secs()).as_secs_f64())

@@ -1,5 +1,6 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
+mod accept;
 mod baselines;
 mod check;
 mod check_regression;
@@ -13,6 +14,7 @@ mod export;
 mod history;
 mod import;
 mod input;
+mod notify;
 mod replay;
 mod serve;
 mod server;
@@ -85,6 +87,10 @@ enum Command {
     SetBaseline(set_baseline::SetBaseline),
     /// List the baselines that were set, or delete some.
     Baselines(baselines::List),
+    /// Say that what a rule has found is usual from now on; it learns anew from there.
+    Accept(accept::Accept),
+    /// Try out receivers.
+    Notify(notify::Notify),
     /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
     Explain(explain::Explain),
 }
@@ -108,6 +114,8 @@ pub fn main() -> ExitCode {
         Some(Command::Store(store)) => store.run(cli.config),
         Some(Command::SetBaseline(set)) => set.run(cli.config),
         Some(Command::Baselines(list)) => list.run(cli.config),
+        Some(Command::Accept(accept)) => accept.run(cli.config),
+        Some(Command::Notify(notify)) => notify.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),
     }
 }

@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::amount::without_zeros;
+
 /// How an answer is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
@@ -24,8 +26,7 @@ pub(super) fn number(value: Option<f64>) -> String {
         let text = format!("{value:.5e}");
         return match text.split_once('e') {
             Some((digits, exponent)) => {
-                let digits = digits.trim_end_matches('0').trim_end_matches('.');
-                format!("{digits}e{exponent}")
+                format!("{}e{exponent}", without_zeros(digits))
             }
             None => text,
         };
@@ -35,11 +36,7 @@ pub(super) fn number(value: Option<f64>) -> String {
         .filter(|limit| magnitude < **limit)
         .count();
     let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    without_zeros(&text).to_owned()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::body::{ComparisonBody, DifferenceBody, PlaceBody, RankingBody, SeenBody};
+use crate::amount::without_zeros;
 
 /// How it is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -259,11 +260,7 @@ fn number(value: f64) -> String {
         1.0.. => format!("{value:.3}"),
         _ => format!("{value:.4}"),
     };
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    without_zeros(&text).to_owned()
 }
 
 #[cfg(test)]

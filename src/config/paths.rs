@@ -16,6 +16,7 @@ pub(super) fn resolve(settings: &mut NotifySettings, folder: &Path) {
         }
         for webhook in &mut receiver.webhook_configs {
             in_folder(webhook.url_file.as_mut(), folder);
+            in_folder(webhook.routing_key_file.as_mut(), folder);
             let http = &mut webhook.http_config;
             let basic = http.basic_auth.as_mut();
             in_folder(basic.and_then(|basic| basic.password_file.as_mut()), folder);

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::amount::without_zeros;
+
 /// Writes `index,score`, a row for each score: the index of a row of the series, from 0, ascending.
 ///
 /// # Errors
@@ -11,8 +13,7 @@ pub fn write(scores: &[(usize, f64)], output: &mut impl Write) -> io::Result<()>
     for (row, score) in scores {
         // Five digits: as many as anybody could tell apart.
         let rounded = format!("{score:.5}");
-        let text = rounded.trim_end_matches('0').trim_end_matches('.');
-        writeln!(output, "{row},{text}")?;
+        writeln!(output, "{row},{}", without_zeros(&rounded))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::admission::{Answer, Batch};
+use crate::engine::judge::Effects;
 use crate::engine::time::Now;
 use crate::engine::{Engine, Settings};
 use crate::ingest::budget::Share;
@@ -72,8 +73,8 @@ pub(super) enum Control {
     Change(Change),
 }
 
-/// Does something to the engine; what it returns is called once that is on disk.
-type Change = Box<dyn FnOnce(&mut Engine, Now) -> Outcome + Send>;
+/// Does something to the engine, with what that brings about; the outcome is called once it is on disk.
+type Change = Box<dyn FnOnce(&mut Engine, Now) -> (Outcome, Effects) + Send>;
 
 /// Tells whoever asked what came of it, and whether it is on disk.
 pub(super) type Outcome = Box<dyn FnOnce(bool) + Send>;
@@ -200,12 +201,25 @@ impl EngineHandle {
         &self,
         change: impl FnOnce(&mut Engine, Now) -> T + Send + 'static,
     ) -> Result<(T, bool), Refused> {
+        self.act(move |engine, now| (change(engine, now), Effects::default()))
+            .await
+    }
+
+    /// As [`EngineHandle::change`], of something that changes alerts as well.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Engine, Now) -> (T, Effects) + Send + 'static,
+    ) -> Result<(T, bool), Refused> {
         let (done, finished) = oneshot::channel();
         let change: Change = Box::new(move |engine, now| {
-            let outcome = change(engine, now);
-            Box::new(move |is_on_disk| {
+            let (outcome, effects) = act(engine, now);
+            let tell: Outcome = Box::new(move |is_on_disk| {
                 let _ = done.send((outcome, is_on_disk));
-            })
+            });
+            (tell, effects)
         });
         (self.controls.send(Control::Change(change)).await).map_err(|_| Refused::Stopping)?;
         finished.await.map_err(|_| Refused::Stopping)

@@ -278,11 +278,15 @@ impl Driver {
                 done
             }
             Control::Change(change) => {
-                let outcome = change(&mut self.engine, now);
+                let (outcome, effects) = change(&mut self.engine, now);
                 self.gathering.outcomes.push(outcome);
+                self.pass_on(&effects);
                 let is_writing = !matches!(self.storage.health(), Health::Degraded { .. });
                 if self.storage.is_durable() && is_writing {
-                    self.gather_baselines();
+                    match effects.changes.is_empty() {
+                        true => self.gather_baselines(),
+                        false => self.gather_alerts(&[]),
+                    }
                 }
                 self.begin_commit();
                 while let Some(group) = self.storage.finished() {

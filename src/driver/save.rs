@@ -84,7 +84,7 @@ impl Driver {
     }
 
     /// What has changed of alerts, what has been told of them, and the notifications that say so, together.
-    fn gather_alerts(&mut self, notifications: &[Notification]) {
+    pub(super) fn gather_alerts(&mut self, notifications: &[Notification]) {
         let as_of = self.engine.sequence();
         let writes = &mut self.gathering.writes;
         for (place, body) in self.engine.take_unsaved_changes() {

@@ -22,16 +22,19 @@ pub enum EndReason {
     Forgotten,
     /// A newer version has taken the place of the one that it is about.
     Superseded,
+    /// Somebody said that what it found is usual from now on.
+    Accepted,
 }
 
 impl EndReason {
     /// All.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Recovered,
         Self::NoData,
         Self::Gone,
         Self::Forgotten,
         Self::Superseded,
+        Self::Accepted,
     ];
 
     /// As the API and messages name it.
@@ -42,6 +45,7 @@ impl EndReason {
             Self::Gone => "gone",
             Self::Forgotten => "forgotten",
             Self::Superseded => "superseded",
+            Self::Accepted => "accepted",
         }
     }
 }

@@ -66,6 +66,8 @@ pub mod backfill;
 
 pub mod baselines;
 
+pub mod acceptance;
+
 mod durable;
 
 mod order;
@@ -89,7 +91,7 @@ pub use durable::{Restored, Unsaved};
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
-use rule::{External, Mode};
+use rule::{External, Mode, Rule};
 use series::OWN_OPERATION;
 pub use settings::Settings;
 use store::{Admitted, Store};
@@ -190,6 +192,8 @@ impl Engine {
             }
             self.groups.push(group);
         }
+        let mut rules = self.groups.iter().flat_map(|group| &group.rules);
+        self.own.is_judged = rules.any(|state| is_own(&state.rule));
         self.key_rules();
         self.order = Order::of(&self.groups);
         let mut effects = Effects::default();
@@ -299,7 +303,7 @@ impl Engine {
         let Some(rule) = rule_of(&mut self.groups, due) else {
             return true;
         };
-        let store = if rule.rule.select.names_operation(OWN_OPERATION) {
+        let store = if is_own(&rule.rule) {
             &self.own.store
         } else {
             &self.store
@@ -393,6 +397,11 @@ impl Engine {
             blockers: Vec::new(),
         }
     }
+}
+
+/// Whether a rule is on what opwatch measures of itself.
+fn is_own(rule: &Rule) -> bool {
+    rule.select.names_operation(OWN_OPERATION)
 }
 
 /// The rule that is due, unless it is switched off.

@@ -60,6 +60,8 @@ const MAX_HISTORY: usize = 100;
 pub struct Own {
     /// Holds the one series.
     pub store: Store,
+    /// Whether there are rules on it.
+    pub is_judged: bool,
     totals: BTreeMap<&'static str, Total>,
     /// Records received and rejected, as last measured.
     records: (u64, u64),
@@ -78,6 +80,7 @@ impl Own {
     pub fn new(settings: &StoreSettings) -> Self {
         Self {
             store: Store::new(own_settings(settings)),
+            is_judged: true,
             totals: TOTALS.map(|name| (name, Total::default())).into(),
             records: (0, 0),
             measured_at: None,
@@ -104,11 +107,16 @@ impl Own {
         self.totals.entry(name).or_default().told += lost;
     }
 
-    /// Measures what has been lost since the last time, if anything was or enough time has passed.
+    /// Measures what has been lost since the last time, if anything was or enough time has passed. Where nobody judges it, it is
+    /// no news to those who begin to.
     pub fn measure(&mut self, ingest: IngestCounts, losses: Losses, now: Now) {
         self.total(SERIES_OVERFLOW, ingest.overflow);
         self.total(MEMORY_GIVEN_UP, losses.history_rows + losses.buckets);
         self.total(SCORES_DROPPED, losses.scores);
+        if !self.is_judged {
+            self.skip(ingest);
+            return;
+        }
         self.store.sweep(now);
         let waited = |since| now.steady.saturating_sub(since) >= EVERY;
         let any = self
@@ -137,6 +145,16 @@ impl Own {
             let share = count(bad) / count(received);
             self.record(vec![(RECORDS_REJECTED, share)], Some(received), now);
         }
+    }
+
+    /// Counts everything so far as measured.
+    fn skip(&mut self, ingest: IngestCounts) {
+        for total in self.totals.values_mut() {
+            total.measured = total.told;
+        }
+        let rejected = ingest.invalid + ingest.too_old + ingest.future;
+        self.records = (ingest.received, rejected);
+        self.measured_at = None;
     }
 
     fn record(&mut self, scores: Vec<(&str, f64)>, of: Option<u64>, now: Now) {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::{Baseline, Condition, Decision, Evidence, Explained, Instance, Learned, Level, Rule};
+use crate::amount;
 use crate::document::units::Period;
 use crate::engine::condition::percent;
 
@@ -315,8 +316,5 @@ fn short(value: f64) -> String {
         .iter()
         .filter(|limit| magnitude < **limit);
     let text = format!("{value:.*}", decimals.count());
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
+    amount::without_zeros(&text).to_owned()
 }

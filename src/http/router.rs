@@ -32,6 +32,7 @@ enum Endpoint {
     Baselines,
     SetBaselines,
     RemoveBaselines,
+    AcceptChange,
     Runtime,
     Ingest,
     Start,
@@ -95,6 +96,12 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         "/api/v1/baselines",
         Method::DELETE,
         Endpoint::RemoveBaselines,
+        true,
+    ),
+    (
+        "/api/v1/baselines/accept",
+        Method::POST,
+        Endpoint::AcceptChange,
         true,
     ),
     (
@@ -206,6 +213,7 @@ impl Router {
             Endpoint::Baselines => api::baselines::list(services, &request).await,
             Endpoint::SetBaselines => api::baselines::set(services, request).await,
             Endpoint::RemoveBaselines => api::baselines::remove(services, &request).await,
+            Endpoint::AcceptChange => api::acceptance::accept(services, &request).await,
             Endpoint::Runtime => api::lifecycle::runtime(services).await,
             Endpoint::Ingest => api::ingest::operations(services, request).await,
             Endpoint::Start => api::ingest::start(services, request).await,

@@ -7,12 +7,13 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tracing::debug;
 
 use super::endpoint::Endpoint;
 use super::tls::{TlsConfig, TlsError};
@@ -198,7 +199,15 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, value);
         }
+        let length = body.len();
         let request = request.body(Full::new(body))?;
+        // Only the origin: with many webhooks the path is the secret.
+        debug!(
+            "{} {} with {length} bytes, headers {}",
+            request.method(),
+            endpoint.origin(),
+            names(request.headers())
+        );
         let exchange = async {
             let answer =
                 self.inner
@@ -210,11 +219,13 @@ impl Client {
                     })?;
             let retry_after = answer.headers().get(RETRY_AFTER);
             let retry_after = retry_after.and_then(|value| value.to_str().ok());
-            Ok(Reply {
+            let reply = Reply {
                 status: answer.status(),
                 retry_after: retry_after.map(str::to_owned),
                 body: beginning(answer.into_body(), self.most_answer_bytes).await,
-            })
+            };
+            debug!("answered {}: {}", reply.status, reply.excerpt());
+            Ok(reply)
         };
         match tokio::time::timeout(timeout, exchange).await {
             Ok(result) => result,
@@ -230,6 +241,12 @@ impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Client")
     }
+}
+
+/// The names of headers; their values may be secret.
+fn names(headers: &HeaderMap) -> String {
+    let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    names.join(", ")
 }
 
 /// The beginning of a body; what follows is not read. A body that breaks off counts as far as it came.

@@ -325,6 +325,12 @@ impl Email {
         }
     }
 
+    /// To whom, and through which server.
+    pub(super) fn destination(&self) -> String {
+        let to: Vec<&str> = self.to.iter().map(|to| to.email.as_ref()).collect();
+        format!("mail to {} through {}", to.join(", "), self.smarthost)
+    }
+
     /// Sends a notification once.
     ///
     /// # Errors

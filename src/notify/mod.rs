@@ -16,10 +16,12 @@ mod fixture;
 mod keeper;
 pub mod message;
 mod outbox;
+pub mod payload;
 mod prepared;
 mod running;
 mod smtp;
 pub mod tls;
+pub mod trial;
 pub mod webhook;
 
 use std::time::Duration;
@@ -162,6 +164,14 @@ impl Notifier {
         match self {
             Self::Email(_) => "email",
             Self::Webhook(_) => "webhook",
+        }
+    }
+
+    /// Where it delivers to, without what is secret in it.
+    pub fn destination(&self) -> String {
+        match self {
+            Self::Email(email) => email.destination(),
+            Self::Webhook(webhook) => webhook.destination(),
         }
     }
 

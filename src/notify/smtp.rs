@@ -10,7 +10,8 @@ use lettre::transport::smtp::client::{
 };
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
-use tracing::warn;
+use lettre::transport::smtp::response::Response;
+use tracing::{debug, warn};
 
 use super::NotifyError;
 use super::client::{chain, excerpt};
@@ -83,16 +84,25 @@ impl Dialogue<'_> {
         let mut connection = connected
             .await
             .map_err(|error| self.transient("connect to", &error))?;
+        debug!(
+            tls = self.encryption == Encryption::Implicit,
+            "connected to {}: it is {}",
+            self.smarthost,
+            excerpt(&connection.server_info().to_string())
+        );
         if self.encryption == Encryption::StartTls {
             let started = connection.starttls(self.parameters()?, &hello).await;
             started.map_err(|error| self.transient("start TLS with", &error))?;
+            debug!("STARTTLS: the connection is encrypted, and the server is who it should be");
         }
         if let Some((name, password)) = self.credentials {
             let credentials = Credentials::new(name.to_owned(), password.expose().to_owned());
             let authenticated = connection
                 .auth(&[Mechanism::Plain, Mechanism::Login], &credentials)
                 .await;
-            authenticated.map_err(|error| self.transient("authenticate with", &error))?;
+            let answer =
+                authenticated.map_err(|error| self.transient("authenticate with", &error))?;
+            debug!("AUTH as {name}: {}", said(&answer));
         }
         Ok(connection)
     }
@@ -107,7 +117,8 @@ impl Dialogue<'_> {
         let sender = connection
             .command(Mail::new(Some(from.clone()), Vec::new()))
             .await;
-        sender.map_err(|error| self.transient("announce the sender to", &error))?;
+        let answer = sender.map_err(|error| self.transient("announce the sender to", &error))?;
+        debug!("MAIL FROM {from}: {}", said(&answer));
         let mut refused = None;
         let mut taken = 0;
         for recipient in to {
@@ -115,7 +126,10 @@ impl Dialogue<'_> {
                 .command(Rcpt::new(recipient.clone(), Vec::new()))
                 .await;
             match answer.map_err(|error| self.refusal(&format!("send to {recipient} by"), &error)) {
-                Ok(_) => taken += 1,
+                Ok(answer) => {
+                    debug!("RCPT TO {recipient}: {}", said(&answer));
+                    taken += 1;
+                }
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
                     if let Some(earlier) = refused.replace(error) {
@@ -130,9 +144,11 @@ impl Dialogue<'_> {
             None => {}
         }
         let ready = connection.command(Data).await;
-        ready.map_err(|error| self.refusal("send a message to", &error))?;
+        let answer = ready.map_err(|error| self.refusal("send a message to", &error))?;
+        debug!("DATA: {}", said(&answer));
         let accepted = connection.message(message).await;
-        accepted.map_err(|error| self.refusal("send a message to", &error))?;
+        let answer = accepted.map_err(|error| self.refusal("send a message to", &error))?;
+        debug!("{} bytes: {}", message.len(), said(&answer));
         Ok(())
     }
 
@@ -179,4 +195,13 @@ impl Dialogue<'_> {
         }
         builder.build().map_err(|error| wrong(&error))
     }
+}
+
+/// The code and the first line of an answer.
+fn said(answer: &Response) -> String {
+    excerpt(&format!(
+        "{} {}",
+        answer.code(),
+        answer.first_line().unwrap_or_default()
+    ))
 }

@@ -13,6 +13,7 @@ use super::client::{self, Client, ClientError, Reply};
 use super::credential;
 use super::endpoint::Endpoint;
 use super::message::{self, common};
+use super::payload::{Payload, Preset, Tree};
 use super::tls::TlsConfig;
 use super::{NotifyError, SettingFault};
 use crate::clock::Clock;
@@ -38,6 +39,14 @@ pub struct WebhookConfig {
     pub url_file: Option<PathBuf>,
     /// Whether to tell of alerts that have ended. Default true.
     pub send_resolved: bool,
+    /// The service that takes the messages, whose form they have then; without one they have Alertmanager's.
+    pub preset: Option<Preset>,
+    /// What to post instead: a tree whose strings are templates; not together with `preset`.
+    pub body: Option<Tree>,
+    /// The key of the integration, which PagerDuty wants in the message.
+    pub routing_key: Option<Secret>,
+    /// File that holds the key, read at each attempt; in place of `routing_key`.
+    pub routing_key_file: Option<PathBuf>,
     /// Most alerts in one message, the others are only counted; 0, the default, is no limit.
     pub max_alerts: usize,
     /// Time for one attempt. Default 10s.
@@ -52,6 +61,10 @@ impl Default for WebhookConfig {
             url: None,
             url_file: None,
             send_resolved: true,
+            preset: None,
+            body: None,
+            routing_key: None,
+            routing_key_file: None,
             max_alerts: 0,
             timeout: Period(Duration::from_secs(10)),
             http_config: HttpConfig::default(),
@@ -129,8 +142,10 @@ impl Webhook {
         let mut faults = Vec::new();
         let mut fault =
             |place: Place, message: &str| faults.push(SettingFault::new(place, message));
+        let is_known = config.preset.is_some_and(|preset| preset.url().is_some());
         match (&config.url, &config.url_file) {
             (Some(_), None) => {}
+            (None, None) if is_known => {}
             (None, Some(path)) => {
                 let url = credential::check(path).and_then(|text| url_of(&text, path));
                 if let Err(reason) = url {
@@ -146,6 +161,7 @@ impl Webhook {
                 "without a destination, one of url and url_file is needed",
             ),
         }
+        check_payload(config, place, &mut fault);
         let http = place.key("http_config");
         if config.http_config.basic_auth.is_some() && config.http_config.authorization.is_some() {
             fault(
@@ -184,21 +200,38 @@ impl Webhook {
         }
     }
 
+    /// To whom, and in which form.
+    pub(super) fn destination(&self) -> String {
+        let config = &self.config;
+        let form = match (config.preset, &config.body) {
+            (Some(preset), _) => preset.as_str(),
+            (None, Some(_)) => "templates",
+            (None, None) => "Alertmanager",
+        };
+        // With many webhooks the path is the secret.
+        let to = match (&config.url, &config.url_file) {
+            (Some(url), _) => url.origin(),
+            (None, Some(path)) => format!("the URL in {}", path.display()),
+            (None, None) => (config.preset.and_then(Preset::url))
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        format!("webhook to {to} in the form of {form}")
+    }
+
     /// Posts a notification once.
     ///
     /// # Errors
     /// Transient for no answer, 5xx, 408, 425 and 429; everything else but 2xx is permanent, redirects too.
     pub async fn deliver(&self, notification: &Notification) -> Result<(), NotifyError> {
-        let endpoint = match (&self.config.url, &self.config.url_file) {
-            (None, Some(path)) => {
-                let text = credential::read(path).await;
-                text.and_then(|text| url_of(&text, path))
-                    .map_err(NotifyError::transient)?
+        let endpoint = self.endpoint().await?;
+        let Payload { path, body } = self.payload(notification).await?;
+        let endpoint = match path.as_str() {
+            "" => endpoint,
+            path => {
+                (endpoint.join(path)).map_err(|error| NotifyError::permanent(error.to_string()))?
             }
-            (Some(url), _) => url.clone(),
-            (None, None) => return Err(NotifyError::permanent("there is no destination")),
         };
-        let body = body(notification, &self.external_url, self.config.max_alerts);
         let body =
             serde_json::to_vec(&body).map_err(|error| NotifyError::permanent(error.to_string()))?;
         let id = HeaderValue::try_from(notification.id.as_str())
@@ -227,6 +260,47 @@ impl Webhook {
         }
     }
 
+    async fn endpoint(&self) -> Result<Endpoint, NotifyError> {
+        match (&self.config.url, &self.config.url_file) {
+            (None, Some(path)) => {
+                let text = credential::read(path).await;
+                text.and_then(|text| url_of(&text, path))
+                    .map_err(NotifyError::transient)
+            }
+            (Some(url), _) => Ok(url.clone()),
+            (None, None) => {
+                let known = self.config.preset.and_then(Preset::url);
+                known
+                    .and_then(|url| url.parse().ok())
+                    .ok_or_else(|| NotifyError::permanent("there is no destination"))
+            }
+        }
+    }
+
+    async fn payload(&self, notification: &Notification) -> Result<Payload, NotifyError> {
+        let config = &self.config;
+        let (url, most) = (self.external_url.as_str(), config.max_alerts);
+        let body = match (config.preset, &config.body) {
+            (Some(preset), _) => {
+                let key = credential::either(
+                    config.routing_key.as_ref(),
+                    config.routing_key_file.as_deref(),
+                );
+                return Ok(preset.payload(notification, url, most, &key.await?));
+            }
+            (None, Some(tree)) => {
+                let rendered = tree.render(notification, url, most);
+                rendered.map_err(NotifyError::permanent)?
+            }
+            (None, None) => serde_json::to_value(body(notification, url, most))
+                .map_err(|error| NotifyError::permanent(error.to_string()))?,
+        };
+        Ok(Payload {
+            path: String::new(),
+            body,
+        })
+    }
+
     async fn authorization(&self) -> Result<Option<HeaderValue>, NotifyError> {
         let http = &self.config.http_config;
         let value = if let Some(auth) = &http.basic_auth {
@@ -244,6 +318,43 @@ impl Webhook {
         value
             .map(Some)
             .map_err(|error| NotifyError::permanent(error.to_string()))
+    }
+}
+
+/// Reports what cannot be posted.
+fn check_payload(config: &WebhookConfig, place: &Place, fault: &mut dyn FnMut(Place, &str)) {
+    if let Some(tree) = &config.body {
+        if config.preset.is_some() {
+            fault(
+                place.key("body"),
+                "given beside preset, only one of them is allowed",
+            );
+        }
+        tree.check(&place.key("body"), fault);
+    }
+    let at = place.key("routing_key_file");
+    credential::check_either(
+        config.routing_key.as_ref(),
+        config.routing_key_file.as_deref(),
+        &mut |message| fault(at.clone(), message),
+    );
+    let has_key = config.routing_key.is_some() || config.routing_key_file.is_some();
+    let needs_key = config.preset.is_some_and(Preset::needs_routing_key);
+    if needs_key && !has_key {
+        fault(
+            place.clone(),
+            "without a key, `preset: pagerduty` needs one of routing_key and routing_key_file",
+        );
+    }
+    if has_key && !needs_key {
+        let at = match config.routing_key {
+            Some(_) => "routing_key",
+            None => "routing_key_file",
+        };
+        fault(
+            place.key(at),
+            "is used by no other form of message, allowed: with `preset: pagerduty`",
+        );
     }
 }
 

@@ -58,6 +58,13 @@ impl Recording {
         Self(measurements)
     }
 
+    /// Those of one operation.
+    #[must_use]
+    pub fn of(&self, operation: &str) -> Self {
+        let is_of = |one: &&Measurement| one.key.operation() == operation;
+        Self(self.0.iter().filter(is_of).cloned().collect())
+    }
+
     /// The measurements, the earliest first.
     pub fn measurements(&self) -> &[Measurement] {
         &self.0

@@ -1,5 +1,6 @@
 //! Limits from what was seen: how far beyond it they lie, and how they are written.
 
+use crate::amount::without_zeros;
 use crate::document::units::Quantity;
 use crate::engine::metric::{Metric, Unit, Worse};
 
@@ -142,11 +143,7 @@ fn two_digits(value: f64, rounding: Rounding) -> String {
         digits / 10f64.powi(-exponent)
     };
     let text = format!("{rounded:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    without_zeros(&text).to_owned()
 }
 
 #[cfg(test)]

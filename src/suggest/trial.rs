@@ -1,10 +1,15 @@
 //! Rules replayed over the history that they are from, and loosened where they would have raised too many alarms.
 
 use std::collections::BTreeMap;
+use std::iter;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use super::SuggestError;
-use super::draft::{Draft, Tried};
+use super::draft::{Draft, Kind, Tried};
 use super::write::file;
 use crate::engine::rule::RuleGroup;
 use crate::replay::{Recording, Replayed, Setting, replay};
@@ -20,68 +25,130 @@ pub(super) struct Trial<'a> {
     pub(super) allowed: u64,
 }
 
+/// The rules of one operation on their way, and what was left out of them.
+#[derive(Default)]
+struct Tries {
+    drafts: Vec<Draft>,
+    left_out: Vec<String>,
+}
+
 impl Trial<'_> {
     /// Those that raise no more alarms than they may, as they are or loosened, each with what came of it. The others are
     /// named in `left_out`.
+    ///
+    /// A rule is about one operation, so that those of each are tried over its measurements alone, of several operations at
+    /// the same time, with the same outcome as all together.
     pub(super) fn run(
         &self,
         drafts: Vec<Draft>,
         left_out: &mut Vec<String>,
     ) -> Result<Vec<Draft>, SuggestError> {
-        let mut drafts: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
-        let mut open: Vec<usize> = (0..drafts.len()).collect();
-        let mut rounds = 0;
-        // Each round makes each rule that is open looser, so that this ends.
-        while !open.is_empty() {
-            rounds += 1;
-            let these = open.iter().filter_map(|place| drafts.get(*place)?.clone());
-            let mut tried = self.attempt(&these.collect::<Vec<_>>())?;
-            let mut still = Vec::new();
-            for place in open {
-                let Some(slot) = drafts.get_mut(place) else {
-                    continue;
-                };
-                let Some(draft) = slot else { continue };
-                let Some(found) = tried.remove(&draft.alert) else {
-                    continue;
-                };
-                draft.tried = Some(found);
-                if found.alarms <= self.allowed {
-                    continue;
-                }
-                let first = draft.kind.words();
-                draft.loosened.get_or_insert((first, found.alarms));
-                if let Some(kind) = draft.kind.loosened() {
-                    draft.kind = kind;
-                    still.push(place);
-                } else {
-                    left_out.push(format!(
-                        "{}: also {} would have raised {} alarms",
-                        draft.alert,
-                        draft.kind.words(),
-                        found.alarms
-                    ));
-                    *slot = None;
-                }
+        let mut operations: Vec<Vec<Draft>> = Vec::new();
+        for draft in drafts {
+            match operations.last_mut() {
+                Some(last) if last[0].operation == draft.operation => last.push(draft),
+                _ => operations.push(vec![draft]),
             }
-            open = still;
         }
-        let mut rules: Vec<Draft> = drafts.into_iter().flatten().collect();
-        if rounds > 1 && !rules.is_empty() {
-            // Together, as they stand in the file: what is said of them is what a replay of the file says.
-            let mut tried = self.attempt(&rules)?;
-            for rule in &mut rules {
-                rule.tried = tried.remove(&rule.alert).or(rule.tried);
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(drafts) = operations.get(place) else {
+                    return done;
+                };
+                done.push((place, self.try_all(drafts.clone())));
             }
+        };
+        let mut done = thread::scope(|scope| {
+            let workers = workers.min(operations.len()).max(1);
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let done = workers.into_iter().map(|worker| match worker.join() {
+                Ok(done) => done,
+                Err(panic) => resume_unwind(panic),
+            });
+            done.flatten().collect::<Vec<_>>()
+        });
+        done.sort_by_key(|(place, _)| *place);
+        let mut rules = Vec::new();
+        for (_, tries) in done {
+            let tries = tries?;
+            rules.extend(tries.drafts);
+            left_out.extend(tries.left_out);
         }
         Ok(rules)
     }
 
-    /// Replays these rules alone; what came of each, by the name of its alerts.
-    fn attempt(&self, drafts: &[Draft]) -> Result<BTreeMap<String, Tried>, SuggestError> {
+    /// Tries the rules of one operation.
+    fn try_all(&self, mut drafts: Vec<Draft>) -> Result<Tries, SuggestError> {
+        let Some(operation) = drafts.first().map(|draft| draft.operation.clone()) else {
+            return Ok(Tries::default());
+        };
+        let own = self.recording.of(&operation);
+        let mut tried = self.attempt(&own, &drafts)?;
+        // All that a rule could be loosened to is tried at once: each replay goes through the whole history.
+        let mut looser: Vec<Draft> = Vec::new();
+        for draft in &mut drafts {
+            draft.tried = tried.remove(&draft.alert);
+            if alarms(draft) > self.allowed {
+                let kinds = iter::successors(draft.kind.loosened(), Kind::loosened);
+                looser.extend((0..).zip(kinds).map(|(step, kind)| Draft {
+                    alert: step_of(&draft.alert, step),
+                    kind,
+                    ..draft.clone()
+                }));
+            }
+        }
+        if looser.is_empty() {
+            return Ok(Tries {
+                drafts,
+                ..Tries::default()
+            });
+        }
+        let tried = self.attempt(&own, &looser)?;
+        let mut tries = Tries::default();
+        for mut draft in drafts {
+            let first = (draft.kind.words(), alarms(&draft));
+            for step in 0.. {
+                let name = step_of(&draft.alert, step);
+                let next = looser.iter().find(|one| one.alert == name);
+                let (true, Some(next)) = (alarms(&draft) > self.allowed, next) else {
+                    break;
+                };
+                draft.kind = next.kind.clone();
+                draft.tried = tried.get(&name).copied();
+                draft.loosened.get_or_insert_with(|| first.clone());
+            }
+            if alarms(&draft) > self.allowed {
+                tries.left_out.push(format!(
+                    "{}: also {} would have raised {} alarms",
+                    draft.alert,
+                    draft.kind.words(),
+                    alarms(&draft)
+                ));
+            } else {
+                tries.drafts.push(draft);
+            }
+        }
+        Ok(tries)
+    }
+
+    /// Replays these rules over the measurements of their operation, for as long as there are any at all; what came of each,
+    /// by the name of its alerts.
+    fn attempt(
+        &self,
+        own: &Recording,
+        drafts: &[Draft],
+    ) -> Result<BTreeMap<String, Tried>, SuggestError> {
         let mut setting = self.setting.clone();
         setting.engine.groups = self.read(file(drafts, None, self.interval))?;
-        let Replayed { rules, .. } = replay(self.recording, &setting)?;
+        if let Some((first, last)) = self.recording.span() {
+            setting.from = Some(first);
+            setting.until = Some(last.after(self.interval));
+        }
+        let Replayed { rules, .. } = replay(own, &setting)?;
         let tried = rules.into_iter().map(|rule| {
             let tried = Tried {
                 alarms: rule.alerts,
@@ -101,4 +168,13 @@ impl Trial<'_> {
             Some(fault) => Err(SuggestError::Unwritable(fault.brief())),
         }
     }
+}
+
+fn alarms(draft: &Draft) -> u64 {
+    draft.tried.map_or(0, |tried| tried.alarms)
+}
+
+/// By what name a rule is tried that was loosened by so many steps more than one.
+fn step_of(alert: &str, step: u32) -> String {
+    format!("{alert} {step}")
 }

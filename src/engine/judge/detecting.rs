@@ -110,6 +110,18 @@ impl Detecting {
         }
     }
 
+    /// With a detector that has seen nothing, and takes nothing from before then.
+    pub(super) fn from(rule: &Detection, since: Timestamp) -> Self {
+        let block = millis(rule.block).max(1);
+        let floor = since.millis().div_euclid(block) * block;
+        Self {
+            taken: Some(Timestamp::from_millis(floor)),
+            // What the log has of before is what no longer counts.
+            back_fill: BackFill::Nothing,
+            ..Self::new(rule)
+        }
+    }
+
     /// The blocks that are to be taken now; `None` where there are none.
     pub(super) fn look(
         &self,

@@ -13,6 +13,7 @@ use crate::engine::condition::{Condition, Standing, Verdict};
 use crate::engine::rule::{External, Hold, NoData, Rule};
 use crate::engine::series::Labels;
 use crate::engine::store::{SeriesId, Store};
+use crate::engine::time::Timestamp;
 use crate::engine::watched::Coverage;
 use crate::engine::window::Reading;
 
@@ -339,6 +340,36 @@ impl Instance {
         for tracked in self.levels.iter_mut().chain(&mut self.missing) {
             tracked.abandon(rule, reason, scope, effects);
         }
+    }
+
+    /// Ends its alerts as accepted and learns what is usual anew, from when the change began on; when that was. `None` where
+    /// it has no alert.
+    pub(super) fn accept(
+        &mut self,
+        rule: &Rule,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) -> Option<Timestamp> {
+        let active = self.levels.iter().filter_map(|one| one.state.active_at());
+        let active_at = active.min()?;
+        for tracked in &mut self.levels {
+            tracked.abandon(rule, EndReason::Accepted, scope, effects);
+        }
+        self.basis = None;
+        let since = match (&rule.condition, &mut self.detecting, &mut self.compared) {
+            (Condition::Detection(detection), Some(detecting), _) => {
+                let since = (detecting.detected.found).map_or(active_at, |change| change.began);
+                **detecting = Detecting::from(detection, since);
+                since
+            }
+            (_, _, Some(compared)) => {
+                compared.accept(active_at);
+                self.has_learned_saved = false;
+                active_at
+            }
+            _ => active_at,
+        };
+        Some(since)
     }
 
     /// Works out what others are to hear: of the levels only the highest that fires, a lower one that

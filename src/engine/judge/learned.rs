@@ -119,6 +119,15 @@ impl Compared {
         }
     }
 
+    /// Forgets what it has learned, and learns only from what was since then.
+    pub(super) fn accept(&mut self, since: Timestamp) {
+        self.learned = None;
+        self.is_learned_saved = false;
+        self.decision = None;
+        self.unit = None;
+        self.disturbed = vec![(Timestamp::default(), since)];
+    }
+
     /// Notes that an alert fires, or has stopped to, so that nothing is learned from that time.
     pub(super) fn disturb(
         &mut self,

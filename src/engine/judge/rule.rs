@@ -8,9 +8,11 @@ use std::time::Duration;
 use super::compared::Before;
 use super::tracked::{Subject, Tracked};
 use super::{Answer, Effects, Health, Instance, Scope, absence};
+use crate::engine::acceptance::Accepted;
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Against, Condition, Standing, Verdict};
 use crate::engine::rule::{Hold, Mode, OnError, Rule};
+use crate::engine::selector::Selector;
 use crate::engine::series::{Labels, SeriesKey};
 use crate::engine::store::{Series, SeriesId, Store};
 use crate::engine::time::Timestamp;
@@ -337,6 +339,38 @@ impl RuleState {
                 effects.end(ended);
             }
         }
+    }
+
+    /// Takes what its instances have found for what is usual from now on, where they have an alert and `select` takes them.
+    pub(in crate::engine) fn accept(
+        &mut self,
+        select: &Selector,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) -> Vec<Accepted> {
+        let rule = self.rule.clone();
+        let mut accepted = Vec::new();
+        for (labels, instance) in &mut self.instances {
+            if !select.matches(|name| labels.get(name)) {
+                continue;
+            }
+            let had_learned = instance.has_learned_saved;
+            let Some(since) = instance.accept(&rule, scope, effects) else {
+                continue;
+            };
+            if had_learned && !instance.has_learned_saved {
+                self.unlearned.push(labels.clone());
+            }
+            if rule.mode == Mode::Active {
+                instance.announce(&rule, scope, effects);
+            }
+            accepted.push(Accepted {
+                labels: labels.clone(),
+                since,
+            });
+        }
+        self.touched |= !accepted.is_empty();
+        accepted
     }
 
     /// The label set of two instances' alerts that are the same, if any.

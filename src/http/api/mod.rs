@@ -1,5 +1,6 @@
 //! What the paths answer, one file per resource.
 
+pub mod acceptance;
 pub mod baselines;
 pub mod comparison;
 pub mod explain;

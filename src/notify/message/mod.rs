@@ -92,18 +92,32 @@ fn percent_over(alert: &Announced) -> Option<f64> {
 }
 
 /// One alert as rows of a name and what there is to say.
-struct Account<'a> {
-    title: String,
+pub(super) struct Account<'a> {
+    /// The rule's name, with the severity.
+    pub(super) title: String,
     firing: bool,
-    rows: Vec<(&'a str, Cell<'a>)>,
+    /// `what` comes first.
+    pub(super) rows: Vec<(&'a str, Cell<'a>)>,
 }
 
-enum Cell<'a> {
+/// What a row says.
+pub(super) enum Cell<'a> {
     Text(String),
     Link(&'a str),
 }
 
-fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
+impl Cell<'_> {
+    /// As plain text.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Cell::Text(text) => text,
+            Cell::Link(url) => url,
+        }
+    }
+}
+
+/// What is to be said of an alert at a moment.
+pub(super) fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
     let labels = &alert.labels;
     let severity = labels.get("severity");
     let mut title = alert.rule.clone();
@@ -288,6 +302,7 @@ fn why(reason: EndReason) -> &'static str {
             "forgotten: it has been absent for so long that it is no longer expected"
         }
         EndReason::Superseded => "superseded: a newer version has taken its place",
+        EndReason::Accepted => "accepted: this is usual from now on",
     }
 }
 
@@ -310,13 +325,13 @@ fn moment(at: Timestamp) -> String {
 }
 
 /// Whether a text is a link that may be shown as one.
-fn is_web_link(text: &str) -> bool {
+pub(super) fn is_web_link(text: &str) -> bool {
     let web = text.starts_with("http://") || text.starts_with("https://");
     web && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// Text of one line each: what a label holds must not look like another row.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     text.trim_end().replace(breaks, " ")
 }
@@ -329,11 +344,7 @@ pub fn text(notification: &Notification, external_url: &str) -> String {
         let status = if account.firing { "FIRING" } else { "RESOLVED" };
         out += &format!("\n{status} {}\n", line(&account.title));
         for (name, cell) in &account.rows {
-            let shown = match cell {
-                Cell::Text(text) => line(text),
-                Cell::Link(url) => line(url),
-            };
-            out += &format!("  {:<10} {shown}\n", format!("{name}:"));
+            out += &format!("  {:<10} {}\n", format!("{name}:"), line(cell.text()));
         }
     }
     out += &format!("\nSent by opwatch to {}", line(&notification.receiver));

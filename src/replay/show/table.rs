@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::ended;
+use crate::amount::without_zeros;
 use crate::columns::table;
 use crate::document::units::Period;
 use crate::engine::series::Labels;
@@ -141,11 +142,7 @@ fn number(value: f64) -> String {
         scaled *= 10.0;
     }
     let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    without_zeros(&text).to_owned()
 }
 
 #[cfg(test)]

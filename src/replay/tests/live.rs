@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::written::written;
 use super::*;
 use crate::engine::Engine;
+use crate::engine::Settings;
 use crate::engine::admission::Batch;
 use crate::engine::alert::{Change, EndReason};
 use crate::engine::baseline::Content;
+use crate::engine::baselines::{Wanted, WantedContent};
 use crate::engine::judge::AlertChange;
 use crate::engine::metric::Metric;
 use crate::engine::series::Labels;
 use crate::engine::time::Now;
+use crate::engine::window::Reach;
 
 /// The owner of an engine calls it at least this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -33,8 +37,9 @@ fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
         1 => 700_000..4_500_000_u64,
     ];
     let arrival = (after, prop::collection::vec(measured, 1..4));
-    let arrivals = (any::<bool>(), prop::collection::vec(arrival, 1..80));
-    arrivals.prop_map(|(is_on_grid, arrivals)| {
+    let slope = prop_oneof![Just(0.0), Just(0.1), Just(-0.1)];
+    let arrivals = (any::<bool>(), slope, prop::collection::vec(arrival, 1..80));
+    arrivals.prop_map(|(is_on_grid, slope, arrivals)| {
         // On whole seconds many arrive at the very moment of an evaluation, which is to see them.
         let at_grid = |millis: u64| {
             if is_on_grid {
@@ -43,115 +48,20 @@ fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
                 millis
             }
         };
-        let arrivals = arrivals.into_iter().map(|(after, measured)| Arrival {
-            after_millis: at_grid(after),
-            measured,
-        });
+        // With a slope there is less noise, so that there are trends.
+        let moved = |number: u32, seconds: f64| match slope {
+            0.0 => seconds,
+            slope => seconds / 5.0 + 10.0 + slope * f64::from(number),
+        };
+        let arrivals = (0..)
+            .zip(arrivals)
+            .map(|(number, (after, measured))| Arrival {
+                after_millis: at_grid(after),
+                measured: (measured.into_iter())
+                    .map(|(operation, seconds, failed)| (operation, moved(number, seconds), failed))
+                    .collect(),
+            });
         arrivals.collect()
-    })
-}
-
-fn threshold() -> impl Strategy<Value = String> {
-    let statistic = prop_oneof![
-        Just("metric: duration, stat: p95, window: WINDOW, above: LIMIT"),
-        Just("metric: duration, stat: mean, window: WINDOW, above: LIMIT"),
-        Just("metric: duration, stat: max, window: RUNS, above: LIMIT"),
-        Just("metric: duration, stat: median, window: RUNS, above: LIMIT"),
-        Just("metric: duration, stat: min, window: WINDOW, below: {medium: 2s, high: 1s}"),
-        Just("metric: errors, window: WINDOW, above: {medium: 1, high: 3}"),
-        Just("metric: error_ratio, window: WINDOW, above: {medium: 10%, high: 40%}"),
-        Just("metric: rate, window: WINDOW, below: {medium: 0.1, high: 0.05}"),
-        Just("metric: cpu_ratio, stat: max, window: RUNS, above: {medium: 50%, high: 60%}"),
-    ];
-    let window = prop_oneof![Just("20s"), Just("1m"), Just("10m"), Just("1h")];
-    let runs = prop_oneof![Just("1 runs"), Just("5 runs"), Just("20 runs")];
-    let limit = prop_oneof![
-        Just("{medium: 5s, high: 10s}"),
-        Just("{high: 8s}"),
-        Just("{low: 3s}")
-    ];
-    let recover = prop_oneof![Just(""), Just(", recover: 80%")];
-    let samples = prop_oneof![Just(""), Just(", min_samples: 3")];
-    (statistic, window, runs, limit, recover, samples).prop_map(
-        |(statistic, window, runs, limit, recover, samples)| {
-            let recover = if statistic.contains("LIMIT") {
-                recover
-            } else {
-                ""
-            };
-            let is_one = statistic.contains("RUNS") && runs == "1 runs";
-            let samples = if is_one { "" } else { samples };
-            let written = statistic.replace("WINDOW", window).replace("RUNS", runs);
-            format!(
-                "threshold: {{{}{recover}{samples}}}",
-                written.replace("LIMIT", limit)
-            )
-        },
-    )
-}
-
-fn rule() -> impl Strategy<Value = String> {
-    let hold = prop_oneof![
-        Just(""),
-        Just(", for: 15s"),
-        Just(", for: 40s"),
-        Just(", for_samples: 2 of 4")
-    ];
-    let keep = prop_oneof![Just(""), Just(", keep_firing_for: 35s")];
-    let no_data = prop_oneof![
-        Just(""),
-        Just(", no_data: resolve"),
-        Just(", no_data: alert, stale_after: 2m"),
-        Just(", stale_after: 1m"),
-    ];
-    let threshold = (threshold(), hold, keep, no_data)
-        .prop_map(|(threshold, hold, keep, no_data)| format!("{threshold}{hold}{keep}{no_data}"));
-    let every = prop_oneof![Just("10s"), Just("1m"), Just("20m")];
-    let grace = prop_oneof![Just("0s"), Just("7s")];
-    let expect = prop_oneof![
-        Just("[]"),
-        Just("[{operation: never}]"),
-        Just("[{operation: op0}]")
-    ];
-    let hold = prop_oneof![Just(""), Just(", for: 15s"), Just(", keep_firing_for: 20s")];
-    let absence = (every, grace, expect, hold).prop_map(|(every, grace, expect, hold)| {
-        format!("absence: {{expect_every: {every}, grace: {grace}, expect: {expect}}}{hold}")
-    });
-    prop_oneof![4 => threshold, 1 => absence, 4 => regression()]
-}
-
-fn regression() -> impl Strategy<Value = String> {
-    let stat = prop_oneof![Just("mean"), Just("median"), Just("p90")];
-    let baseline = prop_oneof![
-        3 => Just("{pinned: b}, compat: guide"),
-        3 => Just("{pinned: b}"),
-        3 => Just("{rolling: 1h}, false_alarms: 100 per 1d"),
-        1 => Just("{offset: 10m}, false_alarms: 100 per 1d"),
-        1 => Just("{seasonal: 10m}, false_alarms: 100 per 1d"),
-    ];
-    let window = prop_oneof![Just("2m"), Just("10m"), Just("'2m, at least 12 runs'")];
-    let worse = prop_oneof![Just("1%"), Just("{medium: 1%, high: 30%}"), Just("0.1 sd")];
-    (stat, baseline, window, worse).prop_map(|(stat, baseline, window, worse)| {
-        let (baseline, more) = baseline.split_once('}').unwrap();
-        let worse = if baseline.contains("pinned") && worse.contains("sd") { "2%" } else { worse };
-        format!(
-            "by: [], regression: {{metric: duration, stat: {stat}, window: {window}, min_samples: 5, worse_by: {worse}, baseline: {baseline}}}{more}}}"
-        )
-    })
-}
-
-/// Groups of one to three rules.
-fn written() -> impl Strategy<Value = String> {
-    let interval = prop_oneof![Just("5s"), Just("15s"), Just("20s"), Just("2m")];
-    let group = (interval, prop::collection::vec(rule(), 1..4));
-    prop::collection::vec(group, 1..3).prop_map(|groups| {
-        let groups = groups.iter().enumerate().map(|(group, (interval, rules))| {
-            let rules = rules.iter().enumerate();
-            let rules = rules.map(|(rule, text)| format!("{{alert: R{group}{rule}, {text}}}"));
-            let rules = rules.collect::<Vec<_>>().join(",\n   ");
-            format!("{{name: g{group}, interval: {interval}, rules: [\n   {rules}]}}")
-        });
-        format!("groups: [{}]", groups.collect::<Vec<_>>().join(",\n  "))
     })
 }
 
@@ -319,6 +229,36 @@ fn engine(setting: &Setting, now: Now) -> Engine {
     engine
 }
 
+/// What 100 operations were like before, of 1 to 3 s.
+fn measured() -> Content {
+    let before = |i: u32| Now {
+        wall: at(i64::from(i) - 200),
+        steady: Duration::from_secs(u64::from(i)),
+    };
+    let mut engine = Engine::new(Settings::default(), before(0));
+    for i in 0..100 {
+        let records = vec![Ok(took("op0", 1.0 + f64::from(i * 37 % 100) / 50.0))];
+        let batch = Batch {
+            origin: None,
+            records,
+        };
+        let (admitted, _) = engine.admit(batch, before(i));
+        engine.apply(&admitted, before(i));
+    }
+    let wanted = Wanted {
+        name: "measured".to_owned(),
+        metric: Metric::Duration,
+        content: WantedContent::Measured {
+            select: Selector::default(),
+            by: Vec::new(),
+            reach: Reach::Runs(100),
+            until: None,
+        },
+    };
+    let set = engine.set_baselines(&[wanted], before(100)).unwrap();
+    set.baselines[0].content.clone()
+}
+
 /// An alert as its changes tell of it.
 type Told = (
     Labels,
@@ -362,9 +302,12 @@ fn compare(rules: &str, arrivals: &[Arrival], restarts: &[usize]) -> Result<(), 
         value: 5.0,
         sd: Some(2.0),
     };
-    Arc::make_mut(&mut setting.baselines)
-        .set("b", Metric::Duration, Labels::default(), number, at(0))
-        .unwrap();
+    let baselines = Arc::make_mut(&mut setting.baselines);
+    for (name, content) in [("b", number), ("measured", measured())] {
+        baselines
+            .set(name, Metric::Duration, Labels::default(), content, at(0))
+            .unwrap();
+    }
     let mut live = Live::new(setting.clone());
     for (number, arrival) in arrivals.iter().enumerate() {
         if restarts.contains(&number) {

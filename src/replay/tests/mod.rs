@@ -8,6 +8,7 @@ use crate::engine::selector::Selector;
 use crate::rulefile::{Surroundings, load};
 
 mod live;
+mod written;
 
 /// A moment on the grid of all intervals here.
 const START: i64 = 1_700_000_100_000;

@@ -8,6 +8,7 @@ use crate::engine::condition::{Against, Amount, Budget, Regression, Verdict};
 use crate::engine::contrast::Feature;
 use crate::engine::metric::Worse;
 
+mod accepted;
 mod after;
 mod cases;
 mod nothing;

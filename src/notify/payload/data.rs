@@ -1,0 +1,109 @@
+//! What templates of a body see: the data of Alertmanager's templates, with what opwatch knows beside it.
+
+use std::sync::Arc;
+
+use crate::engine::dispatch::{Announced, Notification};
+use crate::engine::series::Labels;
+use crate::engine::template::Value;
+use crate::engine::time::Timestamp;
+use crate::notify::message;
+
+/// The data of a notification, with at most `max_alerts` alerts where that is not 0.
+pub(super) fn of(notification: &Notification, external_url: &str, max_alerts: usize) -> Value {
+    let all = notification.alerts.len();
+    let shown = match max_alerts {
+        0 => all,
+        most => most.min(all),
+    };
+    let alerts = || notification.alerts.iter().take(shown);
+    let list = |which: &dyn Fn(&Announced) -> bool| {
+        let alerts = alerts()
+            .filter(|one| which(one))
+            .map(|one| alert(one, notification.at));
+        Value::List(alerts.collect::<Vec<_>>().into())
+    };
+    let common = |of: fn(&Announced) -> &Labels| {
+        Value::strings(message::common(alerts().map(|alert| of(alert))))
+    };
+    Value::record([
+        ("Receiver", text(&notification.receiver)),
+        ("Status", text(notification.status())),
+        ("Subject", text(&message::subject(notification))),
+        ("Reason", text(notification.reason.as_str())),
+        ("Id", text(&notification.id)),
+        ("GroupKey", text(&notification.group_key)),
+        ("GroupLabels", strings(&notification.group_labels)),
+        ("CommonLabels", common(|alert| &alert.labels)),
+        ("CommonAnnotations", common(|alert| &alert.annotations)),
+        ("ExternalURL", text(external_url)),
+        ("Alerts", list(&|_| true)),
+        ("Firing", list(&Announced::is_firing)),
+        ("Resolved", list(&|alert| !alert.is_firing())),
+        ("TruncatedAlerts", int(all - shown)),
+    ])
+}
+
+fn alert(alert: &Announced, at: Timestamp) -> Value {
+    let number = |number: Option<f64>| number.map_or(Value::Nil, Value::Number);
+    let evidence = alert.evidence.unwrap_or_default();
+    let ended = alert.ended;
+    let account = message::account(alert, at);
+    let what = account.rows.iter().find(|(name, _)| *name == "what");
+    let status = if alert.is_firing() {
+        "firing"
+    } else {
+        "resolved"
+    };
+    Value::record([
+        ("Status", text(status)),
+        ("Labels", strings(&alert.labels)),
+        ("Annotations", strings(&alert.annotations)),
+        ("StartsAt", time(alert.starts_at)),
+        ("EndsAt", ended.map_or(Value::Nil, |(at, _)| time(at))),
+        ("GeneratorURL", text(&alert.generator_url)),
+        ("Fingerprint", text(&format!("{:016x}", alert.fingerprint))),
+        ("Rule", text(&alert.rule)),
+        ("Type", text(alert.alert_type)),
+        ("Severity", text(alert.labels.get("severity"))),
+        ("Metric", text(&alert.metric)),
+        ("Stat", text(&alert.stat)),
+        ("What", text(what.map_or("", |(_, cell)| cell.text()))),
+        ("Value", number(alert.value)),
+        (
+            "Threshold",
+            number(Some(alert.limit).filter(|_| message::has_limit(alert))),
+        ),
+        ("N", Value::Int(i64::try_from(alert.n).unwrap_or(i64::MAX))),
+        ("Baseline", number(evidence.baseline)),
+        ("Change", number(evidence.change)),
+        ("Interval", text(&evidence.interval_text())),
+        ("PValue", number(evidence.p_value)),
+        (
+            "DegradationPercent",
+            number(message::degradation_percent(alert)),
+        ),
+        (
+            "EndReason",
+            text(ended.map_or("", |(_, reason)| reason.as_str())),
+        ),
+    ])
+}
+
+fn text(text: &str) -> Value {
+    Value::String(Arc::from(text))
+}
+
+fn strings(labels: &Labels) -> Value {
+    Value::strings(labels.iter())
+}
+
+fn int(number: usize) -> Value {
+    Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn time(at: Timestamp) -> Value {
+    match jiff::Timestamp::from_millisecond(at.millis()) {
+        Ok(at) => Value::Time(at),
+        Err(_) => text(&at.to_string()),
+    }
+}
