@@ -184,9 +184,15 @@ fn instance(
                 explained.charted(trend, chart);
             }
         }
-        condition::Condition::Detection(_) => {
+        condition::Condition::Detection(detection) => {
             if let Some(detecting) = instance.detecting.as_deref() {
-                explained.detected(&detecting.detected);
+                let detected = &detecting.detected;
+                let is_better = |found| !detection.concerns(&found);
+                let is_change = matches!(detection.finds, Finds::Changes(_));
+                let is_improved =
+                    is_change && detected.is_on && detected.found.is_some_and(is_better);
+                explained.improved = is_improved.then_some(true);
+                explained.detected(detected);
                 explained.learned = learned(detecting);
             }
         }

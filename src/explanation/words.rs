@@ -107,9 +107,18 @@ fn asked(condition: &Condition) -> String {
             alarms,
             per_seconds,
         } => format!(
-            "{finds}: {} of {select} by blocks of {block}, going {towards}; {warm_up} blocks are learned from; {alarms} false alarms per {} are accepted",
+            "{finds}: {} of {select} by blocks of {block}, going {towards}; {warm_up} blocks are learned from; {} per {} accepted",
             measured(metric, stat),
-            span(*per_seconds)
+            if *alarms == 1.0 {
+                "1 false alarm".to_owned()
+            } else {
+                format!("{alarms} false alarms")
+            },
+            if *alarms == 1.0 {
+                format!("{} is", span(*per_seconds))
+            } else {
+                format!("{} are", span(*per_seconds))
+            }
         ),
         Condition::Absence {
             select,
@@ -139,7 +148,11 @@ fn instance(text: &mut String, condition: &Condition, one: &Instance) {
     if let Some(ago) = one.seen_seconds_ago {
         line(text, 4, &format!("last seen {} ago", span(ago)));
     }
-    if !matches!(condition, Condition::Absence { .. }) {
+    let has_window = !matches!(
+        condition,
+        Condition::Absence { .. } | Condition::Detection { .. }
+    );
+    if has_window {
         let window = one.window;
         let mut what = format!("window: {} values", window.n);
         if let Some(n) = window.effective_n {
@@ -210,8 +223,15 @@ fn change(evidence: &Evidence) -> String {
         let interval = (evidence.interval).map_or_else(String::new, |(low, high)| {
             format!(", 95 % interval {} to {}", percent(low), percent(high))
         });
-        let usual = (evidence.baseline)
-            .map_or_else(String::new, |usual| format!("; usual is {}", short(usual)));
+        let usual = (evidence.baseline).map_or_else(String::new, |usual| {
+            // An anomaly is compared with what of the past is most like it.
+            let what = if evidence.began_within.is_some() {
+                "usual is"
+            } else {
+                "the nearest known is"
+            };
+            format!("; {what} {}", short(usual))
+        });
         let score = evidence.statistic.unwrap_or_default();
         let within = (evidence.began_within.as_ref()).map_or_else(String::new, |(from, to)| {
             if from == to {

@@ -209,7 +209,8 @@ fn what(alert: &Announced) -> String {
     }
     let is_found = |evidence: Evidence| evidence.baseline.is_some() && evidence.feature.is_some();
     let against = match alert.alert_type {
-        // A detector knows no limit, but what is usual.
+        // A detector knows no limit, but what is usual, or what of the past is most like an anomaly.
+        "anomaly_detected" if alert.evidence.is_some_and(is_found) => "the nearest known value",
         _ if alert.evidence.is_some_and(is_found) => "the usual",
         "anomaly_detected" => "the end of the normal range",
         _ => "the limit",
