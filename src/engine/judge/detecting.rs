@@ -149,7 +149,7 @@ impl Detecting {
             until: None,
         };
         // Older values are only in buckets that are longer than a block.
-        let kept = store::kept_in(rule.block)?;
+        let kept = store::kept_in(rule.block)?.min(store.settings().retention);
         let oldest = floor(now.before(kept)).after(rule.block);
         let from = self.taken.map_or(oldest, |taken| taken.max(oldest));
         let frame = Frame::between(from, until, rule.block);
