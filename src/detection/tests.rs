@@ -51,7 +51,11 @@ fn rule(name: &str, definition: u64, finds: Finds, warm_up: u64) -> Rule {
             },
             warm_up,
         }),
-        hold: Hold::default(),
+        // Missing blocks end no alert, so that there is one for each change.
+        hold: Hold {
+            stale_after: 3 * DAY,
+            ..Hold::default()
+        },
         on_error: OnError::Keep,
         depends_on: Vec::new(),
         mode: Mode::Active,
@@ -250,7 +254,7 @@ fn stream() -> impl Strategy<Value = Stream> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, max_shrink_iters: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
     fn live_replayed_restarted_learned_and_over_a_table_it_is_the_same(

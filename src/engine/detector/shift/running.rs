@@ -21,6 +21,8 @@ const GAIN: f64 = 2.0;
 /// It follows points that are farther off no faster than these.
 const FOLLOWED: f64 = 2.0;
 
+/// From this score on what is found is dated.
+const TOLD: f64 = 0.5;
 /// On days that are expected to be farther off than this, in standard deviations of what is new, spread and tail say nothing.
 const FAR: f64 = 1.0;
 /// A mean of the level channel beyond this is made of clipped values.
@@ -154,11 +156,14 @@ impl Running {
         let [weekday, ..] = self.weekdays.of(t);
         let usual = profile.usual((mean + weekday) * unit, &waves);
         let season = settings.season as u64;
+        let told = evidence / settings.limit;
         let change = || {
-            let dated = best.map(|best| (best, date(&best, sums, &self.noise, season)));
-            dated.map(|(best, dated)| change(best, dated, evidence, unit, profile, origin))
+            // To date it costs as much as all the rest, and nobody asks for one that is far from being told.
+            let best = best.filter(|_| told >= TOLD)?;
+            let dated = date(&best, sums, &self.noise, season);
+            Some(change(best, dated, evidence, unit, profile, origin))
         };
-        let score = self.holding.hold(t, evidence / settings.limit, change);
+        let score = self.holding.hold(t, told, change);
         Verdict {
             score,
             evidence,

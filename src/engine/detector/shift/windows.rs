@@ -44,8 +44,11 @@ struct Span {
     ln: f64,
     /// The share of the long blocks in its noise.
     slow: f64,
-    /// The points of its newest third.
+    /// What a point is of it.
+    share: f64,
+    /// The points of its newest third, and what one is of them.
     third: u64,
+    of_third: f64,
 }
 
 /// Points of a block.
@@ -68,7 +71,9 @@ static SPANS: LazyLock<[[Span; PHASES]; WINDOWS]> = LazyLock::new(|| {
                 length,
                 ln: length.ln(),
                 slow: ((length / 12.0).ln() / 8f64.ln()).clamp(0.0, 1.0),
+                share: 1.0 / length,
                 third: (points / 3).max(4),
+                of_third: 1.0 / (points / 3).max(4) as f64,
             }
         })
     })
@@ -134,21 +139,23 @@ impl Windows {
                 continue;
             }
             let reference = tau as f64;
+            let of_reference = 1.0 / reference;
             let then = if span.points > LONGEST_EXACT {
                 sums.at_block(tau)
             } else {
                 sums.at(tau)
             };
-            let m0 = then.map(|sum| sum / reference);
-            let m1 = zip(sums_now, then, |now, then| (now - then) / span.length);
+            let m0 = then.map(|sum| sum * of_reference);
+            let m1 = zip(sums_now, then, |now, then| (now - then) * span.share);
             let d = zip(m1, m0, |m1, m0| m1 - m0);
             // The profile is known from the reference only: a window shorter than a season sees its error.
             let profile = pairs * (1.0 - span.length / season).max(0.0);
-            let share = 1.0 / span.length + (1.0 + profile) / reference;
+            let share = span.share + (1.0 + profile) * of_reference;
             let expected = zip(noise.of_short, noise.of_long, |short, long| {
                 ((1.0 - span.slow) * short + span.slow * long) * share
             });
-            let own = squares.map(|squares| (squares / *weight).max(1.0));
+            let of_weight = 1.0 / *weight;
+            let own = squares.map(|squares| (squares * of_weight).max(1.0));
             let variance = zip(expected, own, |expected, own| expected * own);
             if learns {
                 let gain = LEARN_EVERY as f64 / span.points_nominal();
@@ -161,9 +168,7 @@ impl Windows {
                 *weight += gain;
             }
             let third = sums.at(n - span.third);
-            let d3 = zip(sums_now, third, |now, then| {
-                (now - then) / span.third as f64
-            });
+            let d3 = zip(sums_now, third, |now, then| (now - then) * span.of_third);
             let d3 = zip(d3, m0, |m3, m0| m3 - m0);
             let held = zip(d, d3, |d, d3| {
                 if d * d3 > 0.0 {
