@@ -19,7 +19,7 @@ use super::{NotifyError, SettingFault};
 use crate::clock::Clock;
 use crate::document::Place;
 use crate::document::units::Period;
-use crate::engine::condition::Evidence;
+use crate::engine::condition::{Evidence, Feature};
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::series::Labels;
 use crate::secret::Secret;
@@ -454,7 +454,7 @@ impl Proof {
             change: evidence.change,
             change_interval: evidence.interval,
             p_value: evidence.p_value,
-            feature: evidence.feature.map(|feature| feature.as_str()),
+            feature: evidence.feature.map(Feature::as_str),
             began_at: evidence.began.map(|at| at.to_string()),
             began_within: (evidence.within)
                 .map(|(earliest, latest)| (earliest.to_string(), latest.to_string())),

@@ -174,3 +174,34 @@ fn each(
     }
     Ok(unreadable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_minutes_are_read_together_as_far_as_memory_allows() {
+        let unit = |measurements, groups: RangeInclusive<u64>| Unit {
+            measurements,
+            groups,
+        };
+        // The second unit was imported after the others had come.
+        let units = BTreeMap::from([
+            (10, unit(AT_ONCE / 2, 1..=4)),
+            (11, unit(AT_ONCE / 2, 90..=95)),
+            (12, unit(1, 4..=6)),
+            (40, unit(3 * AT_ONCE, 7..=50)),
+            (41, unit(2, 51..=51)),
+        ]);
+        let stretches: Vec<_> = (stretches(units).into_iter())
+            .map(|one| (one.units, one.unit.measurements, one.unit.groups))
+            .collect();
+        let expected = [
+            (10..=11, AT_ONCE, 1..=95),
+            (12..=12, 1, 4..=6),
+            (40..=40, 3 * AT_ONCE, 7..=50),
+            (41..=41, 2, 51..=51),
+        ];
+        assert_eq!(stretches, expected);
+    }
+}

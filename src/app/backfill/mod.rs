@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::driver::EngineHandle;
+use crate::engine::Engine;
 use crate::engine::backfill::{Adopted, Lesson};
 use crate::storage::Database;
 use log::{Read, Stopped};
@@ -56,7 +57,7 @@ impl BackFill {
     }
 
     async fn look(&self, quit: &CancellationToken) {
-        let Ok(Some(lesson)) = self.engine.read(|engine, now| engine.lesson(now)).await else {
+        let Ok(Some(lesson)) = self.engine.read(Engine::lesson).await else {
             return;
         };
         let rules = lesson.rules();
