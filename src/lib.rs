@@ -62,6 +62,7 @@ pub mod explanation;
 pub mod export;
 pub mod exposition;
 pub mod http;
+pub mod incidents;
 pub mod ingest;
 pub mod logging;
 pub mod notify;

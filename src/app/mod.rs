@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Content};
 use crate::driver::Driver;
 use crate::exposition::Internals;
 use crate::http::address::{AddressError, ListenAddress, ListenError};
@@ -36,8 +36,6 @@ use backfill::{BackFill, BackFillStats};
 use reload::Reloader;
 use vitals::{LastReload, Vitals, locked};
 
-/// How long requests in flight and undelivered notifications have at shutdown.
-const GRACE: Duration = Duration::from_secs(10);
 /// How often the processes of open operations are looked at for their memory peak.
 const TRACKING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -73,6 +71,8 @@ type LoadConfig = dyn Fn() -> Result<Config, String> + Send + Sync;
 pub struct App {
     reload: Box<LoadConfig>,
     config: Config,
+    /// What the files of the configuration held when it was read.
+    content: Option<Content>,
     public: Listener,
     ingest: Listener,
     quit: CancellationToken,
@@ -96,6 +96,8 @@ impl App {
             public: Listener::bind(&config.listen.public.parse()?)?,
             ingest: Listener::bind(&config.listen.ingest.parse()?)?,
             reload: Box::new(reload),
+            // Looked at a moment after it was read: a change between the two is missed until the next one.
+            content: config.files().map(|files| files.content()),
             config,
             quit: CancellationToken::new(),
         })
@@ -123,6 +125,7 @@ impl App {
         let Self {
             reload: load_config,
             config,
+            content,
             public,
             ingest,
             quit,
@@ -207,6 +210,8 @@ impl App {
             internals: Box::new(move || -> Internals { seen.read() }),
         });
         announce(&config, &public, &ingest);
+        // At most half of it, so that there is always time for telling.
+        let in_flight = config.drain_timeout / 2;
         for (side, listener) in [(Side::Public, public), (Side::Ingest, ingest)] {
             let router =
                 Router::new(side, services.clone()).map_err(|error| StartError::System {
@@ -214,7 +219,7 @@ impl App {
                     source: std::io::Error::other(error),
                 })?;
             let answer = move |request| router.clone().answer(request);
-            tasks.spawn(listener.serve(answer, http_limits(&config), quit.clone(), GRACE));
+            tasks.spawn(listener.serve(answer, http_limits(&config), quit.clone(), in_flight));
         }
         tasks.spawn(look_at_open_operations(services, quit.clone()));
         tasks.spawn(target::watch(
@@ -243,14 +248,19 @@ impl App {
             target,
             vitals: vitals.clone(),
             notify_settings,
+            taken_content: content,
         };
         reloader.serve(reloads, &quit).await?;
-        tracing::info!("shutting down");
+        let drain_timeout = reloader.config.drain_timeout;
+        let end = clock.now().steady + drain_timeout;
+        tracing::info!(?drain_timeout, "shutting down");
         tasks.close();
         tasks.wait().await;
         stop_driver.cancel();
         let driven = driving.await;
-        notifiers.drain(GRACE).await;
+        // Something is left even after a slow disk: one attempt that is answered at once.
+        let left = end.saturating_sub(clock.now().steady);
+        notifiers.drain(left.max(drain_timeout / 4)).await;
         stop_notifiers.cancel();
         tracing::info!("stopped");
         driven.map_err(StartError::from)

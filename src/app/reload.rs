@@ -1,21 +1,28 @@
-//! Reading the configuration again: on a signal or a request, and all of it or nothing.
+//! Reading the configuration again: on a signal, a request or a change of its files, and all of it or nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::vitals::{Vitals, locked};
 use super::{LoadConfig, StartError, list, taken_labels};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Content};
 use crate::driver::EngineHandle;
 use crate::http::api::Reload;
 use crate::ingest::target::SharedTarget;
 use crate::notify::NotifySettings;
 
-/// Reads the configuration again when it is asked to.
+/// How often the files are looked at. What has changed is taken once two looks on end have seen the same, so that nothing
+/// is read while it is being written. Looking rather than being told works on every file system and through the links of a
+/// ConfigMap, of which the kubelet brings changes within a minute anyway.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Reads the configuration again when it is asked to, or when its files have changed.
 pub(super) struct Reloader {
     pub(super) load_config: Box<LoadConfig>,
     pub(super) config: Config,
@@ -27,6 +34,8 @@ pub(super) struct Reloader {
     pub(super) notify_settings: NotifySettings,
     /// Told after each reload that has been taken.
     pub(super) reloaded: Arc<Notify>,
+    /// What the files held when they were read last.
+    pub(super) taken_content: Option<Content>,
 }
 
 impl Reloader {
@@ -45,6 +54,9 @@ impl Reloader {
         let mut hangup = listen(SignalKind::hangup())?;
         let mut terminate = listen(SignalKind::terminate())?;
         let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut looks = interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = None;
         loop {
             tokio::select! {
                 () = quit.cancelled() => break,
@@ -58,15 +70,39 @@ impl Reloader {
                     let outcome = self.reload().await;
                     let _ = reply.send(outcome);
                 }
+                _ = looks.tick() => {
+                    let now = self.look().await;
+                    if now.is_some() && now != self.taken_content && now == seen {
+                        tracing::info!("the files of the configuration have changed");
+                        let _ = self.reload().await;
+                    }
+                    seen = now;
+                }
             }
         }
         quit.cancel();
         Ok(())
     }
 
+    /// What the files hold; `None` where there are none.
+    async fn look(&self) -> Option<Content> {
+        let files = self.config.files()?;
+        // Files may lie on a disk that does not answer.
+        let looking = tokio::task::spawn_blocking(move || files.content());
+        looking.await.ok()
+    }
+
     /// Takes the new configuration whole, or with a fault anywhere nothing of it.
     async fn reload(&mut self) -> Result<(), String> {
+        // Before they are read: what changes meanwhile is then seen as a change. Also where they have a fault: that is told
+        // once and not at each look.
+        self.taken_content = self.look().await;
+        let files = self.config.files();
         let outcome = self.try_reload().await;
+        if self.config.files() != files {
+            // Other files belong to it from now on.
+            self.taken_content = self.look().await;
+        }
         let mut last = locked(&self.vitals.reload);
         last.successful = outcome.is_ok();
         match &outcome {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
-use crate::config::Config;
+use crate::config::Listen;
 use crate::http::address::{AddressError, ListenAddress};
 use crate::notify::client::{Client, ClientError, Reply};
 use crate::notify::endpoint::{Endpoint, EndpointError};
@@ -28,6 +28,7 @@ pub struct Remote {
     runtime: Runtime,
     client: Client,
     base: Endpoint,
+    timeout: Duration,
 }
 
 /// What is wanted of a running opwatch.
@@ -126,16 +127,23 @@ impl Remote {
                 .build()?,
             client: Client::new(&TlsConfig::default())?.reading(MAX_ANSWER_BYTES),
             base: url.parse()?,
+            timeout: TIMEOUT,
         })
     }
 
-    /// A client of the opwatch of this machine with that configuration.
+    /// The same, with so much time for one request with its answer; 30 s otherwise.
+    #[must_use]
+    pub fn answering_within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// A client of the opwatch of this machine that listens there.
     ///
     /// # Errors
     /// When no listener of it that serves the purpose is an address of TCP.
-    pub fn of(config: &Config, purpose: Purpose) -> Result<Self, RemoteError> {
-        let ingest = ("ingest listener", &config.listen.ingest);
-        let public = ("public listener", &config.listen.public);
+    pub fn of(listen: &Listen, purpose: Purpose) -> Result<Self, RemoteError> {
+        let ingest = ("ingest listener", &listen.ingest);
+        let public = ("public listener", &listen.public);
         let listeners = match purpose {
             Purpose::Read => vec![public, ingest],
             Purpose::Change => vec![ingest],
@@ -204,7 +212,7 @@ impl Remote {
         body: Bytes,
     ) -> Result<Reply, RemoteError> {
         let endpoint = self.base.join(path)?;
-        let sent = (self.client).send(method, &endpoint, None, headers, body, TIMEOUT);
+        let sent = (self.client).send(method, &endpoint, None, headers, body, self.timeout);
         Ok(self.runtime.block_on(sent)?)
     }
 
@@ -291,11 +299,12 @@ mod tests {
 
     #[test]
     fn the_configuration_says_where_each_purpose_is_served() {
-        let (mut config, _) = Config::without_file().unwrap();
-        let mut of = |public: &str, ingest: &str, purpose| {
-            config.listen.public = public.to_owned();
-            config.listen.ingest = ingest.to_owned();
-            match Remote::of(&config, purpose) {
+        let of = |public: &str, ingest: &str, purpose| {
+            let listen = Listen {
+                public: public.to_owned(),
+                ingest: ingest.to_owned(),
+            };
+            match Remote::of(&listen, purpose) {
                 Ok(remote) => remote.address(),
                 Err(error) => error.to_string(),
             }

@@ -76,6 +76,11 @@ fn restore(
                     found.leave_out(&key, &error);
                 }
             }
+            Kind::Incident => {
+                if let Err(error) = engine.restore_incident(&body) {
+                    found.leave_out(&key, &error);
+                }
+            }
             Kind::Clock | Kind::Series | Kind::Seen | Kind::Dispatch | Kind::ClockEvents => {}
         }
     }

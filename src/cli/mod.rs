@@ -5,15 +5,19 @@ mod baselines;
 mod check;
 mod check_regression;
 mod compare;
+mod completions;
 mod configuration;
 mod data;
 mod demo;
 mod detect;
 mod explain;
 mod export;
+mod healthcheck;
 mod history;
 mod import;
+mod incidents;
 mod input;
+mod man;
 mod notify;
 mod replay;
 mod serve;
@@ -89,10 +93,18 @@ enum Command {
     Baselines(baselines::List),
     /// Say that what a rule has found is usual from now on; it learns anew from there.
     Accept(accept::Accept),
+    /// List the incidents: alerts that began together, the most explanatory first.
+    Incidents(incidents::List),
     /// Try out receivers.
     Notify(notify::Notify),
     /// Say what the verdicts of a rule rest on: data, baseline, evidence and decision, for each instance.
     Explain(explain::Explain),
+    /// Ask whether the opwatch of this machine is ready; made for probes.
+    Healthcheck(healthcheck::Healthcheck),
+    /// Write a script that completes commands and options in a shell.
+    Completions(completions::Completions),
+    /// Write the manual page, or all of them as files.
+    Man(man::Man),
 }
 
 /// Runs the command line of this process.
@@ -115,8 +127,12 @@ pub fn main() -> ExitCode {
         Some(Command::SetBaseline(set)) => set.run(cli.config),
         Some(Command::Baselines(list)) => list.run(cli.config),
         Some(Command::Accept(accept)) => accept.run(cli.config),
+        Some(Command::Incidents(list)) => list.run(cli.config),
         Some(Command::Notify(notify)) => notify.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),
+        Some(Command::Healthcheck(check)) => check.run(cli.config),
+        Some(Command::Completions(completions)) => completions.run(),
+        Some(Command::Man(man)) => man.run(),
     }
 }
 

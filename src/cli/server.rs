@@ -25,7 +25,7 @@ impl Server {
             let file = configuration::file(config);
             let (config, _) = configuration::load(file.as_deref())
                 .map_err(|faults| complain(UNUSABLE, &faults))?;
-            return Remote::of(&config, purpose).map_err(|error| refused(&error));
+            return Remote::of(&config.listen, purpose).map_err(|error| refused(&error));
         };
         at(url)
     }

@@ -5,6 +5,9 @@
 //! told together with what is wrong here.
 
 mod check;
+mod files;
+mod incidents;
+mod listen;
 mod memory;
 mod paths;
 mod read;
@@ -23,6 +26,8 @@ use serde::Deserialize;
 
 pub use crate::rulefile::Warning;
 pub use check::{Report, check, check_rules, load_rules};
+pub use files::{Content, Files};
+pub use listen::{Listen, listen_of};
 
 use crate::document::Fault;
 use crate::engine::Settings;
@@ -40,6 +45,8 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The whole configuration, ready to be used.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file that it was read from, if any.
+    pub file: Option<PathBuf>,
     /// Where to listen.
     pub listen: Listen,
     /// Address of this opwatch as others reach it, without a slash at its end. Default: host name and port of
@@ -47,7 +54,9 @@ pub struct Config {
     pub external_url: String,
     /// Folder for what is to outlive the process; `None` keeps everything in memory. Default `opwatch-data`.
     pub data_dir: Option<PathBuf>,
-    /// The rule files found by the patterns of `rule_files`, in their order.
+    /// `rule_files` as written: patterns of names, taken from the folder of `file`.
+    pub rule_patterns: Vec<String>,
+    /// The rule files found by these patterns, in their order.
     pub rule_files: Vec<PathBuf>,
     /// The groups of all rule files, and after them what is built in: with `guide_rules: on` (default off) the default
     /// thresholds of the guide, and unless `self_rules: off` what opwatch says of itself. A rule of a file takes the place
@@ -75,17 +84,13 @@ pub struct Config {
     pub resend_delay: Duration,
     /// Which of an instance's firing levels are told. Default `highest`.
     pub send_levels: SendLevels,
+    /// How far the starts of alerts may lie apart that are one incident and are told as one; `None` with `incidents: off`.
+    /// Default 5m.
+    pub incidents: Option<Duration>,
     /// Who hears of which alert; `None` when opwatch itself tells nobody.
     pub route: Option<Route>,
-}
-
-/// Where to listen: `ADDRESS:PORT` or `unix:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// For reading. Default `0.0.0.0:9776`.
-    pub public: String,
-    /// For everything that changes state. Default `127.0.0.1:9777`.
-    pub ingest: String,
+    /// How long requests in flight and undelivered notifications have together when opwatch ends. Default 10s.
+    pub drain_timeout: Duration,
 }
 
 /// What is logged.
@@ -159,6 +164,14 @@ impl Config {
         }
     }
 
+    /// The files to look at to see whether it has changed; none without a file.
+    pub fn files(&self) -> Option<Files> {
+        self.file.clone().map(|config| Files {
+            config,
+            patterns: self.rule_patterns.clone(),
+        })
+    }
+
     /// What the engine needs of it.
     pub fn engine_settings(&self) -> Settings {
         let receivers = self.notify.receivers.iter();
@@ -178,6 +191,10 @@ impl Config {
             },
             resend_delay: self.resend_delay,
             send_levels: self.send_levels == SendLevels::All,
+            incidents: self.incidents,
+            told_by_group: (self.notify.receivers.iter())
+                .flat_map(ReceiverConfig::told_by_group)
+                .collect(),
         }
     }
 }

@@ -49,12 +49,12 @@ pub(super) fn file(path: &Path, lookup: Lookup<'_>) -> Read {
 }
 
 fn text_of(name: &str, content: String, path: &Path, lookup: Lookup<'_>) -> Read {
-    text(
-        name,
-        content,
-        path.parent().unwrap_or(Path::new("")),
-        lookup,
-    )
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut read = text(name, content, folder, lookup);
+    if let Some(config) = &mut read.config {
+        config.file = Some(path.to_owned());
+    }
+    read
 }
 
 pub(super) fn text(name: &str, text: String, folder: &Path, lookup: Lookup<'_>) -> Read {
@@ -137,15 +137,24 @@ fn join(
             checker,
         ),
         send_levels: written.send_levels.unwrap_or_default(),
+        incidents: written.incidents.merge(),
         exposition: written.exposition,
         groups: loaded.groups,
         listen,
         external_url,
+        file: None,
+        rule_patterns: std::mem::take(&mut written.rule_files),
         rule_files,
         evaluation_interval,
         store,
         notify,
         route,
+        drain_timeout: sections::period(
+            written.drain_timeout,
+            Duration::from_secs(10),
+            &root.key("drain_timeout"),
+            checker,
+        ),
     }
 }
 

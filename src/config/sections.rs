@@ -46,6 +46,7 @@ pub(super) fn period(
 
 pub(super) fn listen(written: &wire::Listen, checker: &mut Checker<'_>) -> Listen {
     let place = Place::root().key("listen");
+    let default = Listen::default();
     let mut read = |key: &str, written: &Option<String>, default: &str| {
         let text = written.as_deref().unwrap_or(default);
         if let Err(error) = text.parse::<ListenAddress>() {
@@ -54,8 +55,8 @@ pub(super) fn listen(written: &wire::Listen, checker: &mut Checker<'_>) -> Liste
         text.to_owned()
     };
     let listen = Listen {
-        public: read("public", &written.public, "0.0.0.0:9776"),
-        ingest: read("ingest", &written.ingest, "127.0.0.1:9777"),
+        public: read("public", &written.public, &default.public),
+        ingest: read("ingest", &written.ingest, &default.ingest),
     };
     let chosen_by_system = listen.public.ends_with(":0") && !listen.public.starts_with("unix:");
     if listen.public == listen.ingest && !chosen_by_system {

@@ -19,6 +19,11 @@ fn load(name: &str) -> Result<(Config, Vec<Warning>), Vec<Fault>> {
     Config::load(&data(name), &lookup)
 }
 
+fn config_of(text: &str) -> Result<Config, Vec<Fault>> {
+    let read = read::text("opwatch.yaml", text.to_owned(), Path::new(""), &|_| None);
+    Config::judge(read).map(|(config, _)| config)
+}
+
 /// What is said, without the folder that this crate happens to be in.
 fn portable(text: &str) -> String {
     text.replace(&format!("{}/", data("").display()).replace("//", "/"), "")
@@ -52,6 +57,7 @@ fn an_empty_configuration_has_every_default() {
     assert_eq!(config.limits, limits);
     assert_eq!(config.resend_delay, Duration::from_secs(60));
     assert_eq!(config.send_levels, SendLevels::Highest);
+    assert_eq!(config.incidents, Some(Duration::from_secs(300)));
     let settings = config.engine_settings();
     let whole = settings.store.max_memory + config.limits.in_flight_bytes;
     assert_eq!(whole, config.store.max_memory);
@@ -126,6 +132,7 @@ fn every_key_has_its_effect() {
     assert_eq!(config.notify.alertmanagers.len(), 1);
     let settings = config.engine_settings();
     assert!(settings.send_levels);
+    assert_eq!(settings.incidents, Some(Duration::from_secs(600)));
     assert_eq!(settings.resend_delay, Duration::from_secs(120));
     assert_eq!(settings.external.url, config.external_url);
     assert_eq!(settings.receivers[0].name, "team");
@@ -134,6 +141,27 @@ fn every_key_has_its_effect() {
         settings.receivers[1].integrations,
         [resolved(true), resolved(false)]
     );
+}
+
+#[test]
+fn incidents_are_on_or_off_or_so_far_apart() {
+    let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+    for (written, expected) in [
+        ("on", minutes(5)),
+        ("true", minutes(5)),
+        ("off", None),
+        ("false", None),
+        ("{}", minutes(5)),
+        ("{merge: 0s}", minutes(0)),
+        ("{merge: 10m}", minutes(10)),
+    ] {
+        let config = config_of(&format!("incidents: {written}\n")).unwrap();
+        assert_eq!(config.incidents, expected, "{written}");
+    }
+    for written in ["sometimes", "{merge: often}", "{mrge: 1m}", "[]"] {
+        let faults = config_of(&format!("incidents: {written}\n")).unwrap_err();
+        assert_eq!(faults.len(), 1, "{written}: {faults:?}");
+    }
 }
 
 #[test]

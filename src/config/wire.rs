@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::incidents::Incidents;
 use super::{LogFormat, SendLevels};
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
@@ -38,7 +39,10 @@ pub(super) struct File {
     #[serde(default)]
     pub alertmanagers: Vec<AlertmanagerConfig>,
     pub resend_delay: Option<Period>,
+    pub drain_timeout: Option<Period>,
     pub send_levels: Option<SendLevels>,
+    #[serde(default)]
+    pub incidents: Incidents,
     pub smtp: Option<SmtpConfig>,
     pub route: Option<Route>,
     #[serde(default)]

@@ -106,6 +106,9 @@ impl Driver {
         for rule in self.engine.take_changed_rules() {
             put(Kind::Rule, rule.key, rule.body);
         }
+        for (key, body) in self.engine.take_changed_incidents() {
+            put(Kind::Incident, key, body);
+        }
         if let Some(body) = self.engine.save_dispatch() {
             put(Kind::Dispatch, String::new(), Some(body));
         }

@@ -169,6 +169,16 @@ impl AlertState {
         }
     }
 
+    /// When its condition was first breached, also once it has ended.
+    pub fn breached_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Pending { active_at, .. }
+            | Self::Firing { active_at, .. }
+            | Self::Resolved { active_at, .. } => Some(*active_at),
+            Self::Inactive => None,
+        }
+    }
+
     /// As the Prometheus API names it.
     pub fn as_str(&self) -> &'static str {
         match self {

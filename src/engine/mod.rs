@@ -54,7 +54,11 @@ pub mod rule;
 
 pub mod alert;
 
+pub mod onset;
+
 pub mod dispatch;
+
+pub mod incident;
 
 pub mod admission;
 
@@ -88,6 +92,8 @@ use clocks::Clocks;
 pub use clocks::{ClockCounts, ClockEvent};
 use dispatch::{Dispatcher, Notification};
 pub use durable::{Restored, Unsaved};
+use incident::Incidents;
+use judge::shift::Wholes;
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
@@ -119,6 +125,7 @@ pub struct Engine {
     groups: Vec<GroupState>,
     order: Order,
     dispatcher: Dispatcher,
+    incidents: Incidents,
     external: Arc<External>,
     resend_delay: Duration,
     send_levels: bool,
@@ -147,6 +154,7 @@ impl Engine {
             groups: Vec::new(),
             order: Order::default(),
             dispatcher: Dispatcher::new(None, Vec::new()),
+            incidents: Incidents::default(),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
             send_levels: false,
@@ -181,6 +189,8 @@ impl Engine {
         let external_before = std::mem::replace(&mut self.external, Arc::new(settings.external));
         self.resend_delay = settings.resend_delay;
         self.send_levels = settings.send_levels;
+        self.incidents
+            .configure(settings.incidents, settings.told_by_group);
         let mut old = std::mem::take(&mut self.groups);
         for group in settings.groups {
             let mut group = GroupState::new(group, now);
@@ -329,6 +339,7 @@ impl Engine {
 
     fn note(&mut self, effects: &Effects, now: Now) {
         for announced in &effects.announced {
+            self.incidents.take(announced);
             self.dispatcher.update(announced, now);
         }
         self.history.extend(effects.changes.iter().cloned());
@@ -349,7 +360,9 @@ impl Engine {
 
     /// The notifications that are to be sent now.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
-        self.dispatcher.flush(now)
+        self.incidents.align(&mut self.dispatcher, now);
+        let notifications = self.dispatcher.flush(now);
+        self.incidents.tell(notifications)
     }
 
     /// What opwatch measures of itself: those who lose or refuse something tell it here.
@@ -367,6 +380,7 @@ impl Engine {
         };
         Some(Scope {
             blockers: self.blockers(due),
+            wholes: self.wholes(due),
             ..self.scope(now, group.interval)
         })
     }
@@ -379,6 +393,20 @@ impl Engine {
             .filter(|instance| instance.is_firing())
             .map(|instance| instance.labels.clone())
             .collect()
+    }
+
+    /// What is known of the wholes that the instances of this rule are parts of.
+    fn wholes(&self, due: Due) -> Wholes {
+        let mut wholes = Wholes::default();
+        let rules = self
+            .order
+            .wholes(due)
+            .iter()
+            .filter(|_| self.incidents.is_on());
+        rules
+            .filter_map(|whole| self.rule(*whole))
+            .for_each(|whole| wholes.add(whole));
+        wholes
     }
 
     fn scope(&self, now: Now, interval: Duration) -> Scope {
@@ -395,6 +423,7 @@ impl Engine {
             cpu_limit: self.cpu_limit,
             baselines: self.baselines.clone(),
             blockers: Vec::new(),
+            wholes: Wholes::default(),
         }
     }
 }

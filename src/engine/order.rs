@@ -1,9 +1,12 @@
-//! In which order rules are evaluated: as in their files, but a rule after those that it depends on.
+//! In which order rules are evaluated: as in their files, but a rule after those that it depends on, and one over parts after
+//! one over their wholes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Due;
+use super::condition::Condition;
 use super::judge::GroupState;
+use super::judge::shift::is_whole_of;
 use super::rule::Mode;
 
 /// What depends on what, worked out once for a configuration.
@@ -11,6 +14,8 @@ use super::rule::Mode;
 pub(super) struct Order {
     /// Of each rule that depends on others, the places of those.
     parents: BTreeMap<Due, Vec<Due>>,
+    /// Of each rule over parts, the places of those over wholes.
+    wholes: BTreeMap<Due, Vec<Due>>,
     /// How many rules stand one above another over a rule; 0, left out here, for one that depends on none.
     depth: BTreeMap<Due, usize>,
 }
@@ -38,11 +43,23 @@ impl Order {
                 (due, parents.flatten().copied().collect())
             })
             .collect();
+        let regressions =
+            || rules().filter(|(_, rule)| matches!(rule.condition, Condition::Regression(_)));
+        let wholes: BTreeMap<Due, Vec<Due>> = regressions()
+            .map(|(due, part)| {
+                let wholes = regressions().filter(|(_, whole)| is_whole_of(whole, part));
+                (due, wholes.map(|(due, _)| due).collect())
+            })
+            .filter(|(_, wholes): &(Due, Vec<Due>)| !wholes.is_empty())
+            .collect();
         let mut order = Self {
             parents,
+            wholes,
             depth: BTreeMap::new(),
         };
-        let dependent: Vec<Due> = order.parents.keys().copied().collect();
+        let dependent: Vec<Due> = (order.parents.keys().chain(order.wholes.keys()))
+            .copied()
+            .collect();
         for due in dependent {
             order.measure(due, &mut BTreeSet::new());
         }
@@ -57,7 +74,8 @@ impl Order {
         if !above.insert(due) {
             return 0;
         }
-        let parents = self.parents.get(&due).cloned().unwrap_or_default();
+        let mut parents = self.parents(due).to_vec();
+        parents.extend(self.wholes(due));
         let deepest = parents
             .into_iter()
             .map(|parent| self.measure(parent, above))
@@ -75,6 +93,11 @@ impl Order {
         if !self.depth.is_empty() {
             due.sort_by_key(|due| self.depth.get(due).copied().unwrap_or_default());
         }
+    }
+
+    /// The rules over wholes of which a rule is about parts.
+    pub(super) fn wholes(&self, due: Due) -> &[Due] {
+        self.wholes.get(&due).map_or(&[], Vec::as_slice)
     }
 
     /// The rules that a rule depends on.

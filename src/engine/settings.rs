@@ -1,5 +1,6 @@
 //! What the engine is told by its configuration.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::dispatch::{Receiver, Route};
@@ -23,6 +24,11 @@ pub struct Settings {
     pub resend_delay: Duration,
     /// Announce every firing level instead of the highest only.
     pub send_levels: bool,
+    /// How far the starts of alerts may lie apart that are one incident; `None` where there are no incidents.
+    pub incidents: Option<Duration>,
+    /// Integrations, by receiver and number, that know what they are told of by its group: they are told of each group by
+    /// itself.
+    pub told_by_group: BTreeSet<(String, usize)>,
 }
 
 impl Default for Settings {
@@ -35,6 +41,8 @@ impl Default for Settings {
             external: External::default(),
             resend_delay: Duration::from_secs(60),
             send_levels: false,
+            incidents: None,
+            told_by_group: BTreeSet::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an engine shows to those who only read.
 
 use super::admission::IngestCounts;
+use super::incident::Incidents;
 use super::judge::{AlertChange, GroupState, RuleState};
 use super::rule::External;
 use super::store::Store;
@@ -28,6 +29,11 @@ impl Engine {
     /// The rule that is due.
     pub fn rule(&self, due: Due) -> Option<&RuleState> {
         self.groups.get(due.group)?.rules.get(due.rule)
+    }
+
+    /// The incidents that are open, and the last that are over.
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
     }
 
     /// Counts of what came in.

@@ -10,11 +10,13 @@ use crate::engine::Engine;
 use crate::engine::alert::AlertState;
 use crate::engine::baseline::{Content, stat_of};
 use crate::engine::condition::{self, Against, Detected, Finds, Found, Regression, Standing};
+use crate::engine::incident::Incidents;
 use crate::engine::judge::{self, BackFill, Compared, GroupState, Health, RuleState, Tracked};
 use crate::engine::metric::Worse;
 use crate::engine::rule::Mode;
 use crate::engine::selector::Selector;
 use crate::engine::trend::Direction;
+use crate::incidents::id;
 use crate::rulefile::{against_name, window_text};
 
 /// Instances that are explained at once.
@@ -158,7 +160,9 @@ fn instance(
         lacks: None,
         improved: None,
         seen_seconds_ago: None,
-        levels: (instance.levels.iter()).map(level).collect(),
+        levels: (instance.levels.iter())
+            .map(|one| level(one, engine.incidents()))
+            .collect(),
     };
     match &state.rule.condition {
         condition::Condition::Threshold(threshold) => {
@@ -359,7 +363,7 @@ fn decision(budget: &condition::Budget, last: condition::Decision, judged: Durat
     }
 }
 
-fn level(alert: &Tracked) -> Level {
+fn level(alert: &Tracked, incidents: &Incidents) -> Level {
     let own = alert.level();
     Level {
         severity: own
@@ -383,5 +387,7 @@ fn level(alert: &Tracked) -> Level {
             AlertState::Firing { fired_at, .. } => Some(fired_at.to_string()),
             _ => None,
         },
+        incident: incidents.of_firing(alert).map(|one| id(one.id)),
+        cost_shift: alert.is_shift,
     }
 }

@@ -305,4 +305,10 @@ pub struct Level {
     pub since: Option<String>,
     /// Since when it fires.
     pub fired_at: Option<String>,
+    /// The incident that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
+    /// What its operation spends has only moved: siblings have become better, and the whole has not become worse.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cost_shift: bool,
 }

@@ -318,6 +318,12 @@ fn level(one: &Level) -> String {
     if let Some(fired) = &one.fired_at {
         let _ = write!(what, ", fires since {fired}");
     }
+    if let Some(incident) = &one.incident {
+        let _ = write!(what, ", incident {incident}");
+    }
+    if one.cost_shift {
+        what += ", a cost shift: siblings have become better and the whole has not become worse, so nobody is told";
+    }
     what
 }
 

@@ -9,6 +9,7 @@ use super::snapshot::{AlertRow, RuleRow};
 use crate::engine::time::Timestamp;
 
 const INSTANCE: &str = "instance, `alertname`, `severity`, `rule_mode`";
+const NONE: &str = "";
 const ALERT: &str = "alert, `alertstate`";
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -50,6 +51,24 @@ pub(super) const FAMILIES: &[Family] = &[
         alerts,
     ),
     Family::gauge(
+        "opwatch_incidents",
+        NONE,
+        "Incidents that are open: alerts that fire and began together are one.",
+        |page, emit| count(emit, page.snapshot.incidents.open as u64),
+    ),
+    Family::counter(
+        "opwatch_incidents_opened",
+        NONE,
+        "Incidents that have begun since opwatch started.",
+        |page, emit| count(emit, page.snapshot.incidents.opened),
+    ),
+    Family::counter(
+        "opwatch_notifications_merged",
+        NONE,
+        "Notifications that were not sent by themselves because another one of the same incident tells the same.",
+        |page, emit| count(emit, page.snapshot.incidents.merged),
+    ),
+    Family::gauge(
         "ALERTS",
         ALERT,
         "Alerts that are pending or firing, under the name that Prometheus gives them; with `exposition: {prometheus_alerts: true}`.",
@@ -75,6 +94,10 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     ),
 ];
+
+fn count(emit: &mut Emit<'_>, count: u64) -> io::Result<()> {
+    emit(Rendered::NONE, Value::Count(count))
+}
 
 fn rules(page: &Page, emit: &mut Emit<'_>, value: fn(&RuleRow) -> Option<f64>) -> io::Result<()> {
     for rule in &page.snapshot.rules {

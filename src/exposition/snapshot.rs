@@ -36,6 +36,7 @@ pub struct Snapshot {
     pub(super) ingest: IngestCounts,
     pub(super) losses: Losses,
     pub(super) clocks: ClockCounts,
+    pub(super) incidents: IncidentCounts,
     pub(super) usage: StoreUsage,
     pub(super) is_paused: bool,
     /// Label sets that were left out because they are ill-formed or occur twice.
@@ -93,6 +94,14 @@ pub(super) struct GroupRow {
     pub(super) rules: usize,
     pub(super) evaluations: u64,
     pub(super) failures: u64,
+}
+
+/// How many incidents there are and were.
+#[derive(Debug)]
+pub(super) struct IncidentCounts {
+    pub(super) open: usize,
+    pub(super) opened: u64,
+    pub(super) merged: u64,
 }
 
 /// How full the store is.
@@ -187,6 +196,11 @@ impl Snapshot {
             ingest: engine.ingest_counts(),
             losses: store.losses,
             clocks: engine.clock_counts(),
+            incidents: IncidentCounts {
+                open: engine.incidents().open_count(),
+                opened: engine.incidents().opened,
+                merged: engine.incidents().merged,
+            },
             usage: StoreUsage {
                 series: store.len(),
                 max_series: settings.max_series,

@@ -21,6 +21,7 @@ enum Endpoint {
     Rules,
     Alerts,
     AlertHistory,
+    Incidents,
     Explain,
     Operations,
     Operation,
@@ -57,6 +58,7 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         Endpoint::AlertHistory,
         false,
     ),
+    ("/api/v1/incidents", Method::GET, Endpoint::Incidents, false),
     ("/api/v1/explain", Method::GET, Endpoint::Explain, false),
     (
         "/api/v1/operations",
@@ -200,6 +202,7 @@ impl Router {
             Endpoint::Rules => api::rules::rules(services, &request).await,
             Endpoint::Alerts => api::rules::alerts(services, request.headers()).await,
             Endpoint::AlertHistory => api::rules::history(services, request.headers()).await,
+            Endpoint::Incidents => api::incidents::incidents(services, request.headers()).await,
             Endpoint::Explain => api::explain::explain(services, &request).await,
             Endpoint::Operations => api::operations::list(services, request.headers()).await,
             Endpoint::Operation => {

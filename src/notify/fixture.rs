@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::alert::EndReason;
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::onset::Onset;
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
 
@@ -26,6 +27,7 @@ pub(super) fn firing(operation: &str) -> Arc<Announced> {
         labels,
         annotations: [("summary", "p95 is <high>")].into_iter().collect(),
         starts_at: start(),
+        onset: Onset::default(),
         ended: None,
         suppressed: false,
         generator_url: "http://opwatch.example.org/api/v1/rules?rule_name[]=DetectionSlow".into(),
@@ -58,6 +60,7 @@ pub(super) fn notification(alerts: &[Arc<Announced>]) -> Notification {
         group_key: "{}:{alertname=\"DetectionSlow\"}".into(),
         group_labels: [("alertname", "DetectionSlow")].into_iter().collect(),
         alerts: alerts.to_vec(),
+        incidents: Vec::new(),
         reason: NotifyReason::First,
         at: Timestamp::from_millis(start().millis() + 900_000),
     }

@@ -30,6 +30,7 @@ use serde::Deserialize;
 
 use self::alertmanager::AlertmanagerConfig;
 use self::email::{Email, EmailConfig, SmtpConfig};
+use self::payload::Preset;
 use self::webhook::{Webhook, WebhookConfig};
 use crate::document::Place;
 use crate::engine::dispatch::{Integration, Notification, Receiver};
@@ -53,6 +54,14 @@ pub struct ReceiverConfig {
 }
 
 impl ReceiverConfig {
+    /// Its integrations that know what they are told of by its group, by their numbers.
+    pub fn told_by_group(&self) -> impl Iterator<Item = (String, usize)> {
+        let webhooks = (self.email_configs.len()..).zip(&self.webhook_configs);
+        let by_group =
+            webhooks.filter(|(_, config)| config.preset.is_some_and(Preset::is_by_group));
+        by_group.map(|(number, _)| (self.name.clone(), number))
+    }
+
     /// What the engine has to know of it.
     pub fn receiver(&self) -> Receiver {
         let mail = self.email_configs.iter().map(|config| config.send_resolved);

@@ -7,6 +7,7 @@ use super::{Notifier, NotifyError, NotifySettings, SettingFault};
 use crate::clock::Clock;
 use crate::engine::alert::EndReason;
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::onset::Onset;
 use crate::engine::series::{Fnv1a, Labels};
 use crate::engine::time::Timestamp;
 
@@ -114,6 +115,7 @@ impl Trial {
             labels: self.labels.clone(),
             annotations: [("summary", summary.as_str())].into_iter().collect(),
             starts_at: now.before(Duration::from_secs(60)),
+            onset: Onset::default(),
             ended: ended.then_some((now, EndReason::Recovered)),
             suppressed: false,
             generator_url: String::new(),
@@ -137,6 +139,7 @@ impl Trial {
             group_key: format!("{{}}:{{alertname={NAME:?}}}"),
             group_labels: [("alertname", NAME)].into_iter().collect(),
             alerts: vec![Arc::new(alert)],
+            incidents: Vec::new(),
             reason: if ended {
                 NotifyReason::AllResolved
             } else {

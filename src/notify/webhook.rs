@@ -21,7 +21,9 @@ use crate::document::Place;
 use crate::document::units::Period;
 use crate::engine::condition::{Evidence, Feature};
 use crate::engine::dispatch::{Announced, Notification};
+use crate::engine::incident::Tale;
 use crate::engine::series::Labels;
+use crate::incidents::id;
 use crate::secret::Secret;
 
 /// The id of a notification, the same at every attempt to deliver it.
@@ -400,6 +402,34 @@ struct Body<'a> {
     version: &'static str,
     group_key: &'a str,
     truncated_alerts: usize,
+    // Ours, where there are incidents.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    incidents: Vec<IncidentBody>,
+}
+
+/// What the alerts have in common that began together. Counts are over all its alerts, also those that are not told here.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IncidentBody {
+    id: String,
+    starts_at: String,
+    ends_at: Option<String>,
+    alerts: usize,
+    firing: usize,
+    operations: usize,
+}
+
+impl IncidentBody {
+    fn of(tale: &Tale) -> Self {
+        Self {
+            id: id(tale.id),
+            starts_at: tale.since.to_string(),
+            ends_at: tale.ended_at.map(|at| at.to_string()),
+            alerts: tale.alerts,
+            firing: tale.firing,
+            operations: tale.operations,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -415,6 +445,8 @@ struct Alert<'a> {
     generator_url: &'a str,
     fingerprint: String,
     // From here on ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<String>,
     #[serde(rename = "type")]
     alert_type: &'static str,
     severity: &'a str,
@@ -478,7 +510,9 @@ fn body<'a>(notification: &'a Notification, external_url: &'a str, max_alerts: u
     Body {
         receiver: &notification.receiver,
         status: notification.status(),
-        alerts: alerts().map(alert).collect(),
+        alerts: alerts()
+            .map(|one| alert(one, &notification.incidents))
+            .collect(),
         group_labels: notification.group_labels.as_map(),
         common_labels: common(alerts().map(labels)),
         common_annotations: common(alerts().map(annotations)),
@@ -486,10 +520,18 @@ fn body<'a>(notification: &'a Notification, external_url: &'a str, max_alerts: u
         version: "4",
         group_key: &notification.group_key,
         truncated_alerts: all - shown,
+        incidents: notification
+            .incidents
+            .iter()
+            .map(IncidentBody::of)
+            .collect(),
     }
 }
 
-fn alert(alert: &Announced) -> Alert<'_> {
+fn alert<'a>(alert: &'a Announced, incidents: &[Tale]) -> Alert<'a> {
+    let incident = incidents
+        .iter()
+        .find(|tale| tale.members.contains(&alert.fingerprint));
     let finite = |number: f64| Some(number).filter(|number| number.is_finite());
     Alert {
         status: if alert.is_firing() {
@@ -505,6 +547,7 @@ fn alert(alert: &Announced) -> Alert<'_> {
             .map_or(NOT_ENDED.to_owned(), |(at, _)| at.to_string()),
         generator_url: &alert.generator_url,
         fingerprint: format!("{:016x}", alert.fingerprint),
+        incident: incident.map(|tale| id(tale.id)),
         alert_type: alert.alert_type,
         severity: alert.labels.get("severity"),
         metric: &alert.metric,
@@ -566,6 +609,40 @@ mod tests {
                 "truncatedAlerts": 1,
             })
         );
+    }
+
+    #[test]
+    fn incidents_stand_beside_the_keys_of_alertmanager() {
+        let (firing, resolved) = (fixture::firing("detect"), fixture::resolved("train"));
+        let mut notification = fixture::notification(&[firing.clone(), resolved.clone()]);
+        let tale = |id, members| Tale {
+            id,
+            since: fixture::start(),
+            ended_at: None,
+            alerts: 3,
+            firing: 2,
+            operations: 2,
+            members,
+        };
+        notification.incidents = vec![
+            tale(0xb2, vec![firing.fingerprint]),
+            tale(0xb3, vec![resolved.fingerprint]),
+        ];
+        let body = serde_json::to_value(body(&notification, "", 0)).unwrap();
+        let of = |id: &str| {
+            json!({
+                "id": id,
+                "startsAt": "2026-01-31T12:00:00.250Z",
+                "endsAt": null,
+                "alerts": 3,
+                "firing": 2,
+                "operations": 2,
+            })
+        };
+        let ids = ["00000000000000b2", "00000000000000b3"];
+        assert_eq!(body["incidents"], json!(ids.map(of)));
+        assert_eq!(body["alerts"][0]["incident"], ids[0]);
+        assert_eq!(body["alerts"][1]["incident"], ids[1]);
     }
 
     #[test]

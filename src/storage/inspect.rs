@@ -113,6 +113,7 @@ fn read(engine: &mut Engine, kind: Kind, key: &str, body: &[u8]) -> Result<(), S
         Kind::Change => engine.restore_changes(&[body]),
         Kind::ClockEvents => engine.restore_clocks(body),
         Kind::Baseline => engine.restore_baseline(body),
+        Kind::Incident => engine.restore_incident(body),
     }
     .map_err(|error| error.to_string())
 }

@@ -30,11 +30,13 @@ pub enum Kind {
     ClockEvents = 7,
     /// A baseline that was set, in one of its versions.
     Baseline = 8,
+    /// An incident.
+    Incident = 9,
 }
 
 impl Kind {
     /// The highest number of a kind that this version knows.
-    pub(super) const LAST: i64 = Self::Baseline as i64;
+    pub(super) const LAST: i64 = Self::Incident as i64;
 
     pub(super) fn of(number: i64) -> Option<Self> {
         [
@@ -47,6 +49,7 @@ impl Kind {
             Self::Change,
             Self::ClockEvents,
             Self::Baseline,
+            Self::Incident,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)

@@ -148,6 +148,7 @@ impl Peers {
             "\
 rule_files: [rules.yaml]
 evaluation_interval: {INTERVAL_MILLIS}ms
+incidents: off
 external_url: 'http://opwatch.example.org'
 external_labels: {{cluster: test}}
 buckets: {{{buckets}}}

@@ -8,6 +8,7 @@ use opwatch::clock::Clock;
 use opwatch::document::Document;
 use opwatch::engine::alert::EndReason;
 use opwatch::engine::dispatch::{Announced, Notification, NotifyReason};
+use opwatch::engine::onset::Onset;
 use opwatch::engine::series::Labels;
 use opwatch::engine::time::Timestamp;
 use opwatch::notify::alertmanager::AlertmanagerConfig;
@@ -74,6 +75,7 @@ fn alert(operation: &str) -> Announced {
         labels,
         annotations: [("summary", "too slow")].into_iter().collect(),
         starts_at: Clock::start().now().wall,
+        onset: Onset::default(),
         ended: None,
         suppressed: false,
         generator_url: "http://opwatch.example.org/api/v1/rules?rule_name[]=Slow".to_owned(),
@@ -103,6 +105,7 @@ fn notification(id: &str, receiver: &str, alerts: Vec<Announced>) -> Notificatio
         group_key: "{}:{alertname=\"Slow\"}".to_owned(),
         group_labels: [("alertname", "Slow")].into_iter().collect(),
         alerts: alerts.into_iter().map(Arc::new).collect(),
+        incidents: Vec::new(),
         reason: NotifyReason::First,
         at: Clock::start().now().wall,
     }

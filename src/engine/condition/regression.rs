@@ -225,6 +225,14 @@ impl Regression {
         }
     }
 
+    /// The probability of being so much better by chance.
+    fn p_better(&self, contrast: &Contrast) -> f64 {
+        match self.worse {
+            Worse::Up => contrast.p_fall,
+            Worse::Down => contrast.p_rise,
+        }
+    }
+
     /// What is missing for a judgement of what was found, if anything is.
     pub fn lacking(&self, found: &Found) -> Option<Lack> {
         if found.lacks.is_some() {
@@ -357,20 +365,43 @@ impl Regression {
         }
     }
 
+    /// Whether it is sure that it has become worse by less than the mildest level asks for, if at all.
+    pub fn is_not_worse(&self, found: &Found) -> bool {
+        let mildest = self.levels.first().map_or(0.0, |level| level.limit);
+        let interval = found
+            .contrast
+            .as_ref()
+            .and_then(|contrast| contrast.interval);
+        let worst = interval.map(|(low, high)| match self.worse {
+            Worse::Up => high,
+            Worse::Down => -low,
+        });
+        // Of standard deviations there is no interval.
+        self.amount == Amount::Relative
+            && self.weighs(found)
+            && self.lacking(found).is_none()
+            && worst.is_some_and(|worst| worst < mildest)
+    }
+
+    /// Whether it has become better, by however little, which is no accident.
+    pub fn is_better(&self, found: &Found) -> bool {
+        let p = found
+            .contrast
+            .as_ref()
+            .map(|contrast| self.p_better(contrast));
+        self.weighs(found) && self.lacking(found).is_none() && p.is_some_and(|p| p <= BLOCK_P)
+    }
+
     /// Whether it has become better by as much as the mildest level asks for, which is no accident.
     pub fn is_improved(&self, found: &Found) -> bool {
         let Some(contrast) = &found.contrast else {
             return false;
         };
         let mildest = self.levels.first().map_or(0.0, |level| level.limit);
-        let p_better = match self.worse {
-            Worse::Up => contrast.p_fall,
-            Worse::Down => contrast.p_rise,
-        };
         self.lacking(found).is_none()
             && self
                 .amount_of(contrast)
                 .is_some_and(|amount| -amount > mildest)
-            && (!self.weighs(found) || p_better <= BLOCK_P)
+            && (!self.weighs(found) || self.p_better(contrast) <= BLOCK_P)
     }
 }

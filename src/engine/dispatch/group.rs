@@ -28,7 +28,7 @@ pub struct Dispatcher {
 /// Alerts that are told together.
 #[derive(Debug)]
 pub(in crate::engine) struct Group {
-    route: Arc<Route>,
+    pub(in crate::engine) route: Arc<Route>,
     labels: Labels,
     pub(in crate::engine) alerts: BTreeMap<u64, Arc<Announced>>,
     pub(in crate::engine) due: Duration,
@@ -166,6 +166,7 @@ impl Dispatcher {
                     group_key: key.clone(),
                     group_labels: group.labels.clone(),
                     alerts,
+                    incidents: Vec::new(),
                     reason,
                     at: now.wall,
                 });
@@ -230,6 +231,7 @@ mod tests {
     use super::*;
     use crate::engine::alert::EndReason;
     use crate::engine::dispatch::{GroupBy, Integration, Timing};
+    use crate::engine::onset::Onset;
     use crate::engine::selector::Selector;
 
     fn dispatcher(send_resolved: bool) -> Dispatcher {
@@ -258,6 +260,7 @@ mod tests {
             labels,
             annotations: Labels::default(),
             starts_at: at(started).wall,
+            onset: Onset::default(),
             ended: ended.map(|seconds| (at(seconds).wall, EndReason::Recovered)),
             suppressed: false,
             generator_url: String::new(),

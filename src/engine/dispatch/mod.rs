@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::alert::EndReason;
 use super::condition::Evidence;
+use super::incident::Tale;
+use super::onset::Onset;
 use super::series::Labels;
 use super::time::Timestamp;
 pub use group::Dispatcher;
@@ -24,6 +26,8 @@ pub struct Announced {
     pub annotations: Labels,
     /// When it began to fire.
     pub starts_at: Timestamp,
+    /// When what it tells of began.
+    pub onset: Onset,
     /// When and why it ended; `None` while it fires.
     pub ended: Option<(Timestamp, EndReason)>,
     /// An alert that its rule depends on fires as well: those who have not been told of it yet are not told now.
@@ -107,6 +111,8 @@ pub struct Notification {
     pub group_labels: Labels,
     /// The alerts, firing ones first.
     pub alerts: Vec<Arc<Announced>>,
+    /// What incidents the alerts belong to, the one of the first alert first; none where incidents are off.
+    pub incidents: Vec<Tale>,
     /// Why it is sent.
     pub reason: NotifyReason,
     /// When it was decided.

@@ -42,6 +42,8 @@ pub struct Instance {
     pub chart: Option<Box<Chart>>,
     /// What a rule with a detector remembers of it.
     pub detecting: Option<Box<Detecting>>,
+    /// What it costs has only moved: other parts of its whole are better, and the whole is not worse.
+    pub is_shift: bool,
     /// Whether something that it has learned is saved beside its rule.
     pub(in crate::engine) has_learned_saved: bool,
     /// The versions before its own, where the rule compares versions.
@@ -72,6 +74,7 @@ impl Instance {
                 Condition::Detection(detection) => Some(Box::new(Detecting::new(detection))),
                 _ => None,
             },
+            is_shift: false,
             has_learned_saved: false,
             before: Before::default(),
             reading: Reading::default(),
@@ -377,7 +380,8 @@ impl Instance {
     pub(super) fn announce(&mut self, rule: &Rule, scope: &Scope, effects: &mut Effects) {
         let suppressed = scope.suppresses(&self.labels);
         // A level that takes over from one that others know of is told: else they would hear of an end only.
-        let withhold = suppressed && !self.levels.iter().any(|l| l.told == Told::Firing);
+        let withhold =
+            (suppressed || self.is_shift) && !self.levels.iter().any(|l| l.told == Told::Firing);
         let highest = self
             .levels
             .iter()
@@ -387,6 +391,7 @@ impl Instance {
             let fires = tracked.state.is_firing();
             let told = fires && (scope.send_levels || Some(index) == highest);
             tracked.suppressed = fires && suppressed;
+            tracked.is_shift = fires && self.is_shift && withhold;
             tracked.announce(told, withhold, rule, scope, effects, &mut ended);
         }
         if let Some(missing) = &mut self.missing {

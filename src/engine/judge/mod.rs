@@ -11,6 +11,7 @@ mod instance;
 mod learned;
 mod relative;
 mod rule;
+pub(in crate::engine) mod shift;
 mod tracked;
 mod wording;
 
@@ -68,6 +69,8 @@ pub struct Scope {
     pub baselines: Arc<Baselines>,
     /// Instances for which a rule that this one depends on fires.
     pub blockers: Vec<Labels>,
+    /// What is known of the wholes that its instances are parts of.
+    pub wholes: shift::Wholes,
 }
 
 impl Scope {

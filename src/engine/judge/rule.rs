@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::compared::Before;
 use super::tracked::{Subject, Tracked};
-use super::{Answer, Effects, Health, Instance, Scope, absence};
+use super::{Answer, Effects, Health, Instance, Scope, absence, shift};
 use crate::engine::acceptance::Accepted;
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Against, Condition, Standing, Verdict};
@@ -246,6 +246,7 @@ impl RuleState {
         if let Condition::Absence(absence) = &rule.condition {
             self.forget_absent(absence, scope, effects);
         }
+        shift::note(&rule, self.instances.values_mut(), scope);
         for instance in &mut self.departed {
             instance.depart(&rule, EndReason::Gone, scope, effects);
         }

@@ -7,6 +7,7 @@ use super::{AlertChange, Effects, Scope, wording};
 use crate::engine::alert::{self, AlertState, Change, EndReason, RESOLVED_RETENTION};
 use crate::engine::condition::{Evidence, Level, Verdict};
 use crate::engine::dispatch::Announced;
+use crate::engine::onset::Onset;
 use crate::engine::rule::{External, Hold, Mode, Rule};
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
@@ -81,6 +82,8 @@ pub struct Tracked {
     pub told: Told,
     /// It fires, but so does an alert that its rule depends on: nobody is told anew.
     pub suppressed: bool,
+    /// It fires, but what it costs has only moved: nobody is told anew.
+    pub is_shift: bool,
     /// The latest word on it while others know it to fire: all that is needed to call it off when its rule is gone.
     pub(in crate::engine) firing_as: Option<Arc<Announced>>,
     /// When Alertmanagers were last told, on the steady clock.
@@ -114,6 +117,7 @@ impl Tracked {
             changed_at: None,
             told: Told::Nothing,
             suppressed: false,
+            is_shift: false,
             firing_as: None,
             sent_at: None,
         }
@@ -258,7 +262,7 @@ impl Tracked {
         let valid_until = now.wall.after(scope.resend_delay.max(scope.interval) * 4);
         if told {
             let starts_at = self.state.fired_at().unwrap_or(now.wall);
-            let mut announced = self.announced(rule, &scope.external, starts_at, None);
+            let mut announced = self.announced(rule, scope, starts_at, None);
             announced.suppressed = self.suppressed && before == Told::Firing;
             let announced = Arc::new(announced);
             self.firing_as = Some(announced.clone());
@@ -277,7 +281,7 @@ impl Tracked {
             && send
         {
             let end = Some((at, reason));
-            let announced = self.announced(rule, &scope.external, starts_at, end);
+            let announced = self.announced(rule, scope, starts_at, end);
             ended.push((Arc::new(announced), news));
         }
     }
@@ -285,16 +289,19 @@ impl Tracked {
     fn announced(
         &self,
         rule: &Rule,
-        external: &External,
+        scope: &Scope,
         starts_at: Timestamp,
         ended: Option<(Timestamp, EndReason)>,
     ) -> Announced {
         let (metric, stat) = rule.condition.measured();
+        let external: &External = &scope.external;
+        let active_at = self.state.breached_at().unwrap_or(starts_at);
         Announced {
             fingerprint: self.fingerprint,
             labels: wording::leaving(&self.labels, external),
             annotations: self.annotations.clone(),
             starts_at,
+            onset: Onset::of(&rule.condition, self.evidence, active_at, scope.interval),
             ended,
             suppressed: self.suppressed,
             generator_url: wording::generator_url(rule, external),

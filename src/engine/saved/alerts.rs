@@ -72,6 +72,7 @@ impl Engine {
         self.saving.dispatch = None;
         self.saving.clocks = None;
         self.dispatcher.touched = true;
+        self.forget_saved_incidents();
         self.saving.changes = 0;
     }
 
@@ -128,7 +129,7 @@ impl Engine {
         rules.get_mut(rule).filter(|rule| rule.key == key)
     }
 
-    /// Ends the alerts that the restored dispatcher takes to fire but no rule knows of: what was saved of their rule
+    /// Ends the alerts that the restored dispatcher or an incident takes to fire but no rule knows of: what was saved of their rule
     /// could not be kept or read. To be called once all rules have been restored, because nobody would end them else.
     pub fn end_unknown(&mut self, now: Now) -> Effects {
         let rules = self.groups.iter().flat_map(|group| &group.rules);
@@ -137,13 +138,17 @@ impl Engine {
             .map(|alert| alert.fingerprint)
             .collect();
         let groups = self.dispatcher.groups.values();
-        let unknown: BTreeMap<u64, &Arc<Announced>> = (groups.flat_map(|group| &group.alerts))
-            .filter(|(fingerprint, alert)| alert.is_firing() && !known.contains(fingerprint))
-            .map(|(fingerprint, alert)| (*fingerprint, alert))
+        let of_incidents = self
+            .incidents
+            .unknown(|fingerprint| known.contains(&fingerprint));
+        let of_groups = groups.flat_map(|group| group.alerts.values().cloned());
+        let unknown: BTreeMap<u64, Arc<Announced>> = (of_incidents.into_iter().chain(of_groups))
+            .filter(|alert| alert.is_firing() && !known.contains(&alert.fingerprint))
+            .map(|alert| (alert.fingerprint, alert))
             .collect();
         let mut effects = Effects::default();
         for alert in unknown.into_values() {
-            call_off(Announced::clone(alert), now, &mut effects);
+            call_off(Announced::clone(&alert), now, &mut effects);
         }
         self.note(&effects, now);
         effects

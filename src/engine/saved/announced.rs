@@ -8,7 +8,9 @@ use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::incident::Tale;
 use crate::engine::judge::Effects;
+use crate::engine::onset::Onset;
 use crate::engine::time::{Now, Timestamp};
 
 const WHAT: &str = "notification";
@@ -58,6 +60,37 @@ pub(super) struct AnnouncedMessage {
     n: u64,
     #[prost(message, optional, tag = "16")]
     evidence: Option<EvidenceMessage>,
+    #[prost(message, optional, tag = "17")]
+    onset: Option<OnsetMessage>,
+}
+
+/// When something began, as closely as that is known.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct OnsetMessage {
+    #[prost(sint64, tag = "1")]
+    earliest: i64,
+    #[prost(sint64, tag = "2")]
+    at: i64,
+    #[prost(sint64, tag = "3")]
+    latest: i64,
+}
+
+impl OnsetMessage {
+    pub(super) fn of(onset: Onset) -> Self {
+        Self {
+            earliest: onset.earliest.millis(),
+            at: onset.at.millis(),
+            latest: onset.latest.millis(),
+        }
+    }
+
+    pub(super) fn read(&self) -> Onset {
+        Onset {
+            earliest: Timestamp::from_millis(self.earliest),
+            at: Timestamp::from_millis(self.at),
+            latest: Timestamp::from_millis(self.latest),
+        }
+    }
 }
 
 /// What a judgement by evidence rests on.
@@ -147,6 +180,7 @@ impl AnnouncedMessage {
             limit: alert.limit,
             n: alert.n,
             evidence: alert.evidence.map(EvidenceMessage::of),
+            onset: Some(OnsetMessage::of(alert.onset)),
         }
     }
 
@@ -155,11 +189,19 @@ impl AnnouncedMessage {
             Some(at) => Some((Timestamp::from_millis(at), end(what, &self.end_reason)?)),
             None => None,
         };
+        let starts_at = Timestamp::from_millis(self.starts_at);
+        // The first versions did not say when it began.
+        let began_then = Onset {
+            earliest: starts_at,
+            at: starts_at,
+            latest: starts_at,
+        };
         Ok(Announced {
             fingerprint: self.fingerprint,
             labels: labels(self.labels),
             annotations: labels(self.annotations),
-            starts_at: Timestamp::from_millis(self.starts_at),
+            starts_at,
+            onset: self.onset.map_or(began_then, |onset| onset.read()),
             ended,
             suppressed: self.suppressed,
             generator_url: self.generator_url,
@@ -208,6 +250,54 @@ struct NotificationMessage {
     reason: String,
     #[prost(sint64, tag = "8")]
     at: i64,
+    #[prost(message, repeated, tag = "9")]
+    incidents: Vec<TaleMessage>,
+}
+
+/// What a notification says of an incident.
+#[derive(Clone, PartialEq, prost::Message)]
+struct TaleMessage {
+    #[prost(fixed64, tag = "1")]
+    id: u64,
+    #[prost(sint64, tag = "2")]
+    since: i64,
+    #[prost(sint64, optional, tag = "3")]
+    ended_at: Option<i64>,
+    #[prost(uint64, tag = "4")]
+    alerts: u64,
+    #[prost(uint64, tag = "5")]
+    firing: u64,
+    #[prost(uint64, tag = "6")]
+    operations: u64,
+    #[prost(fixed64, repeated, tag = "7")]
+    members: Vec<u64>,
+}
+
+impl TaleMessage {
+    fn of(tale: &Tale) -> Self {
+        Self {
+            id: tale.id,
+            since: tale.since.millis(),
+            ended_at: tale.ended_at.map(Timestamp::millis),
+            alerts: tale.alerts as u64,
+            firing: tale.firing as u64,
+            operations: tale.operations as u64,
+            members: tale.members.clone(),
+        }
+    }
+
+    fn read(self) -> Tale {
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        Tale {
+            id: self.id,
+            since: Timestamp::from_millis(self.since),
+            ended_at: self.ended_at.map(Timestamp::from_millis),
+            alerts: count(self.alerts),
+            firing: count(self.firing),
+            operations: count(self.operations),
+            members: self.members,
+        }
+    }
 }
 
 /// A notification as bytes.
@@ -223,6 +313,7 @@ pub fn notification_to_bytes(notification: &Notification) -> Vec<u8> {
             .collect(),
         reason: notification.reason.as_str().to_owned(),
         at: notification.at.millis(),
+        incidents: notification.incidents.iter().map(TaleMessage::of).collect(),
     }
     .encode_to_vec()
 }
@@ -246,6 +337,11 @@ pub fn notification_from_bytes(bytes: &[u8]) -> Result<Notification, Damaged> {
             NotifyReason::as_str,
             &message.reason,
         )?,
+        incidents: message
+            .incidents
+            .into_iter()
+            .map(TaleMessage::read)
+            .collect(),
         at: Timestamp::from_millis(message.at),
     })
 }

@@ -6,7 +6,7 @@
 //!
 //! The steady clock goes on over a restart, from the last reading that was saved, so that its readings are saved as they
 //! are. A new engine is given back the clocks first, then the dispatcher, then measurements are applied again, then come the
-//! history and the rules, before anything else happens.
+//! history, the incidents and the rules, before anything else happens.
 
 mod alerts;
 mod announced;
@@ -15,6 +15,7 @@ mod batch;
 mod clocks;
 mod dispatch;
 mod history;
+mod incident;
 mod learned;
 mod rule;
 mod seen;

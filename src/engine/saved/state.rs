@@ -258,6 +258,8 @@ pub(super) struct TrackedMessage {
     /// Why its rule fails, where that is what it says.
     #[prost(string, tag = "10")]
     pub(super) failure: String,
+    #[prost(bool, tag = "11")]
+    is_shift: bool,
 }
 
 /// Whether an alert is other than a new one in what matters.
@@ -291,6 +293,7 @@ impl TrackedMessage {
             },
             firing_as: (alert.firing_as.as_deref()).map(AnnouncedMessage::of),
             failure: String::new(),
+            is_shift: alert.is_shift,
         }
     }
 
@@ -309,6 +312,7 @@ impl TrackedMessage {
         let told = self.told.as_ref().map(ToldMessage::read).transpose()?;
         alert.told = told.unwrap_or_default();
         alert.suppressed = self.suppressed;
+        alert.is_shift = self.is_shift;
         let firing_as = self.firing_as.map(|word| word.read(WHAT)).transpose()?;
         alert.firing_as = firing_as.map(Arc::new);
         Ok(())

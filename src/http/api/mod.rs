@@ -5,6 +5,7 @@ pub mod baselines;
 pub mod comparison;
 pub mod explain;
 pub mod export;
+pub mod incidents;
 pub mod ingest;
 pub mod lifecycle;
 pub mod metrics;

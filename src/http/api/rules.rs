@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Services, unavailable};
 use crate::engine::alert::{AlertState, Change};
+use crate::engine::incident::Incidents;
 use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
 use crate::engine::rule::{Mode, Templated};
 use crate::engine::series::Labels;
@@ -16,6 +17,7 @@ use crate::engine::time::Timestamp;
 use crate::explanation::Evidence;
 use crate::http::request::decode;
 use crate::http::respond::{self, Body, ErrorType};
+use crate::incidents::id;
 
 #[derive(Serialize)]
 struct Groups {
@@ -86,12 +88,18 @@ struct AlertBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<Evidence>,
     fingerprint: String,
+    /// The incident that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<String>,
     /// Its rule is in shadow: nobody is told.
     #[serde(skip_serializing_if = "is_false")]
     shadow: bool,
     /// An alert that its rule depends on fires: nobody is told anew.
     #[serde(skip_serializing_if = "is_false")]
     suppressed: bool,
+    /// Siblings have become better by as much and the whole has not become worse: nobody is told.
+    #[serde(skip_serializing_if = "is_false")]
+    cost_shift: bool,
 }
 
 #[derive(Serialize)]
@@ -166,7 +174,7 @@ pub async fn rules(services: &Services, request: &Request<Incoming>) -> Response
                 Filter::takes(&filter.groups, &group.name)
                     && Filter::takes(&filter.files, &group.file)
             })
-            .map(|group| group_body(group, &filter))
+            .map(|group| group_body(group, &filter, engine.incidents()))
             .filter(|group| filter.names.is_empty() || !group.rules.is_empty())
             .collect(),
     });
@@ -184,7 +192,7 @@ pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> 
             .iter()
             .flat_map(|group| &group.rules)
             .filter(|rule| rule.rule.mode == Mode::Active)
-            .flat_map(alert_bodies)
+            .flat_map(|rule| alert_bodies(rule, engine.incidents()))
             .collect(),
     });
     match alerts.await {
@@ -223,7 +231,7 @@ pub async fn history(services: &Services, headers: &HeaderMap) -> Response<Body>
     }
 }
 
-fn group_body(group: &GroupState, filter: &Filter) -> Group {
+fn group_body(group: &GroupState, filter: &Filter, incidents: &Incidents) -> Group {
     let wanted =
         |rule: &&RuleState| !filter.recording_only && Filter::takes(&filter.names, &rule.rule.name);
     Group {
@@ -237,12 +245,12 @@ fn group_body(group: &GroupState, filter: &Filter) -> Group {
             .rules
             .iter()
             .filter(wanted)
-            .map(|rule| rule_body(rule, filter))
+            .map(|rule| rule_body(rule, filter, incidents))
             .collect(),
     }
 }
 
-fn rule_body(state: &RuleState, filter: &Filter) -> RuleBody {
+fn rule_body(state: &RuleState, filter: &Filter, incidents: &Incidents) -> RuleBody {
     let rule = &state.rule;
     let any = |test: fn(&AlertState) -> bool| state.alerts().any(|alert| test(&alert.state));
     RuleBody {
@@ -263,7 +271,7 @@ fn rule_body(state: &RuleState, filter: &Filter) -> RuleBody {
         alerts: if filter.exclude_alerts {
             Vec::new()
         } else {
-            alert_bodies(state).collect()
+            alert_bodies(state, incidents).collect()
         },
         health: match state.health {
             Health::Unknown => "unknown",
@@ -286,12 +294,17 @@ fn rule_body(state: &RuleState, filter: &Filter) -> RuleBody {
     }
 }
 
-fn alert_bodies(rule: &RuleState) -> impl Iterator<Item = AlertBody> {
+fn alert_bodies(rule: &RuleState, incidents: &Incidents) -> impl Iterator<Item = AlertBody> {
     rule.alerts()
-        .filter_map(|alert| alert_body(rule, alert, alert.state.active_at()?))
+        .filter_map(|alert| alert_body(rule, alert, alert.state.active_at()?, incidents))
 }
 
-fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option<AlertBody> {
+fn alert_body(
+    rule: &RuleState,
+    alert: &Tracked,
+    active_at: Timestamp,
+    incidents: &Incidents,
+) -> Option<AlertBody> {
     let (metric, stat) = rule.rule.condition.measured();
     Some(AlertBody {
         labels: map(&alert.labels),
@@ -310,8 +323,10 @@ fn alert_body(rule: &RuleState, alert: &Tracked, active_at: Timestamp) -> Option
         n: alert.verdict.map_or(0, |verdict| verdict.n),
         evidence: alert.evidence.map(Evidence::from),
         fingerprint: format!("{:016x}", alert.fingerprint),
+        incident: incidents.of_firing(alert).map(|one| id(one.id)),
         shadow: rule.rule.mode == Mode::Shadow,
         suppressed: alert.suppressed,
+        cost_shift: alert.is_shift,
     })
 }
 

@@ -4,6 +4,8 @@ use super::is_web_link;
 
 /// Style of the first line.
 pub(super) const HEADLINE: &str = "font:600 18px sans-serif;margin:0 0 12px";
+/// Style of the line on incidents.
+pub(super) const INCIDENT: &str = "font:14px sans-serif;margin:0 0 12px";
 /// Style of an alert's title.
 pub(super) const TITLE: &str = "font:600 15px sans-serif;margin:20px 0 6px";
 /// Style of the mark of an alert that fires.

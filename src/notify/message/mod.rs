@@ -1,6 +1,7 @@
 //! What a message to people says: what happened, how far off, since when, compared with what.
 
 mod html;
+mod incident;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,6 +40,11 @@ pub fn subject(notification: &Notification) -> String {
     let others: Vec<&str> = others.map(|(_, value)| *value).collect();
     if !others.is_empty() {
         parts.push(format!("({})", others.join(" ")));
+    }
+    // Alerts of other groups of the same incident are told here as well.
+    let is_of_group = |alert: &Announced| group.iter().all(|(n, v)| alert.labels.get(n) == v);
+    if !notification.alerts.iter().all(|alert| is_of_group(alert)) {
+        parts.push("and others".to_owned());
     }
     // A subject is one line, whatever is in a label.
     parts
@@ -340,6 +346,9 @@ pub(super) fn line(text: &str) -> String {
 /// The body as plain text.
 pub fn text(notification: &Notification, external_url: &str) -> String {
     let mut out = format!("{}\n", headline(notification));
+    if let Some(head) = incident::head(notification) {
+        out += &format!("{head}\n");
+    }
     for alert in &notification.alerts {
         let account = account(alert, notification.at);
         let status = if account.firing { "FIRING" } else { "RESOLVED" };
@@ -360,6 +369,9 @@ pub fn text(notification: &Notification, external_url: &str) -> String {
 pub fn html(notification: &Notification, external_url: &str) -> String {
     let mut out = Html::document(&subject(notification));
     out.element("h2", html::HEADLINE, headline(notification));
+    if let Some(head) = incident::head(notification) {
+        out.element("p", html::INCIDENT, &head);
+    }
     for alert in &notification.alerts {
         let account = account(alert, notification.at);
         let (status, style) = match account.firing {

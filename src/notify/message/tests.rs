@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::engine::condition::Evidence;
+use crate::engine::incident::Tale;
 use crate::notify::fixture;
 
 const URL: &str = "http://opwatch.example.org";
@@ -276,4 +277,70 @@ fn a_regression_says_what_it_is_compared_with_and_how_sure_that_is() {
     assert_eq!(rows(&alert).as_deref(), Some("baseline 2s: +20 %"));
     alert.evidence = None;
     assert_eq!(rows(&alert), None);
+}
+
+#[test]
+fn a_message_begins_with_the_incidents_that_it_tells_of() {
+    let tale = |alerts, firing, operations, minutes: Option<i64>| Tale {
+        id: 0xb2,
+        since: fixture::start(),
+        ended_at: minutes
+            .map(|minutes| Timestamp::from_millis(fixture::start().millis() + minutes * 60_000)),
+        alerts,
+        firing,
+        operations,
+        members: Vec::new(),
+    };
+    let since = "since 2026-01-31 12:00:00 UTC (15m 0s)";
+    let id = "incident 00000000000000b2";
+    for (tales, expected) in [
+        (vec![], None),
+        (vec![tale(1, 1, 1, None)], None),
+        (
+            vec![tale(5, 5, 3, None)],
+            Some(format!(
+                "1 incident: 5 alerts of 3 operations {since}, {id}"
+            )),
+        ),
+        (
+            vec![tale(2, 1, 1, None)],
+            Some(format!(
+                "1 incident: 2 alerts of 1 operation {since}, 1 of them still fires, {id}"
+            )),
+        ),
+        (
+            vec![tale(2, 0, 0, Some(10))],
+            Some(format!(
+                "1 incident: 2 alerts from 2026-01-31 12:00:00 UTC to 2026-01-31 12:10:00 UTC, over after 10m 0s, {id}"
+            )),
+        ),
+        (
+            vec![tale(3, 3, 1, None), tale(1, 1, 1, None)],
+            Some(format!(
+                "2 incidents: 3 alerts of 1 operation {since}, {id}; 1 alert of 1 operation {since}, {id}"
+            )),
+        ),
+    ] {
+        let mut notification = fixture::notification(&[fixture::firing("detect")]);
+        notification.incidents = tales;
+        assert_eq!(incident::head(&notification), expected);
+        let text = text(&notification, URL);
+        let html = html(&notification, URL);
+        assert_eq!(
+            text.lines().nth(1).unwrap_or_default(),
+            expected.clone().unwrap_or_default()
+        );
+        assert_eq!(html.contains("incident"), expected.is_some());
+    }
+}
+
+#[test]
+fn a_subject_says_where_alerts_of_other_groups_are_told_as_well() {
+    let mut other = Announced::clone(&fixture::firing("train"));
+    other.labels.set("alertname", "Busy");
+    let notification = fixture::notification(&[fixture::firing("detect"), Arc::new(other)]);
+    assert_eq!(
+        subject(&notification),
+        "[FIRING:2] DetectionSlow (high) and others"
+    );
 }

@@ -354,6 +354,21 @@ fn join(older: &Notification, mut newer: Notification, now: Now) -> Notification
         })
         .cloned()
         .collect();
+    // What was to be told of incidents stays told of those that the newer word says nothing of.
+    for tale in &older.incidents {
+        let known = newer.incidents.iter_mut().find(|one| one.id == tale.id);
+        match known {
+            None => newer.incidents.push(tale.clone()),
+            Some(known) => {
+                let more = tale
+                    .members
+                    .iter()
+                    .filter(|one| !known.members.contains(one));
+                let more: Vec<u64> = more.copied().collect();
+                known.members.extend(more);
+            }
+        }
+    }
     newer.alerts.extend(kept);
     newer.alerts.sort_by_key(|alert| !alert.is_firing());
     newer.reason = match (older.reason, newer.reason) {

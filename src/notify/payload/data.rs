@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::engine::dispatch::{Announced, Notification};
+use crate::engine::incident::Tale;
 use crate::engine::series::Labels;
 use crate::engine::template::Value;
 use crate::engine::time::Timestamp;
+use crate::incidents::id;
 use crate::notify::message;
 
 /// The data of a notification, with at most `max_alerts` alerts where that is not 0.
@@ -19,12 +21,13 @@ pub(super) fn of(notification: &Notification, external_url: &str, max_alerts: us
     let list = |which: &dyn Fn(&Announced) -> bool| {
         let alerts = alerts()
             .filter(|one| which(one))
-            .map(|one| alert(one, notification.at));
+            .map(|one| alert(one, notification));
         Value::List(alerts.collect::<Vec<_>>().into())
     };
     let common = |of: fn(&Announced) -> &Labels| {
         Value::strings(message::common(alerts().map(|alert| of(alert))))
     };
+    let incidents = notification.incidents.iter().map(incident);
     Value::record([
         ("Receiver", text(&notification.receiver)),
         ("Status", text(notification.status())),
@@ -36,6 +39,10 @@ pub(super) fn of(notification: &Notification, external_url: &str, max_alerts: us
         ("CommonLabels", common(|alert| &alert.labels)),
         ("CommonAnnotations", common(|alert| &alert.annotations)),
         ("ExternalURL", text(external_url)),
+        (
+            "Incidents",
+            Value::List(incidents.collect::<Vec<_>>().into()),
+        ),
         ("Alerts", list(&|_| true)),
         ("Firing", list(&Announced::is_firing)),
         ("Resolved", list(&|alert| !alert.is_firing())),
@@ -43,11 +50,24 @@ pub(super) fn of(notification: &Notification, external_url: &str, max_alerts: us
     ])
 }
 
-fn alert(alert: &Announced, at: Timestamp) -> Value {
+fn incident(tale: &Tale) -> Value {
+    Value::record([
+        ("Id", text(&id(tale.id))),
+        ("StartsAt", time(tale.since)),
+        ("EndsAt", tale.ended_at.map_or(Value::Nil, time)),
+        ("Alerts", int(tale.alerts)),
+        ("Firing", int(tale.firing)),
+        ("Operations", int(tale.operations)),
+    ])
+}
+
+fn alert(alert: &Announced, notification: &Notification) -> Value {
+    let mut incidents = notification.incidents.iter();
+    let incident = incidents.find(|tale| tale.members.contains(&alert.fingerprint));
     let number = |number: Option<f64>| number.map_or(Value::Nil, Value::Number);
     let evidence = alert.evidence.unwrap_or_default();
     let ended = alert.ended;
-    let account = message::account(alert, at);
+    let account = message::account(alert, notification.at);
     let what = account.rows.iter().find(|(name, _)| *name == "what");
     let status = if alert.is_firing() {
         "firing"
@@ -62,6 +82,10 @@ fn alert(alert: &Announced, at: Timestamp) -> Value {
         ("EndsAt", ended.map_or(Value::Nil, |(at, _)| time(at))),
         ("GeneratorURL", text(&alert.generator_url)),
         ("Fingerprint", text(&format!("{:016x}", alert.fingerprint))),
+        (
+            "Incident",
+            text(&incident.map_or_else(String::new, |tale| id(tale.id))),
+        ),
         ("Rule", text(&alert.rule)),
         ("Type", text(alert.alert_type)),
         ("Severity", text(alert.labels.get("severity"))),

@@ -65,6 +65,14 @@ impl Preset {
         }
     }
 
+    /// Whether it keeps one thing for each group and closes it when the group has ended.
+    pub fn is_by_group(self) -> bool {
+        match self {
+            Self::Slack | Self::Teams | Self::Discord => false,
+            Self::PagerDuty | Self::Opsgenie => true,
+        }
+    }
+
     /// Whether messages have the key of an integration in their body.
     pub fn needs_routing_key(self) -> bool {
         self == Self::PagerDuty

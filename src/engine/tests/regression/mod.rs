@@ -13,6 +13,7 @@ mod after;
 mod cases;
 mod nothing;
 mod relative;
+mod shift;
 
 const DAY: u64 = 86_400;
 

@@ -57,6 +57,9 @@ proptest! {
         let _ = engine.restore_dispatch(&damage(&kept.dispatch), time(step));
         let history: Vec<Vec<u8>> = kept.history.values().map(|body| damage(body)).collect();
         let _ = engine.restore_changes(&history);
+        for body in kept.incidents.values() {
+            let _ = engine.restore_incident(&damage(body));
+        }
         for (key, body) in &kept.rules {
             let _ = engine.restore_rule(key, &damage(body), time(step));
         }
@@ -64,6 +67,7 @@ proptest! {
             go(&mut engine, next);
             engine.take_changed_rules();
             engine.take_unsaved_changes();
+            engine.take_changed_incidents();
             engine.save_dispatch();
         }
         engine.resume(time(step + 12));

@@ -138,6 +138,7 @@ fn settings() -> Settings {
             labels: [("cluster", "eu")].into_iter().collect(),
             ..External::default()
         },
+        incidents: Some(incident::MERGE),
         ..Settings::default()
     }
 }
@@ -197,6 +198,7 @@ pub(super) struct Kept {
     pub(super) rules: BTreeMap<String, Vec<u8>>,
     pub(super) dispatch: Vec<u8>,
     pub(super) clocks: Vec<u8>,
+    pub(super) incidents: BTreeMap<String, Vec<u8>>,
     history: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -206,6 +208,12 @@ impl Kept {
             match saved.body {
                 Some(body) => self.rules.insert(saved.key, body),
                 None => self.rules.remove(&saved.key),
+            };
+        }
+        for (key, body) in engine.take_changed_incidents() {
+            match body {
+                Some(body) => self.incidents.insert(key, body),
+                None => self.incidents.remove(&key),
             };
         }
         if let Some(bytes) = engine.save_dispatch() {
@@ -233,6 +241,9 @@ impl Kept {
         engine.restore_dispatch(&self.dispatch, now).unwrap();
         let history: Vec<&Vec<u8>> = self.history.values().collect();
         engine.restore_changes(&history).unwrap();
+        for body in self.incidents.values() {
+            engine.restore_incident(body).unwrap();
+        }
         let mut all = Effects::default();
         for (key, body) in &self.rules {
             let effects = engine.restore_rule(key, body, now).unwrap();
