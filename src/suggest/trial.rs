@@ -46,7 +46,13 @@ impl Trial<'_> {
         let mut operations: Vec<Vec<Draft>> = Vec::new();
         for draft in drafts {
             match operations.last_mut() {
-                Some(last) if last[0].operation == draft.operation => last.push(draft),
+                Some(last)
+                    if last
+                        .first()
+                        .is_some_and(|one| one.operation == draft.operation) =>
+                {
+                    last.push(draft);
+                }
                 _ => operations.push(vec![draft]),
             }
         }
