@@ -1,5 +1,6 @@
 //! The one place that knows every part: build, run, drain.
 
+mod backfill;
 pub mod import;
 pub mod open_files;
 pub mod regressions;
@@ -13,7 +14,7 @@ pub mod vitals;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,6 +32,7 @@ use crate::ingest::budget::Budget;
 use crate::ingest::target::{SharedTarget, Watcher};
 use crate::ingest::tracking::Tracking;
 use crate::notify::{Notifiers, SettingFault};
+use backfill::{BackFill, BackFillStats};
 use reload::Reloader;
 use vitals::{LastReload, Vitals, locked};
 
@@ -155,6 +157,7 @@ impl App {
         let stop_driver = CancellationToken::new();
         // Of a directory that is not ours nothing is shown.
         let kept = (config.data_dir.as_deref()).filter(|_| storage.is_durable());
+        let log = kept.map(crate::storage::database_of);
         let kept = kept.map(Kept::in_folder);
         let (driver, engine) = Driver::new(
             engine,
@@ -176,7 +179,10 @@ impl App {
         let (reload, reloads) = mpsc::channel(4);
         let (taken_sender, taken) = watch::channel(taken_labels(&config));
         let (routing_sender, routing) = watch::channel(Arc::from(to_alertmanager(&config)));
+        let reloaded = Arc::new(Notify::new());
+        let back_fill_stats = Arc::new(BackFillStats::default());
         let vitals = Arc::new(Vitals {
+            back_fill: back_fill_stats.clone(),
             started_at: clock.now().wall,
             exposition: config.exposition,
             listeners: [("public", public.stats()), ("ingest", ingest.stats())],
@@ -224,7 +230,18 @@ impl App {
             engine.clone(),
             quit.clone(),
         ));
+        if let Some(database) = log {
+            let back_fill = BackFill {
+                database,
+                clock,
+                engine: engine.clone(),
+                stats: back_fill_stats,
+                reloaded: reloaded.clone(),
+            };
+            tasks.spawn(back_fill.serve(quit.clone()));
+        }
         let mut reloader = Reloader {
+            reloaded,
             load_config,
             config,
             clock,

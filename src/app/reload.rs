@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,8 @@ pub(super) struct Reloader {
     pub(super) target: Arc<SharedTarget>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) notify_settings: NotifySettings,
+    /// Told after each reload that has been taken.
+    pub(super) reloaded: Arc<Notify>,
     /// What the files held when they were read last.
     pub(super) taken_content: Option<Content>,
 }
@@ -107,6 +109,7 @@ impl Reloader {
         match &outcome {
             Ok(()) => {
                 last.succeeded_at = self.clock.now().wall;
+                self.reloaded.notify_one();
                 tracing::info!("configuration reloaded");
             }
             Err(faults) => {

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::backfill::BackFillStats;
 use crate::driver::EngineHandle;
 use crate::engine::time::Timestamp;
 use crate::exposition::{
-    Build, ExpositionConfig, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState,
-    StorageUsage, TargetFailures, TargetUsage,
+    BackFillUsage, Build, ExpositionConfig, Internals, ListenerUsage, NotifierUsage, QueueUsage,
+    ReloadState, StorageUsage, TargetFailures, TargetUsage,
 };
 use crate::http::listener::ListenerStats;
 use crate::ingest::budget::Budget;
@@ -46,6 +47,8 @@ pub struct Vitals {
     pub engine: EngineHandle,
     /// What is kept on disk; `None` where nothing is to be.
     pub storage: Option<Arc<StoreStats>>,
+    /// What has come of learning from the log.
+    pub(super) back_fill: Arc<BackFillStats>,
     /// Memory for requests in flight.
     pub budget: Arc<Budget>,
 }
@@ -79,6 +82,12 @@ impl Vitals {
             target_failures,
             storage: self.storage.as_deref().map(storage),
             target_cpu_limit: Some(target_cpu_limit),
+            back_fill: BackFillUsage {
+                runs: self.back_fill.runs.get(),
+                failures: self.back_fill.failures.get(),
+                detectors: self.back_fill.detectors.get(),
+                blocks: self.back_fill.blocks.get(),
+            },
         }
     }
 

@@ -13,6 +13,9 @@ mod read;
 mod streams;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use found::{Alert, Detection};
 pub use question::{InvalidQuestion, Kind, Question, WarmUp};
 pub use read::{At, Fault, ReadError, Series, read};

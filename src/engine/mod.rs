@@ -66,6 +66,8 @@ pub mod own;
 
 pub mod judge;
 
+pub mod backfill;
+
 pub mod baselines;
 
 pub mod acceptance;

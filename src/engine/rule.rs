@@ -180,6 +180,7 @@ pub const TEMPLATE_VARIABLES: &[&str] = &[
     "pvalue",
     "interval",
     "feature",
+    "within",
 ];
 
 /// What is the same for every alert of this opwatch.

@@ -73,6 +73,15 @@ impl Watched {
         }
     }
 
+    /// The same, but service began by that time: of what comes from elsewhere it was seen all.
+    pub(super) fn begun_by(mut self, from: Timestamp) -> Self {
+        match Arc::make_mut(&mut self.ended).first_mut() {
+            Some(first) => first.from = first.from.min(from),
+            None => self.from = self.from.min(from),
+        }
+        self
+    }
+
     /// Ends the present stretch, after which nothing could be seen for `unwatched`, and begins the next at `from`.
     /// `shift` is by how many milliseconds the clock was set forward in between.
     pub(super) fn cut(

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Baseline, Budget, Condition, Decision, Evidence, Instance, Level, Rule, Window};
+use super::{
+    Baseline, Budget, Condition, Decision, Evidence, Instance, Learned, Level, Rule, Window,
+};
 use crate::document::units::Period;
 use crate::engine::Engine;
 use crate::engine::alert::AlertState;
 use crate::engine::baseline::{Content, stat_of};
 use crate::engine::condition::{self, Against, Detected, Finds, Found, Regression, Standing};
 use crate::engine::incident::Incidents;
-use crate::engine::judge::{self, Compared, GroupState, Health, RuleState, Tracked};
+use crate::engine::judge::{self, BackFill, Compared, GroupState, Health, RuleState, Tracked};
 use crate::engine::metric::Worse;
 use crate::engine::rule::Mode;
 use crate::engine::selector::Selector;
@@ -154,6 +156,7 @@ fn instance(
             .and_then(|verdict| verdict.evidence)
             .map(Evidence::from),
         decision: None,
+        learned: None,
         lacks: None,
         improved: None,
         seen_seconds_ago: None,
@@ -185,9 +188,16 @@ fn instance(
                 explained.charted(trend, chart);
             }
         }
-        condition::Condition::Detection(_) => {
+        condition::Condition::Detection(detection) => {
             if let Some(detecting) = instance.detecting.as_deref() {
-                explained.detected(&detecting.detected);
+                let detected = &detecting.detected;
+                let is_better = |found| !detection.concerns(&found);
+                let is_change = matches!(detection.finds, Finds::Changes(_));
+                let is_improved =
+                    is_change && detected.is_on && detected.found.is_some_and(is_better);
+                explained.improved = is_improved.then_some(true);
+                explained.detected(detected);
+                explained.learned = learned(detecting);
             }
         }
         condition::Condition::Absence(_) => {
@@ -203,6 +213,20 @@ fn instance(
         }
     }
     explained
+}
+
+/// From what and since when a detector has learned.
+fn learned(detecting: &judge::Detecting) -> Option<Learned> {
+    let (log_until, log_blocks) = match detecting.back_fill {
+        BackFill::Open | BackFill::Nothing => (None, 0),
+        BackFill::Until(until, blocks) => (Some(until.to_string()), blocks),
+    };
+    Some(Learned {
+        since: detecting.since?.to_string(),
+        blocks: detecting.detected.blocks,
+        log_until,
+        log_blocks,
+    })
 }
 
 impl Instance {

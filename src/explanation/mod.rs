@@ -162,6 +162,9 @@ pub struct Instance {
     /// The decision at the last closed block, which stands until the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// What its detector has learned from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Learned>,
     /// Why it cannot be judged, if it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lacks: Option<String>,
@@ -173,6 +176,19 @@ pub struct Instance {
     pub seen_seconds_ago: Option<f64>,
     /// Its alerts, mildest first.
     pub levels: Vec<Level>,
+}
+
+/// What a detector has learned from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// When the first block began.
+    pub since: String,
+    /// Blocks with a value so far.
+    pub blocks: u64,
+    /// When the last block ended that comes from the log, where the rule is newer than what was measured.
+    pub log_until: Option<String>,
+    /// Blocks with a value from the log.
+    pub log_blocks: u64,
 }
 
 /// What is known of a window.
@@ -228,12 +244,15 @@ pub struct Evidence {
     pub statistic: Option<f64>,
     /// As many independent values tell as much as those of the window.
     pub effective_n: Option<f64>,
-    /// What a detector found to be different: `value`, `shape`, `level`, `spread` or `tail`.
+    /// What a detector found to be different: `value`, `shape`, `season`, `level`, `spread` or `tail`.
     #[serde(default)]
     pub feature: Option<String>,
     /// When that began.
     #[serde(default)]
     pub began: Option<String>,
+    /// The interval in which it began with 95 % confidence.
+    #[serde(default)]
+    pub began_within: Option<(String, String)>,
 }
 
 impl From<crate::engine::condition::Evidence> for Evidence {
@@ -248,6 +267,8 @@ impl From<crate::engine::condition::Evidence> for Evidence {
             effective_n: evidence.effective_n,
             feature: evidence.feature.map(|feature| feature.as_str().to_owned()),
             began: evidence.began.map(|at| at.to_string()),
+            began_within: (evidence.within)
+                .map(|(earliest, latest)| (earliest.to_string(), latest.to_string())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Baseline, Condition, Decision, Evidence, Explained, Instance, Level, Rule};
+use super::{Baseline, Condition, Decision, Evidence, Explained, Instance, Learned, Level, Rule};
 use crate::amount;
 use crate::document::units::Period;
 use crate::engine::condition::percent;
@@ -107,9 +107,18 @@ fn asked(condition: &Condition) -> String {
             alarms,
             per_seconds,
         } => format!(
-            "{finds}: {} of {select} by blocks of {block}, going {towards}; {warm_up} blocks are learned from; {alarms} false alarms per {} are accepted",
+            "{finds}: {} of {select} by blocks of {block}, going {towards}; {warm_up} blocks are learned from; {} per {} accepted",
             measured(metric, stat),
-            span(*per_seconds)
+            if *alarms == 1.0 {
+                "1 false alarm".to_owned()
+            } else {
+                format!("{alarms} false alarms")
+            },
+            if *alarms == 1.0 {
+                format!("{} is", span(*per_seconds))
+            } else {
+                format!("{} are", span(*per_seconds))
+            }
         ),
         Condition::Absence {
             select,
@@ -139,7 +148,11 @@ fn instance(text: &mut String, condition: &Condition, one: &Instance) {
     if let Some(ago) = one.seen_seconds_ago {
         line(text, 4, &format!("last seen {} ago", span(ago)));
     }
-    if !matches!(condition, Condition::Absence { .. }) {
+    let has_window = !matches!(
+        condition,
+        Condition::Absence { .. } | Condition::Detection { .. }
+    );
+    if has_window {
         let window = one.window;
         let mut what = format!("window: {} values", window.n);
         if let Some(n) = window.effective_n {
@@ -159,6 +172,9 @@ fn instance(text: &mut String, condition: &Condition, one: &Instance) {
     }
     if let Some(decision) = &one.decision {
         line(text, 4, &decided(decision));
+    }
+    if let Some(one) = &one.learned {
+        line(text, 4, &learned(one));
     }
     if let Some(lacks) = &one.lacks {
         line(text, 4, &format!("not judged: {lacks}"));
@@ -207,11 +223,25 @@ fn change(evidence: &Evidence) -> String {
         let interval = (evidence.interval).map_or_else(String::new, |(low, high)| {
             format!(", 95 % interval {} to {}", percent(low), percent(high))
         });
-        let usual = (evidence.baseline)
-            .map_or_else(String::new, |usual| format!("; usual is {}", short(usual)));
+        let usual = (evidence.baseline).map_or_else(String::new, |usual| {
+            // An anomaly is compared with what of the past is most like it.
+            let what = if evidence.began_within.is_some() {
+                "usual is"
+            } else {
+                "the nearest known is"
+            };
+            format!("; {what} {}", short(usual))
+        });
         let score = evidence.statistic.unwrap_or_default();
+        let within = (evidence.began_within.as_ref()).map_or_else(String::new, |(from, to)| {
+            if from == to {
+                ", certainly".to_owned()
+            } else {
+                format!(", 95 % between {from} and {to}")
+            }
+        });
         return format!(
-            "{feature} since {began}{size}{interval}{usual}; score {}",
+            "{feature} since {began}{within}{size}{interval}{usual}; score {}",
             short(score)
         );
     }
@@ -235,6 +265,18 @@ fn change(evidence: &Evidence) -> String {
     }
     if let Some(p) = evidence.p_value {
         let _ = write!(what, "; p {} of being worse by chance", short(p));
+    }
+    what
+}
+
+fn learned(one: &Learned) -> String {
+    let mut what = format!("learning since {}, {} blocks", one.since, one.blocks);
+    if let Some(until) = &one.log_until {
+        let _ = write!(
+            what,
+            "; back-filled from the log until {until}, {} blocks",
+            one.log_blocks
+        );
     }
     what
 }

@@ -6,8 +6,9 @@ use super::family::{Buckets, Emit, Family, Value, labelled};
 use super::labels::Rendered;
 use super::page::Page;
 use super::snapshot::GroupRow;
-use super::usage::NotifierUsage;
+use super::usage::{BackFillUsage, NotifierUsage};
 
+const NONE: &str = "";
 const GROUP: &str = "`rule_group`";
 const NOTIFIER: &str = "`integration`, `receiver`";
 
@@ -29,6 +30,30 @@ pub(super) const FAMILIES: &[Family] = &[
         "`alertname`, `rule_group`",
         "Instances that a rule has found; with 0 its selector matches nothing.",
         |page, emit| labelled(&page.snapshot.selections, emit, |n| Some(Value::Count(*n))),
+    ),
+    Family::counter(
+        "opwatch_rule_backfill_runs",
+        NONE,
+        "Times that the log was read for new rules with a detector.",
+        |page, emit| back_fill(page, emit, |usage| usage.runs),
+    ),
+    Family::counter(
+        "opwatch_rule_backfill_failures",
+        NONE,
+        "Times that new rules with a detector could not learn from the log.",
+        |page, emit| back_fill(page, emit, |usage| usage.failures),
+    ),
+    Family::counter(
+        "opwatch_rule_backfill_detectors",
+        NONE,
+        "Detectors of new rules that go on with what they have learned from the log.",
+        |page, emit| back_fill(page, emit, |usage| usage.detectors),
+    ),
+    Family::counter(
+        "opwatch_rule_backfill_blocks",
+        NONE,
+        "Blocks with a value that these have learned from.",
+        |page, emit| back_fill(page, emit, |usage| usage.blocks),
     ),
     Family::gauge(
         "opwatch_rule_group_last_duration",
@@ -133,6 +158,11 @@ pub(super) const FAMILIES: &[Family] = &[
         |page, emit| notifiers(page, emit, |notifier| Value::Count(notifier.queue_capacity)),
     ),
 ];
+
+fn back_fill(page: &Page, emit: &mut Emit<'_>, value: fn(&BackFillUsage) -> u64) -> io::Result<()> {
+    let count = value(&page.snapshot.internals.back_fill);
+    emit(Rendered::NONE, Value::Count(count))
+}
 
 fn groups(
     page: &Page,

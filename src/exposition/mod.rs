@@ -29,8 +29,8 @@ use page::Page;
 pub use snapshot::Snapshot;
 use text::Dialect;
 pub use usage::{
-    Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState, StorageUsage,
-    TargetFailures, TargetUsage,
+    BackFillUsage, Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState,
+    StorageUsage, TargetFailures, TargetUsage,
 };
 
 /// `exposition:` of the configuration.

@@ -28,6 +28,8 @@ pub struct Internals {
     pub storage: Option<StorageUsage>,
     /// Cores that `cpu_ratio` is a share of, where known.
     pub target_cpu_limit: Option<f64>,
+    /// What new rules have learned from the log.
+    pub back_fill: BackFillUsage,
 }
 
 /// Which build this is.
@@ -67,6 +69,19 @@ pub struct ListenerUsage {
     pub accept_errors: u64,
     /// Handlers that panicked.
     pub panics: u64,
+}
+
+/// What new rules with a detector have learned from the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BackFillUsage {
+    /// Times that it was read for them.
+    pub runs: u64,
+    /// Of them, those that came to nothing.
+    pub failures: u64,
+    /// Detectors that go on with what was learned.
+    pub detectors: u64,
+    /// Blocks with a value that these have learned.
+    pub blocks: u64,
 }
 
 /// The queue of batches on their way in.

@@ -19,7 +19,7 @@ use super::{NotifyError, SettingFault};
 use crate::clock::Clock;
 use crate::document::Place;
 use crate::document::units::Period;
-use crate::engine::condition::Evidence;
+use crate::engine::condition::{Evidence, Feature};
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::incident::Tale;
 use crate::engine::series::Labels;
@@ -471,6 +471,11 @@ struct Proof {
     change: Option<f64>,
     change_interval: Option<(f64, f64)>,
     p_value: Option<f64>,
+    /// What a detector has found to be different, and when that began: the best estimate and, where it is dated, the
+    /// interval that holds it with 95 % confidence.
+    feature: Option<&'static str>,
+    began_at: Option<String>,
+    began_within: Option<(String, String)>,
 }
 
 impl Proof {
@@ -481,6 +486,10 @@ impl Proof {
             change: evidence.change,
             change_interval: evidence.interval,
             p_value: evidence.p_value,
+            feature: evidence.feature.map(Feature::as_str),
+            began_at: evidence.began.map(|at| at.to_string()),
+            began_within: (evidence.within)
+                .map(|(earliest, latest)| (earliest.to_string(), latest.to_string())),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The log read a row at a time, for readers that may be slow.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use rusqlite::{OptionalExtension, params};
 
 use super::contents::logged;
-use super::database::{Database, MEASUREMENTS};
+use super::database::{Database, MEASUREMENTS, whole};
 use super::rows::Logged;
 use crate::engine::time::Timestamp;
 
@@ -20,6 +20,19 @@ impl Database {
     pub fn page_through(
         &self,
         since: Timestamp,
+        each: impl FnMut(Logged) -> ControlFlow<()>,
+    ) -> rusqlite::Result<()> {
+        self.page_through_some(0..=u64::MAX, since, each)
+    }
+
+    /// The same of the groups with these numbers alone.
+    ///
+    /// # Errors
+    /// As [`Database::page_through`].
+    pub fn page_through_some(
+        &self,
+        numbers: RangeInclusive<u64>,
+        since: Timestamp,
         mut each: impl FnMut(Logged) -> ControlFlow<()>,
     ) -> rusqlite::Result<()> {
         if self.is_empty {
@@ -33,7 +46,8 @@ impl Database {
             "SELECT sequence, wall, steady, judged, body FROM log
              WHERE sequence > ? AND sequence <= ? AND kind = ? AND wall >= ? ORDER BY sequence LIMIT 1",
         )?;
-        let mut after = i64::MIN;
+        let last = last.map(|last| last.min(whole(*numbers.end())));
+        let mut after = whole(*numbers.start()) - 1;
         loop {
             let from = params![after, last, MEASUREMENTS, since.millis()];
             let found = next.query_row(from, |row| Ok((row.get(0)?, logged(row)?)));

@@ -31,8 +31,8 @@ use opwatch::engine::time::{Now, Timestamp};
 use opwatch::engine::window::Reach;
 use opwatch::engine::{Engine, Settings};
 use opwatch::exposition::{
-    self, Build, ExpositionConfig, Format, Internals, ListenerUsage, NotifierUsage, QueueUsage,
-    ReloadState, Snapshot, StorageUsage, TargetFailures, TargetUsage, sections,
+    self, BackFillUsage, Build, ExpositionConfig, Format, Internals, ListenerUsage, NotifierUsage,
+    QueueUsage, ReloadState, Snapshot, StorageUsage, TargetFailures, TargetUsage, sections,
 };
 
 pub use text::{Samples, sample, samples};
@@ -544,6 +544,12 @@ fn internals() -> Internals {
             unreadable: 25,
         },
         target_cpu_limit: Some(2.5),
+        back_fill: BackFillUsage {
+            runs: 3,
+            failures: 1,
+            detectors: 12,
+            blocks: 48_384,
+        },
         storage: Some(StorageUsage {
             degraded: true,
             bytes: 26,

@@ -17,6 +17,7 @@ mod beside_prometheus;
 mod check_regression;
 mod comparison;
 mod detect;
+mod detecting;
 mod durable;
 mod end_to_end;
 mod exchange;

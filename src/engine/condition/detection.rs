@@ -70,7 +70,7 @@ impl Feature {
     }
 
     /// In one word, as it is written in labels and answers.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Value => "value",
             Self::Shape => "shape",
@@ -108,8 +108,10 @@ pub struct Detected {
 pub struct Change {
     /// What has changed.
     pub feature: Feature,
-    /// When that began.
+    /// When that began: the best estimate.
     pub began: Timestamp,
+    /// The interval in which it began with 95 % confidence, where it is dated.
+    pub within: Option<(Timestamp, Timestamp)>,
     /// The relative change, 0.2 for 20 % more, where it has a size.
     pub size: Option<f64>,
     /// The interval in which that lies with 95 % confidence.
@@ -173,6 +175,7 @@ impl Detection {
                 statistic: Some(detected.score),
                 feature: found.map(|found| found.feature),
                 began: found.map(|found| found.began),
+                within: found.and_then(|found| found.within),
                 ..Evidence::default()
             }),
         }

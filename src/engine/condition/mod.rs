@@ -93,8 +93,10 @@ pub struct Evidence {
     pub effective_n: Option<f64>,
     /// What a detector found to be different.
     pub feature: Option<Feature>,
-    /// When that began.
+    /// When that began: the best estimate.
     pub began: Option<Timestamp>,
+    /// The interval in which it began with 95 % confidence, where it is dated.
+    pub within: Option<(Timestamp, Timestamp)>,
 }
 
 impl Evidence {
@@ -104,6 +106,12 @@ impl Evidence {
             return String::new();
         };
         format!("{} to {}", percent(low), percent(high))
+    }
+
+    /// Between which two moments it began, in words; nothing where it is not dated.
+    pub fn within_text(&self) -> String {
+        self.within
+            .map_or_else(String::new, |(from, to)| format!("{from} to {to}"))
     }
 }
 

@@ -155,7 +155,6 @@ mod tests {
             labels,
             annotations: Labels::default(),
             starts_at: Timestamp::default(),
-            onset: Onset::default(),
             ended: None,
             suppressed: false,
             generator_url: String::new(),

@@ -14,7 +14,7 @@ use crate::engine::time::{Timestamp, millis};
 use crate::engine::trend::{self, Frame};
 
 /// A block is taken so long after its end, so that what is on its way then is still in it.
-const GRACE: Duration = Duration::from_secs(15);
+pub const GRACE: Duration = Duration::from_secs(15);
 /// Blocks without values after which it does not matter how many more there are: longer than any season.
 const LONG_GAP: i64 = shift::MAX_SEASON as i64 + 1;
 /// An anomaly in a block that has closed longer ago than so many blocks is history.
@@ -28,10 +28,26 @@ pub struct Detecting {
     pub(in crate::engine) taken: Option<Timestamp>,
     /// Blocks that were taken, also those without values.
     pub(in crate::engine) points: u64,
+    /// When the first of them began.
+    pub since: Option<Timestamp>,
+    /// What the log had to teach.
+    pub back_fill: BackFill,
     /// What was found by then.
     pub detected: Detected,
     /// Whether it is saved as it is.
     pub(in crate::engine) is_saved: bool,
+}
+
+/// What of the log a detector has learned from: a rule may be newer than what is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackFill {
+    /// It has not been looked yet.
+    #[default]
+    Open,
+    /// It had nothing that the detector did not know already.
+    Nothing,
+    /// The blocks up to then, so many of them with a value.
+    Until(Timestamp, u64),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +67,29 @@ pub struct Closed {
 }
 
 impl Detecting {
+    /// Whether the log has yet to be looked at for what it has to teach.
+    pub fn is_open(&self) -> bool {
+        self.back_fill == BackFill::Open
+    }
+
+    /// Goes on as one that has learned from the log, where that knows more.
+    pub(super) fn adopt(&mut self, learned: Option<Self>) -> bool {
+        self.is_saved = false;
+        match learned.filter(|learned| learned.points > self.points) {
+            Some(learned) => {
+                let until = learned.taken.unwrap_or_default();
+                let blocks = learned.detected.blocks;
+                *self = learned;
+                self.back_fill = BackFill::Until(until, blocks);
+                true
+            }
+            None => {
+                self.back_fill = BackFill::Nothing;
+                false
+            }
+        }
+    }
+
     /// With a detector that has seen nothing.
     pub fn new(rule: &Detection) -> Self {
         let detector = match &rule.finds {
@@ -61,6 +100,8 @@ impl Detecting {
             detector,
             taken: None,
             points: 0,
+            since: None,
+            back_fill: BackFill::Open,
             detected: Detected {
                 left: rule.warm_up,
                 ..Detected::default()
@@ -75,6 +116,8 @@ impl Detecting {
         let floor = since.millis().div_euclid(block) * block;
         Self {
             taken: Some(Timestamp::from_millis(floor)),
+            // What the log has of before is what no longer counts.
+            back_fill: BackFill::Nothing,
             ..Self::new(rule)
         }
     }
@@ -106,7 +149,7 @@ impl Detecting {
             until: None,
         };
         // Older values are only in buckets that are longer than a block.
-        let kept = store::kept_in(rule.block)?;
+        let kept = store::kept_in(rule.block)?.min(store.settings().retention);
         let oldest = floor(now.before(kept)).after(rule.block);
         let from = self.taken.map_or(oldest, |taken| taken.max(oldest));
         let frame = Frame::between(from, until, rule.block);
@@ -144,6 +187,9 @@ impl Detecting {
             self.push(rule, *value, Timestamp::from_millis(end), later < RECENT);
         }
         self.taken = Some(closed.until);
+        let blocks = u32::try_from(count).unwrap_or(u32::MAX);
+        let first = closed.until.before(rule.block.saturating_mul(blocks));
+        self.since.get_or_insert(first);
         self.is_saved = false;
         closed.values.iter().any(Option::is_some)
     }
@@ -163,7 +209,7 @@ impl Detecting {
                 // A point without a value says nothing of what goes on.
                 let goes_on = was_on && (value.is_none() || verdict.score >= threshold);
                 let slot = novelty.slot_points();
-                let new = || anomaly(rule, &verdict, value, end, slot);
+                let new = || anomaly(rule, &verdict, end, slot);
                 Detected {
                     is_on: begins || goes_on,
                     found: if was_on { found } else { new() },
@@ -204,11 +250,11 @@ fn usual(verdict: &novelty::Verdict) -> Option<f64> {
 fn anomaly(
     rule: &Detection,
     verdict: &novelty::Verdict,
-    value: Option<f64>,
     end: Timestamp,
     slot: f64,
 ) -> Option<Change> {
-    let (value, usual) = (value?, usual(verdict)?);
+    // That a peak has not come is known by the mean of its time of the day, not by the block that was the last of it.
+    let (value, usual) = (verdict.seen?, usual(verdict)?);
     let blocks = match verdict.aspect {
         Aspect::Value => 1.0,
         Aspect::Shape | Aspect::Level => 3.0,
@@ -223,6 +269,7 @@ fn anomaly(
             Aspect::Level => Feature::Level,
         },
         began: end.before(rule.block.mul_f64(blocks)),
+        within: None,
         size: size.is_finite().then_some(size),
         interval: None,
         is_rise: value >= usual,
@@ -237,14 +284,18 @@ fn changed(
     points: u64,
     end: Timestamp,
 ) -> Change {
-    let back = u32::try_from(points.saturating_sub(change.since)).unwrap_or(u32::MAX);
+    let begin = |point: u64| {
+        let back = u32::try_from(points.saturating_sub(point)).unwrap_or(u32::MAX);
+        end.before(rule.block.saturating_mul(back))
+    };
     Change {
         feature: match change.channel {
             Channel::Level => Feature::Level,
             Channel::Spread => Feature::Spread,
             Channel::Tail => Feature::Tail,
         },
-        began: end.before(rule.block.saturating_mul(back)),
+        began: begin(change.since),
+        within: Some((begin(change.within.0), begin(change.within.1))),
         size: change.size.relative(usual),
         interval: change
             .interval

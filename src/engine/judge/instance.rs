@@ -82,6 +82,20 @@ impl Instance {
         }
     }
 
+    /// Goes on with a detector that has learned from the log, where that knows more and nothing is going on that this one
+    /// has found; whether it does.
+    pub(super) fn adopt(&mut self, learned: Option<Detecting>) -> bool {
+        let is_active = self.is_active();
+        let Some(detecting) = &mut self.detecting else {
+            return false;
+        };
+        let adopts = detecting.adopt(learned.filter(|_| !is_active));
+        if adopts {
+            self.basis = None;
+        }
+        adopts
+    }
+
     /// How many values its series have ever taken of what is judged.
     pub fn arrivals(&self) -> u64 {
         self.arrivals

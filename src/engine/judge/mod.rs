@@ -1,6 +1,7 @@
 //! Judging: rules over the instances of their data, and the alerts that come of it.
 
 mod absence;
+mod backfill;
 mod charted;
 mod compared;
 mod data;
@@ -27,8 +28,8 @@ use super::watched::Watched;
 pub use charted::{Chart, Charting};
 pub use compared::Compared;
 pub use data::{Answer, Datum};
-pub use detecting::Detecting;
-pub(in crate::engine) use detecting::Detector;
+pub use detecting::{BackFill, Detecting};
+pub(in crate::engine) use detecting::{Detector, GRACE};
 pub use group::GroupState;
 pub use instance::Instance;
 pub use learned::Learned;

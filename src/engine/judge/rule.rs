@@ -124,7 +124,7 @@ impl RuleState {
     }
 
     /// Finds the series that the rule selects and sorts them into instances.
-    fn select(&mut self, store: &Store, scope: &Scope) {
+    pub(super) fn select(&mut self, store: &Store, scope: &Scope) {
         let rule = self.rule.clone();
         let remembers = matches!(rule.condition, Condition::Absence(_));
         let overflow_asked = (rule.select.matchers().iter()).any(|m| m.name() == "overflow");
@@ -385,7 +385,7 @@ impl RuleState {
 }
 
 /// The series that a rule may select: where it names an operation, those of that one.
-fn candidates<'s>(
+pub(super) fn candidates<'s>(
     rule: &'s Rule,
     store: &'s Store,
 ) -> Box<dyn Iterator<Item = (SeriesId, &'s Series)> + 's> {

@@ -42,7 +42,8 @@ pub(super) fn annotations(
             "feature",
             evidence.feature.map_or("", |feature| feature.as_str()),
         )
-        .bind("interval", evidence.interval_text());
+        .bind("interval", evidence.interval_text())
+        .bind("within", evidence.within_text());
     rule.annotations
         .iter()
         .map(|a| (a.name.as_str(), a.template.expand(&bindings)))

@@ -116,6 +116,10 @@ struct EvidenceMessage {
     feature: Option<String>,
     #[prost(sint64, optional, tag = "10")]
     began: Option<i64>,
+    #[prost(sint64, optional, tag = "11")]
+    earliest: Option<i64>,
+    #[prost(sint64, optional, tag = "12")]
+    latest: Option<i64>,
 }
 
 impl EvidenceMessage {
@@ -131,6 +135,8 @@ impl EvidenceMessage {
             effective_n: evidence.effective_n,
             feature: evidence.feature.map(|feature| feature.as_str().to_owned()),
             began: evidence.began.map(Timestamp::millis),
+            earliest: evidence.within.map(|(earliest, _)| earliest.millis()),
+            latest: evidence.within.map(|(_, latest)| latest.millis()),
         }
     }
 
@@ -145,6 +151,10 @@ impl EvidenceMessage {
             effective_n: self.effective_n,
             feature: self.feature.as_deref().and_then(Feature::named),
             began: self.began.map(Timestamp::from_millis),
+            within: (self.earliest.zip(self.latest)).map(|(earliest, latest)| {
+                let at = Timestamp::from_millis;
+                (at(earliest), at(latest))
+            }),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Damaged, Pairs, decode, labels};
 use crate::engine::condition::{Change, Condition, Detected, Detection, Feature, Finds};
 use crate::engine::detector::novelty::Novelty;
 use crate::engine::detector::shift::Shift;
-use crate::engine::judge::{Detecting, Detector, Instance, Learned};
+use crate::engine::judge::{BackFill, Detecting, Detector, Instance, Learned};
 use crate::engine::rule::Rule;
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
@@ -50,6 +50,42 @@ struct DetectingMessage {
     found: Option<ChangeMessage>,
     #[prost(bool, tag = "10")]
     is_too_slow: bool,
+    /// When the first block began.
+    #[prost(sint64, optional, tag = "11")]
+    since: Option<i64>,
+    /// What the log had to teach; absent where it has not been looked yet.
+    #[prost(message, optional, tag = "12")]
+    back_fill: Option<BackFillMessage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct BackFillMessage {
+    /// The end of the last block from it; absent where it had nothing new.
+    #[prost(sint64, optional, tag = "1")]
+    until: Option<i64>,
+    #[prost(uint64, tag = "2")]
+    blocks: u64,
+}
+
+impl BackFillMessage {
+    fn of(back_fill: BackFill) -> Option<Self> {
+        match back_fill {
+            BackFill::Open => None,
+            BackFill::Nothing => Some(Self::default()),
+            BackFill::Until(until, blocks) => Some(Self {
+                until: Some(until.millis()),
+                blocks,
+            }),
+        }
+    }
+
+    fn read(message: Option<Self>) -> BackFill {
+        match message.map(|message| (message.until, message.blocks)) {
+            None => BackFill::Open,
+            Some((None, _)) => BackFill::Nothing,
+            Some((Some(until), blocks)) => BackFill::Until(Timestamp::from_millis(until), blocks),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -66,6 +102,10 @@ struct ChangeMessage {
     high: Option<f64>,
     #[prost(bool, tag = "6")]
     is_rise: bool,
+    #[prost(sint64, optional, tag = "7")]
+    earliest: Option<i64>,
+    #[prost(sint64, optional, tag = "8")]
+    latest: Option<i64>,
 }
 
 impl ChangeMessage {
@@ -77,6 +117,8 @@ impl ChangeMessage {
             low: change.interval.map(|(low, _)| low),
             high: change.interval.map(|(_, high)| high),
             is_rise: change.is_rise,
+            earliest: change.within.map(|(earliest, _)| earliest.millis()),
+            latest: change.within.map(|(_, latest)| latest.millis()),
         }
     }
 
@@ -84,6 +126,10 @@ impl ChangeMessage {
         Some(Change {
             feature: Feature::named(&self.feature)?,
             began: Timestamp::from_millis(self.began),
+            within: (self.earliest.zip(self.latest)).map(|(earliest, latest)| {
+                let at = Timestamp::from_millis;
+                (at(earliest), at(latest))
+            }),
             size: self.size,
             interval: self.low.zip(self.high),
             is_rise: self.is_rise,
@@ -108,6 +154,8 @@ impl DetectingMessage {
             is_on: detected.is_on,
             found: detected.found.map(ChangeMessage::of),
             is_too_slow: detected.is_too_slow,
+            since: detecting.since.map(Timestamp::millis),
+            back_fill: BackFillMessage::of(detecting.back_fill),
         }
     }
 
@@ -128,6 +176,8 @@ impl DetectingMessage {
             detector,
             taken: Some(taken),
             points: self.points,
+            since: self.since.map(Timestamp::from_millis),
+            back_fill: BackFillMessage::read(self.back_fill),
             detected: Detected {
                 blocks: self.blocks,
                 left: self.left,

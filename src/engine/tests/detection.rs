@@ -9,13 +9,13 @@ use crate::engine::detector::{novelty, shift};
 use crate::engine::metric::Worse;
 use crate::engine::time::Timestamp;
 
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 /// Seconds of a block.
-const BLOCK: u64 = 300;
+pub(super) const BLOCK: u64 = 300;
 /// Blocks of a day.
-const PER_DAY: u64 = 288;
+pub(super) const PER_DAY: u64 = 288;
 
-fn then(seconds: u64) -> Now {
+pub(super) fn then(seconds: u64) -> Now {
     Now::invented(Duration::from_secs(20_000 * DAY + seconds))
 }
 
@@ -53,7 +53,11 @@ fn anomalies() -> Finds {
 }
 
 /// Two rules, one for each kind of detector, that are judged each minute.
-fn detecting() -> Engine {
+pub(super) fn detecting() -> Engine {
+    Engine::new(settings(), then(0))
+}
+
+pub(super) fn settings() -> Settings {
     let rule = |name: &str, definition, finds| Rule {
         name: name.into(),
         condition: Condition::Detection(detection(finds)),
@@ -67,17 +71,14 @@ fn detecting() -> Engine {
         rules: vec![rule("Changed", 1, changes()), rule("Odd", 2, anomalies())],
         ..group(super::rule())
     };
-    Engine::new(
-        Settings {
-            groups: vec![group],
-            ..Settings::default()
-        },
-        then(0),
-    )
+    Settings {
+        groups: vec![group],
+        ..Settings::default()
+    }
 }
 
 /// Normal noise of standard deviation 1, from twelve uniform numbers.
-fn normal(seed: u64) -> impl Iterator<Item = f64> {
+pub(super) fn normal(seed: u64) -> impl Iterator<Item = f64> {
     let mut uniform = noise(seed);
     std::iter::repeat_with(move || {
         let sum: f64 = uniform.by_ref().take(12).sum();
@@ -86,16 +87,16 @@ fn normal(seed: u64) -> impl Iterator<Item = f64> {
 }
 
 /// Seconds of a run: with a daily season and noise of 10 %.
-fn usual(block: u64, normal: f64) -> f64 {
+pub(super) fn usual(block: u64, normal: f64) -> f64 {
     let phase = std::f64::consts::TAU * (block % PER_DAY) as f64 / PER_DAY as f64;
     (0.2 * phase.sin() + 0.1 * normal).exp()
 }
 
 /// What became of which alert in which block.
-type Story = Vec<(String, bool, u64)>;
+pub(super) type Story = Vec<(String, bool, u64)>;
 
 /// A run in each of these blocks as `of` says by block and noise, and an evaluation each minute.
-fn live(
+pub(super) fn live(
     engine: &mut Engine,
     blocks: std::ops::Range<u64>,
     noise: &mut dyn Iterator<Item = f64>,
@@ -120,7 +121,7 @@ fn live(
     story
 }
 
-fn detected(engine: &Engine, rule: usize) -> Detected {
+pub(super) fn detected(engine: &Engine, rule: usize) -> Detected {
     let state = &engine.groups()[0].rules[rule];
     let instance = state.instances.values().next().unwrap();
     instance.detecting.as_ref().unwrap().detected
@@ -166,6 +167,10 @@ fn a_step_of_a_tenth_is_found_dated_and_measured() {
     assert_eq!(change.feature, Feature::Level);
     assert!(change.is_rise);
     assert!(block_of(change.began).abs_diff(CHANGED) <= 24, "{change:?}");
+    let (earliest, latest) = change.within.unwrap();
+    let within = block_of(earliest)..=block_of(latest);
+    assert!(within.contains(&CHANGED), "{change:?}");
+    assert!(earliest <= change.began && change.began <= latest);
     let (low, high) = change.interval.unwrap();
     assert!(low < 0.1 && 0.1 < high && low > 0.0, "{change:?}");
     assert_eq!(engine.groups()[0].rules[0].alerts().count(), 1);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use self::html::Html;
 use crate::amount;
 use crate::engine::alert::EndReason;
-use crate::engine::condition::{Evidence, percent};
+use crate::engine::condition::{Evidence, Feature, percent};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::metric::{Metric, Worse};
 use crate::engine::series::Labels;
@@ -149,9 +149,15 @@ pub(super) fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
     }
     if ![NO_DATA, RULE_ERROR, ABSENCE].contains(&alert.alert_type) {
         let plural = if alert.n == 1 { "" } else { "s" };
-        rows.push(("rests on", text(format!("{} value{plural}", alert.n))));
+        let rests_on = match alert.evidence.and_then(|evidence| evidence.feature) {
+            Some(_) => format!("{} block{plural}", alert.n),
+            None => format!("{} value{plural}", alert.n),
+        };
+        rows.push(("rests on", text(rests_on)));
     }
-    if let Some(compared) = alert
+    if let Some(found) = alert.evidence.and_then(found) {
+        rows.push(("what changed", text(found)));
+    } else if let Some(compared) = alert
         .evidence
         .and_then(|evidence| compared(alert, evidence))
     {
@@ -207,7 +213,11 @@ fn what(alert: &Announced) -> String {
     if !has_limit(alert) {
         return format!("{measured} {is} {}", amount(value));
     }
+    let is_found = |evidence: Evidence| evidence.baseline.is_some() && evidence.feature.is_some();
     let against = match alert.alert_type {
+        // A detector knows no limit, but what is usual, or what of the past is most like an anomaly.
+        "anomaly_detected" if alert.evidence.is_some_and(is_found) => "the nearest known value",
+        _ if alert.evidence.is_some_and(is_found) => "the usual",
         "anomaly_detected" => "the end of the normal range",
         _ => "the limit",
     };
@@ -244,6 +254,33 @@ fn compared(alert: &Announced, evidence: Evidence) -> Option<String> {
             p if p < 1e-3 => format!(", p = {p:.6}"),
             p => format!(", p = {p:.3}"),
         };
+    }
+    Some(text)
+}
+
+/// What a detector has found to be different, since when, and by how much.
+fn found(evidence: Evidence) -> Option<String> {
+    let feature = evidence.feature?;
+    let mut text = match feature {
+        Feature::Value => "the value".to_owned(),
+        Feature::Shape => "how values follow on each other".to_owned(),
+        Feature::Season => "what is usual at this time of the day".to_owned(),
+        Feature::Level => "the level".to_owned(),
+        Feature::Spread => "how far values lie apart".to_owned(),
+        Feature::Tail => "how far the upper tenth reaches".to_owned(),
+    };
+    if let Some(change) = evidence.change {
+        text += &format!(", {}", percent(change));
+    }
+    if evidence.interval.is_some() {
+        text += &format!(" (95 %: {})", evidence.interval_text());
+    }
+    if let Some(began) = evidence.began {
+        text += &format!(", since {}", moment(began));
+    }
+    if let Some((earliest, latest)) = evidence.within.filter(|(from, to)| from < to) {
+        let (from, to) = (moment(earliest), moment(latest));
+        text += &format!(" (95 %: between {from} and {to})");
     }
     Some(text)
 }

@@ -105,6 +105,8 @@ pub struct Verdict {
     pub distance: f64,
     /// The nearest known pattern, of points whose score reaches the threshold.
     pub nearest: Option<Pattern>,
+    /// What that is to be compared with: the value, the mean of three, or that of the slot of the day.
+    pub seen: Option<f64>,
 }
 
 impl Verdict {
@@ -115,6 +117,7 @@ impl Verdict {
         aspect: Aspect::Value,
         distance: 0.0,
         nearest: None,
+        seen: None,
     };
 
     /// How often such a point is expected, in times a day.
@@ -181,6 +184,7 @@ impl Novelty {
             verdict.aspect = Aspect::Season;
             verdict.distance = odd.distance;
             verdict.nearest = Some(Pattern::One(odd.nearest));
+            verdict.seen = Some(odd.mean);
         }
         verdict.nearest = (verdict.nearest).filter(|_| verdict.score >= self.threshold);
         verdict.held = self.bar.hold(verdict.score, self.threshold);
@@ -209,6 +213,10 @@ impl Novelty {
             aspect,
             distance,
             nearest: nearest.flatten(),
+            seen: Some(match aspect {
+                Aspect::Level => self.mean(),
+                Aspect::Value | Aspect::Shape | Aspect::Season => value,
+            }),
             ..Verdict::NONE
         }
     }

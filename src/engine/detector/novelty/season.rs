@@ -40,6 +40,8 @@ pub(super) struct Oddness {
     pub(super) distance: f64,
     /// That mean.
     pub(super) nearest: f64,
+    /// The mean of the slot.
+    pub(super) mean: f64,
 }
 
 /// The course of the days so far.
@@ -178,6 +180,7 @@ impl Season {
             score,
             distance: distance / scale,
             nearest,
+            mean,
         })
     }
 }

@@ -39,7 +39,8 @@ pub(super) struct Choice {
     pub(super) cuts: Vec<usize>,
     error: f64,
     length: Length,
-    value: f64,
+    /// Twice its length.
+    pub(super) value: f64,
 }
 
 impl Choice {

@@ -2,7 +2,8 @@
 //!
 //! All ways to cut the series into up to 16 pieces are compared by dynamic programming, for both models. A cut
 //! has to shorten the description: every piece pays for its parameters and every cut for its place, the more the
-//! more neighbouring points depend on each other. So steps come out constant, growth and turning points linear.
+//! more neighbouring points depend on each other. So steps come out constant, growth and turning points linear. Positive
+//! values are described as they are or by their logarithm, again whichever is shorter.
 //!
 //! Exact and deterministic: there is no window, no significance level and no random number.
 
@@ -109,6 +110,9 @@ pub struct Part {
 pub struct Segmentation {
     /// What the pieces are.
     pub model: Model,
+    /// Whether they are that of the logarithm, as where a value grows by the same share again and again: of positive values
+    /// the shorter of both descriptions counts.
+    pub is_log: bool,
     /// Where one ends and the next begins, in ascending order.
     pub cuts: Vec<Cut>,
     /// The pieces, one more than there are cuts; none where the series is too short or constant.
@@ -124,27 +128,35 @@ pub fn segment(series: &[Option<f64>], settings: &Settings) -> Segmentation {
     let known = series.iter().enumerate();
     let known = known.filter_map(|(at, value)| Some((at, (*value).filter(|v| v.is_finite())?)));
     let (places, values): (Vec<usize>, Vec<f64>) = known.unzip();
-    let standard = (values.len() >= 2 * settings.shortest)
-        .then(|| standardised(&values))
+    let nothing = || Segmentation {
+        model: Model::Constant,
+        is_log: false,
+        cuts: Vec::new(),
+        parts: Vec::new(),
+    };
+    if values.len() < 2 * settings.shortest {
+        return nothing();
+    }
+    let logarithms = values.iter().map(|value| value.ln()).collect::<Vec<f64>>();
+    // Twice the logarithm of what the change of scale does to each value.
+    let growth = 2.0 * logarithms.iter().sum::<f64>() / values.len() as f64;
+    let plain = Description::of(&values, 0.0, settings);
+    let logged = (values.iter().all(|value| *value > 0.0))
+        .then(|| Description::of(&logarithms, growth, settings))
         .flatten();
-    let Some(standard) = standard else {
-        return Segmentation {
-            model: Model::Constant,
-            cuts: Vec::new(),
-            parts: Vec::new(),
-        };
+    let is_shorter = |logged: &Description, plain: &Description| logged.length < plain.length;
+    let (best, values, is_log) = match (plain, logged) {
+        (Some(plain), Some(logged)) if is_shorter(&logged, &plain) => (logged, logarithms, true),
+        (Some(plain), _) => (plain, values, false),
+        (None, _) => return nothing(),
     };
-    let width = standard.len().div_ceil(settings.coarse.clamp(10, 5_000));
-    let blocks = means(&standard, width);
-    let costs = Costs::new(&blocks);
-    let choice = choose(&blocks, &costs, settings);
-    let scores = choice.scores(&costs);
-    let Choice { model, cuts, .. } = choice;
-    let cuts = if width == 1 {
-        cuts
-    } else {
-        refine::refine(&standard, &cuts, model, width)
-    };
+    let Description {
+        model,
+        cuts,
+        scores,
+        ..
+    } = best;
+    let back = |value: f64| if is_log { value.exp() } else { value };
     let place = |index: usize| places.get(index).copied().unwrap_or_default();
     let parts = pieces(&cuts, values.len()).map(|(from, to)| {
         let piece = values.get(from..to).unwrap_or_default();
@@ -153,8 +165,8 @@ pub fn segment(series: &[Option<f64>], settings: &Settings) -> Segmentation {
         Part {
             first: place(from),
             last: place(last),
-            start,
-            end: start + slope * (last - from) as f64,
+            start: back(start),
+            end: back(start + slope * (last - from) as f64),
         }
     });
     let parts = parts.collect();
@@ -165,8 +177,43 @@ pub fn segment(series: &[Option<f64>], settings: &Settings) -> Segmentation {
     });
     Segmentation {
         model,
+        is_log,
         cuts: cuts.collect(),
         parts,
+    }
+}
+
+/// The shortest description of values on one scale.
+struct Description {
+    model: Model,
+    cuts: Vec<usize>,
+    scores: Vec<f64>,
+    /// Twice its length, in the unit of the values.
+    length: f64,
+}
+
+impl Description {
+    /// `each` is twice what a value adds for its scale. `None` where nothing varies.
+    fn of(values: &[f64], each: f64, settings: &Settings) -> Option<Self> {
+        let (standard, sd) = standardised(values)?;
+        let width = standard.len().div_ceil(settings.coarse.clamp(10, 5_000));
+        let blocks = means(&standard, width);
+        let costs = Costs::new(&blocks);
+        let choice = choose(&blocks, &costs, settings);
+        let scores = choice.scores(&costs);
+        let length = choice.value + blocks.len() as f64 * (2.0 * sd.ln() + each);
+        let Choice { model, cuts, .. } = choice;
+        let cuts = if width == 1 {
+            cuts
+        } else {
+            refine::refine(&standard, &cuts, model, width)
+        };
+        Some(Self {
+            model,
+            cuts,
+            scores,
+            length,
+        })
     }
 }
 
@@ -190,14 +237,15 @@ fn choose(blocks: &[f64], costs: &Costs, settings: &Settings) -> Choice {
     choice
 }
 
-/// The values less their mean, over their standard deviation; `None` where that is nothing, or out of range.
-fn standardised(values: &[f64]) -> Option<Vec<f64>> {
+/// The values less their mean, over their standard deviation, with that; `None` where it is nothing, or out of range.
+fn standardised(values: &[f64]) -> Option<(Vec<f64>, f64)> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares = values.iter().map(|value| (value - mean) * (value - mean));
     let sd = (squares.sum::<f64>() / n).sqrt();
     let varies = sd.is_finite() && sd > 1e-12 * (1.0 + mean.abs());
-    varies.then(|| values.iter().map(|value| (value - mean) / sd).collect())
+    let standard = || values.iter().map(|value| (value - mean) / sd).collect();
+    varies.then(|| (standard(), sd))
 }
 
 /// Means of whole blocks of that width.

@@ -2,7 +2,8 @@
 
 use super::channels::{Channel, zip};
 use super::noise::Noise;
-use super::sums::{BLOCK, BLOCKS, FINE, Sums};
+use super::sums::{BLOCK, BLOCKS, FINE};
+use super::weekdays::Corrected;
 use super::windows::Best;
 
 /// Points are compared one by one in the last so many, and blocks of 12 before that.
@@ -29,15 +30,15 @@ pub(super) struct Dated {
 
 /// Dates what the best window has found, by the evidence of a change of that channel at each point that is still known; not
 /// before the first season, which is compared with.
-pub(super) fn date(best: &Best, sums: &Sums, noise: &Noise, season: u64) -> Dated {
-    let n = sums.n;
+pub(super) fn date(best: &Best, sums: Corrected<'_>, noise: &Noise, season: u64) -> Dated {
+    let n = sums.n();
     let place = match best.channel {
         Channel::Level => 0,
         Channel::Spread => 1,
         Channel::Tail => 2,
     };
     let of = |channels: [f64; 3]| channels.get(place).copied().unwrap_or_default();
-    let now = of(sums.now);
+    let now = of(sums.now());
     // The variance of a single value that its mean over the window has, as the window knows it.
     let length = (n - best.before) as f64;
     let share = 1.0 / length + 1.0 / best.before.max(1) as f64;

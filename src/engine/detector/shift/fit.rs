@@ -76,8 +76,8 @@ pub(super) fn fit(values: &[Option<f64>], settings: &Settings) -> Option<Fitted>
     }
 
     let residuals = residuals(&coefficients);
-    let noise = [deviation(&residuals), standard_deviation(&residuals)];
-    let noise = noise.into_iter().flatten().find(|noise| *noise > 0.0);
+    let noise = noise_of_most(&residuals);
+    let noise = noise.or_else(|| standard_deviation(&residuals).filter(|noise| *noise > 0.0));
     let mut profile = Profile {
         scale,
         level,
@@ -88,6 +88,7 @@ pub(super) fn fit(values: &[Option<f64>], settings: &Settings) -> Option<Fitted>
         phi: 0.0,
         innovation: 1.0,
         decile: 0.0,
+        is_rare: noise_of_most(&residuals).is_none(),
     };
     profile.noise_season = noise_season(&residuals, profile.noise, &season, pairs.min(NOISE_PAIRS));
 
@@ -306,6 +307,11 @@ fn deviation(values: &[Option<f64>]) -> Option<f64> {
     let centre = median(present.clone())?;
     let off = present.iter().map(|value| (value - centre).abs()).collect();
     Some(NORMAL * median(off)?)
+}
+
+/// The noise of the greater part of the points; `None` where these do not vary.
+fn noise_of_most(residuals: &[Option<f64>]) -> Option<f64> {
+    deviation(residuals).filter(|noise| *noise > 1e-9)
 }
 
 /// The root of the mean squared distance from the mean.

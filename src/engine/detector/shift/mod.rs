@@ -18,6 +18,7 @@ mod profile;
 mod running;
 mod settings;
 mod sums;
+mod weekdays;
 mod windows;
 
 #[cfg(test)]
@@ -57,7 +58,7 @@ pub struct Verdict {
     pub score: f64,
     /// The evidence of this point alone: the logarithm of the odds for a change.
     pub evidence: f64,
-    /// The change that the score tells of.
+    /// The change that the score tells of, from a half on.
     pub change: Option<Change>,
     /// Whether an incident is going on.
     pub is_open: bool,

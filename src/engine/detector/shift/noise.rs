@@ -1,7 +1,7 @@
 //! How much means of blocks vary when nothing changes: what slow noise costs.
 
 use super::channels::{Channels, zip};
-use super::sums::Sums;
+use super::weekdays::Corrected;
 
 /// Points of a short and of a long block.
 const SHORT: u64 = 24;
@@ -79,18 +79,17 @@ impl Noise {
     }
 
     /// Takes in the block that ends now, if one does and nothing is going on.
-    pub fn follow(&mut self, sums: &Sums, is_quiet: bool) {
-        if !is_quiet || !sums.n.is_multiple_of(SHORT) {
+    pub fn follow(&mut self, sums: Corrected<'_>, is_quiet: bool) {
+        let (points, now) = (sums.n(), sums.now());
+        if !is_quiet || !points.is_multiple_of(SHORT) {
             return;
         }
-        let n = sums.n as f64;
+        let n = points as f64;
         let add = |length: u64, blocks: &mut Blocks| {
             let length_f = length as f64;
-            let before = sums.at_block(sums.n - length);
-            let off = zip(sums.now, before, |now, then| (now - then) / length_f);
-            let off = zip(off, sums.now, |mean, sum| {
-                (mean - sum / n).powi(2) * length_f
-            });
+            let before = sums.at_block(points - length);
+            let off = zip(now, before, |now, then| (now - then) / length_f);
+            let off = zip(off, now, |mean, sum| (mean - sum / n).powi(2) * length_f);
             let others = (blocks.count - 1.0).max(1.0);
             let most = zip(blocks.squares, self.single, |squares, single| {
                 CAP * single.max(squares / others)
@@ -100,7 +99,7 @@ impl Noise {
             blocks.count += 1.0;
         };
         add(SHORT, &mut self.short);
-        if sums.n.is_multiple_of(LONG) {
+        if points.is_multiple_of(LONG) {
             add(LONG, &mut self.long);
         }
         self.update();

@@ -6,12 +6,13 @@ use super::noise::Noise;
 use super::profile::{Profile, Scale};
 use super::running::Running;
 use super::sums::Sums;
+use super::weekdays::Weekdays;
 use super::windows::Windows;
 use super::{Change, Phase, Settings, Shift, Size};
 use crate::engine::packing::{put, put_float, put_signed, take, take_float, take_signed};
 
 /// What the bytes are. A later form gets a number of its own.
-const FORM: u64 = 1;
+const FORM: u64 = 2;
 
 impl Shift {
     /// What it has learned, as bytes. The settings are not among it.
@@ -56,7 +57,7 @@ impl Shift {
                 let present = |value: f64| value.is_finite().then_some(value);
                 Phase::WarmUp(values?.into_iter().map(present).collect())
             }
-            1 => Phase::Running(take(bytes)?, Box::new(take_running(bytes)?)),
+            1 => Phase::Running(take(bytes)?, Box::new(take_running(bytes, &settings)?)),
             _ => return None,
         };
         bytes.is_empty().then_some(Self {
@@ -72,7 +73,9 @@ fn put_running(bytes: &mut Vec<u8>, running: &Running) {
     let mut running = running.clone();
     put(bytes, running.sums.n);
     put(bytes, running.holding.since);
-    let flags = u64::from(running.profile.scale.is_log) | u64::from(running.was_hot) << 1;
+    let flags = u64::from(running.profile.scale.is_log)
+        | u64::from(running.was_hot) << 1
+        | u64::from(running.profile.is_rare) << 2;
     put(bytes, flags);
     each(&mut running, &mut |value| put_float(bytes, *value));
     for offset in running.sums.offsets.iter().flatten() {
@@ -99,7 +102,7 @@ fn put_running(bytes: &mut Vec<u8>, running: &Running) {
     }
 }
 
-fn take_running(bytes: &mut &[u8]) -> Option<Running> {
+fn take_running(bytes: &mut &[u8], settings: &Settings) -> Option<Running> {
     let (n, since, flags) = (take(bytes)?, take(bytes)?, take(bytes)?);
     let mut running = Running {
         profile: Profile {
@@ -107,12 +110,14 @@ fn take_running(bytes: &mut &[u8]) -> Option<Running> {
                 is_log: flags & 1 == 1,
                 ..Scale::default()
             },
+            is_rare: flags & 4 == 4,
             ..Profile::default()
         },
         sums: Sums {
             n,
             ..Sums::default()
         },
+        weekdays: Weekdays::new(settings.season, settings.points_per_day),
         noise: Noise::default(),
         windows: Windows::default(),
         holding: Holding {
@@ -133,6 +138,7 @@ fn take_running(bytes: &mut &[u8]) -> Option<Running> {
     for offset in running.sums.offsets.iter_mut().flatten() {
         *offset = i32::try_from(take_signed(bytes)?).ok()?;
     }
+    running.weekdays.look();
     let is_positive = |value: f64| value > 0.0;
     let profile = &running.profile;
     let scales = [profile.scale.typical, profile.noise, profile.innovation];
@@ -174,6 +180,7 @@ fn each(running: &mut Running, visit: &mut dyn FnMut(&mut f64)) {
     let Running {
         profile,
         sums,
+        weekdays,
         noise,
         windows,
         holding,
@@ -191,6 +198,7 @@ fn each(running: &mut Running, visit: &mut dyn FnMut(&mut f64)) {
         phi,
         innovation,
         decile,
+        is_rare: _,
     } = profile;
     let single = [
         &mut scale.typical,
@@ -213,6 +221,7 @@ fn each(running: &mut Running, visit: &mut dyn FnMut(&mut f64)) {
         &mut noise.of_short,
         &mut noise.of_long,
         &mut sums.now,
+        &mut weekdays.begun,
     ];
     let all = single
         .into_iter()
@@ -220,6 +229,8 @@ fn each(running: &mut Running, visit: &mut dyn FnMut(&mut f64)) {
         .chain(noise_season)
         .chain(channels.into_iter().flatten())
         .chain(sums.blocks.iter_mut().flatten())
+        .chain(weekdays.means.iter_mut().flatten())
+        .chain(weekdays.expected.iter_mut().flatten())
         .chain(windows.squares.iter_mut().flatten())
         .chain(&mut windows.weights);
     all.for_each(visit);

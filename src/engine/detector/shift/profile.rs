@@ -81,6 +81,8 @@ pub(super) struct Profile {
     pub innovation: f64,
     /// Nine tenths of what is new lies below this, in its standard deviations.
     pub decile: f64,
+    /// More than half of the points are the same but for the season: all that varies are a few others.
+    pub is_rare: bool,
 }
 
 impl Profile {

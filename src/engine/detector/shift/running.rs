@@ -8,6 +8,7 @@ use super::noise::Noise;
 use super::profile::{Profile, waves};
 use super::settings::Settings;
 use super::sums::Sums;
+use super::weekdays::{Corrected, Weekdays};
 use super::windows::{Best, Windows};
 use super::{Change, Size, Verdict};
 
@@ -20,6 +21,10 @@ const GAIN: f64 = 2.0;
 /// It follows points that are farther off no faster than these.
 const FOLLOWED: f64 = 2.0;
 
+/// From this score on what is found is dated.
+const TOLD: f64 = 0.5;
+/// On days that are expected to be farther off than this, in standard deviations of what is new, spread and tail say nothing.
+const FAR: f64 = 1.0;
 /// A mean of the level channel beyond this is made of clipped values.
 const MOSTLY_CLIPPED: f64 = 2.0;
 
@@ -28,6 +33,7 @@ const MOSTLY_CLIPPED: f64 = 2.0;
 pub(super) struct Running {
     pub profile: Profile,
     pub sums: Sums,
+    pub weekdays: Weekdays,
     pub noise: Noise,
     pub windows: Windows,
     /// The alarm that is held.
@@ -63,9 +69,15 @@ impl Running {
         let mean = sum.map(|sum| sum / count);
         let values: Vec<Channels> = warm.iter().map(|values| values.unwrap_or(mean)).collect();
         let mut sums = Sums::default();
-        values.iter().for_each(|values| sums.add(*values));
+        let noise = Noise::learn(&values);
+        let mut weekdays = Weekdays::new(settings.season, settings.points_per_day);
+        for values in &values {
+            sums.add(*values);
+            weekdays.follow(&sums, &noise);
+        }
         Self {
-            noise: Noise::learn(&values),
+            noise,
+            weekdays,
             holding: Holding {
                 peak: 0.0,
                 since: settings.warm_up as u64,
@@ -90,13 +102,23 @@ impl Running {
         let scaled = value.and_then(|value| self.profile.scale.of(value));
         let z = scaled.map_or(0.0, |y| self.profile.residual(y, &waves) / noise);
         let phi = self.profile.phi;
-        let u = (z - phi * self.last) / self.profile.innovation;
+        let expected = phi * self.last;
+        let u = (z - expected) / self.profile.innovation;
         let (values, is_hot) = channels(u, self.profile.decile, self.was_hot);
-        match scaled {
-            Some(_) => self.sums.add(values),
-            None => self.sums.add_missing(),
-        }
-        self.last = z.clamp(-CLIP, CLIP);
+        let nothing_new = self.nothing_new(t);
+        let [level, spread, tail] = values;
+        let [_, no_spread, no_tail] = nothing_new;
+        let [expected_level, ..] = self.weekdays.of(t);
+        self.sums.add(match scaled {
+            // So far off a point lies at the end of every channel, whatever it varies by.
+            Some(_) if expected_level.abs() > FAR => [level, no_spread, no_tail],
+            Some(_) => [level, spread, tail],
+            None => nothing_new,
+        });
+        self.last = match scaled {
+            Some(_) => expected + u.clamp(-CLIP, CLIP) * self.profile.innovation,
+            None => 0.0,
+        };
         self.was_hot = is_hot && scaled.is_some();
 
         let is_quiet = self.holding.is_quiet();
@@ -104,30 +126,44 @@ impl Running {
             let step = GAIN / self.sums.n as f64 * z.clamp(-FOLLOWED, FOLLOWED) * noise;
             self.profile.follow(step, &waves, settings.pairs());
         }
-        self.noise.follow(&self.sums, is_quiet);
+        self.weekdays.follow(&self.sums, &self.noise);
+        let sums = Corrected {
+            sums: &self.sums,
+            weekdays: &self.weekdays,
+        };
+        self.noise.follow(sums, is_quiet);
 
         // A unit of the level channel on the scale of the values.
         let unit = noise * self.profile.innovation / (1.0 - phi);
         let zone = SEASON_ZONE * self.profile.half_range / unit;
-        let (evidence, best) =
-            (self.windows).judge(&self.sums, &self.noise, zone, self.evidence, settings);
+        let (evidence, best) = (self.windows).judge(
+            sums,
+            &self.noise,
+            (zone, self.profile.is_rare),
+            self.evidence,
+            settings,
+        );
         self.evidence = evidence;
         let profile = &self.profile;
         // What came before the change, or all that has come, at this place of the season.
         let mean = best.map_or_else(
-            || self.sums.mean_level(),
+            || sums.mean_level(),
             |best| match best.channel {
                 Channel::Level => best.means.0,
-                Channel::Spread | Channel::Tail => self.sums.mean_level(),
+                Channel::Spread | Channel::Tail => sums.mean_level(),
             },
         );
-        let usual = profile.usual(mean * unit, &waves);
+        let [weekday, ..] = self.weekdays.of(t);
+        let usual = profile.usual((mean + weekday) * unit, &waves);
         let season = settings.season as u64;
+        let told = evidence / settings.limit;
         let change = || {
-            let dated = best.map(|best| (best, date(&best, &self.sums, &self.noise, season)));
-            dated.map(|(best, dated)| change(best, dated, evidence, unit, profile, origin))
+            // To date it costs as much as all the rest, and nobody asks for one that is far from being told.
+            let best = best.filter(|_| told >= TOLD)?;
+            let dated = date(&best, sums, &self.noise, season);
+            Some(change(best, dated, evidence, unit, profile, origin))
         };
-        let score = self.holding.hold(t, evidence / settings.limit, change);
+        let score = self.holding.hold(t, told, change);
         Verdict {
             score,
             evidence,
@@ -136,6 +172,18 @@ impl Running {
             phi: Some(phi),
             usual: Some(usual),
         }
+    }
+}
+
+impl Running {
+    /// What moves no mean: the mean of all, and what is expected of the day.
+    fn nothing_new(&self, t: u64) -> Channels {
+        let sums = Corrected {
+            sums: &self.sums,
+            weekdays: &self.weekdays,
+        };
+        let n = t.max(1) as f64;
+        zip(sums.now(), self.weekdays.of(t), |sum, day| sum / n + day)
     }
 }
 

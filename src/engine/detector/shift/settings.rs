@@ -48,7 +48,7 @@ pub const MAX_WARM_UP: usize = 4 * MAX_SEASON;
 
 /// The logarithm of how much more often than one window of one channel the best of all windows crosses a limit: found once
 /// on white noise, not on series with known regressions.
-const SCAN: f64 = 1.0;
+const SCAN: f64 = 0.95;
 
 impl Settings {
     /// For a series with `points_per_day` points in a day and `season` points in a season (usually a day as well), that is

@@ -62,18 +62,6 @@ impl Sums {
         }
     }
 
-    /// Adds a point without a value: the mean, which moves no mean of all.
-    pub fn add_missing(&mut self) {
-        let n = self.n.max(1) as f64;
-        self.add(self.now.map(|sum| sum / n));
-    }
-
-    /// The mean of the level channel over all points.
-    pub fn mean_level(&self) -> f64 {
-        let [level, ..] = self.now;
-        level / self.n.max(1) as f64
-    }
-
     /// The sums when there were `n` points: at most 255 ago.
     pub fn at(&self, n: u64) -> Channels {
         let offset = self.offsets.get(slot(n, FINE)).copied().unwrap_or_default();

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::channels::{Channel, Channels, zip};
 use super::noise::Noise;
 use super::settings::Settings;
-use super::sums::{BLOCK, Sums};
+use super::sums::BLOCK;
+use super::weekdays::Corrected;
 
 /// Lengths of the windows in points.
 const LENGTHS: [u64; WINDOWS] = [12, 18, 27, 40, 60, 96, 144, 216, 324, 480, 720];
@@ -43,8 +44,11 @@ struct Span {
     ln: f64,
     /// The share of the long blocks in its noise.
     slow: f64,
-    /// The points of its newest third.
+    /// What a point is of it.
+    share: f64,
+    /// The points of its newest third, and what one is of them.
     third: u64,
+    of_third: f64,
 }
 
 /// Points of a block.
@@ -67,7 +71,9 @@ static SPANS: LazyLock<[[Span; PHASES]; WINDOWS]> = LazyLock::new(|| {
                 length,
                 ln: length.ln(),
                 slow: ((length / 12.0).ln() / 8f64.ln()).clamp(0.0, 1.0),
+                share: 1.0 / length,
                 third: (points / 3).max(4),
+                of_third: 1.0 / (points / 3).max(4) as f64,
             }
         })
     })
@@ -105,19 +111,20 @@ impl Default for Windows {
 
 impl Windows {
     /// The most evidence that any window gives for a change, as a logarithm of odds, and where it does; `zone` is the shift of
-    /// the level, in units of noise, that is none yet, `before` the evidence at the point before.
+    /// the level, in units of noise, that is none yet, with whether what varies are few points, `before` the evidence at the point before.
     pub fn judge(
         &mut self,
-        sums: &Sums,
+        sums: Corrected<'_>,
         noise: &Noise,
-        zone: f64,
+        (zone, is_rare): (f64, bool),
         before: f64,
         settings: &Settings,
     ) -> (f64, Option<Best>) {
-        let n = sums.n;
+        let n = sums.n();
+        let sums_now = sums.now();
         let phase = usize::try_from(n % BLOCK).unwrap_or_default();
         let season = settings.season as f64;
-        let pairs = settings.pairs() as f64;
+        let pairs = 2.0 * settings.pairs() as f64;
         let ln_day = settings.points_per_day.ln();
         let learns = (n - 1).is_multiple_of(LEARN_EVERY);
         let (mut most, mut best) = (0.0, None);
@@ -132,21 +139,23 @@ impl Windows {
                 continue;
             }
             let reference = tau as f64;
+            let of_reference = 1.0 / reference;
             let then = if span.points > LONGEST_EXACT {
                 sums.at_block(tau)
             } else {
                 sums.at(tau)
             };
-            let m0 = then.map(|sum| sum / reference);
-            let m1 = zip(sums.now, then, |now, then| (now - then) / span.length);
+            let m0 = then.map(|sum| sum * of_reference);
+            let m1 = zip(sums_now, then, |now, then| (now - then) * span.share);
             let d = zip(m1, m0, |m1, m0| m1 - m0);
             // The profile is known from the reference only: a window shorter than a season sees its error.
             let profile = pairs * (1.0 - span.length / season).max(0.0);
-            let share = 1.0 / span.length + (1.0 + profile) / reference;
+            let share = span.share + (1.0 + profile) * of_reference;
             let expected = zip(noise.of_short, noise.of_long, |short, long| {
                 ((1.0 - span.slow) * short + span.slow * long) * share
             });
-            let own = squares.map(|squares| (squares / *weight).max(1.0));
+            let of_weight = 1.0 / *weight;
+            let own = squares.map(|squares| (squares * of_weight).max(1.0));
             let variance = zip(expected, own, |expected, own| expected * own);
             if learns {
                 let gain = LEARN_EVERY as f64 / span.points_nominal();
@@ -159,9 +168,7 @@ impl Windows {
                 *weight += gain;
             }
             let third = sums.at(n - span.third);
-            let d3 = zip(sums.now, third, |now, then| {
-                (now - then) / span.third as f64
-            });
+            let d3 = zip(sums_now, third, |now, then| (now - then) * span.of_third);
             let d3 = zip(d3, m0, |m3, m0| m3 - m0);
             let held = zip(d, d3, |d, d3| {
                 if d * d3 > 0.0 {
@@ -189,7 +196,7 @@ impl Windows {
                     continue;
                 }
                 let mut evidence = 0.5 * freedom * (ratio / freedom).ln_1p();
-                if channel == Channel::Tail {
+                if channel == Channel::Tail || (is_rare && channel == Channel::Spread) {
                     evidence *= rate_function(means);
                 }
                 evidence -= rare;
