@@ -375,7 +375,6 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
                 labels: event.labels.clone(),
                 annotations: Labels::default(),
                 starts_at: base.after(unit * event.started),
-                onset: opwatch::engine::onset::Onset::default(),
                 ended: event
                     .ended
                     .then(|| (base.after(begin), EndReason::Recovered)),

@@ -10,6 +10,7 @@ mod teams;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub(super) mod v4;
 
 use serde::Deserialize;
 use serde_json::Value;
