@@ -139,7 +139,15 @@ def notifications():
                 query(total(increase("opwatch_notifications_dropped_total", TARGET), RECEIVER), name + " given up"),
                 query(total(increase("opwatch_notifications_merged_total", TARGET)), "told within another of the same incident"),
             ],
-            "none", (10, 8), bars=True, min=0, decimals=0,
+            "none", (8, 8), bars=True, min=0, decimals=0,
+        ),
+        lines(
+            "Held back", "How often an alert that fires was not told when its group was looked at, by what kept it: a silence, an inhibit rule, a time interval, or an alert that it follows from; and how many silences there are.",
+            [
+                query(total(increase("opwatch_alerts_held_back_total", TARGET), "reason"), "{{reason}}"),
+                query(f'sum by (state) (opwatch_silences{{{TARGET}, state!="expired"}})', "silences {{state}}"),
+            ],
+            "none", (6, 8), bars=True, min=0, decimals=0,
         ),
         lines(
             "Time an attempt takes", "Mean time of attempts to deliver, failed ones among them.",
@@ -151,11 +159,11 @@ def notifications():
                     name,
                 )
             ],
-            "s", (7, 8), min=0,
+            "s", (5, 8), min=0,
         ),
         lines(
             "Waiting", "Notifications that wait for delivery, as a share of those that may; when full, the oldest are given up.",
-            [query(f"max by ({RECEIVER}) (opwatch_notifications_queue_length{{{TARGET}}} / opwatch_notifications_queue_capacity{{{TARGET}}})", name)], "percentunit", (7, 8),
+            [query(f"max by ({RECEIVER}) (opwatch_notifications_queue_length{{{TARGET}}} / opwatch_notifications_queue_capacity{{{TARGET}}})", name)], "percentunit", (5, 8),
             min=0, thresholds=steps((0.8, ORANGE), (1, RED)),
         ),
     )

@@ -108,11 +108,12 @@ def store():
             [query(f"{rate('opwatch_store_commit_seconds_total', TARGET)} / {rate('opwatch_store_commits_total', TARGET)}", POD)], "s", (8, 7), min=0,
         ),
         lines(
-            "Lost or failed", "What the store gave up or could not read, transactions that failed, and baselines that came back from their file, in each step.",
+            "Lost or failed", "What the store gave up or could not read, transactions that failed, and baselines and silences that came back from their files, in each step.",
             [
                 *(query(total(increase(metric, TARGET)), name) for metric, name in lost),
                 query(total(increase("opwatch_store_failures_total", TARGET)), "transactions failed"),
                 query(total(increase("opwatch_store_restored_baselines_total", TARGET)), "baselines restored"),
+                query(total(increase("opwatch_store_restored_silences_total", TARGET)), "silences restored"),
             ],
             "none", (8, 7), bars=True, stack=True, min=0, decimals=0,
         ),
@@ -120,7 +121,30 @@ def store():
 
 
 def process():
-    """The process and what it listens on."""
+    """What the process uses of the machine."""
+    return row(
+        "Process",
+        lines(
+            "Memory of opwatch", "Resident memory of each pod's opwatch; an idle one has about 12 MiB.",
+            [query(gauge("process_resident_memory_bytes"), POD)], "bytes", (6, 7), min=0,
+        ),
+        lines(
+            "CPU of opwatch", "Cores that each pod's opwatch uses.",
+            [query(rate("process_cpu_seconds_total", TARGET), POD)], "short", (6, 7), min=0,
+        ),
+        lines(
+            "Open files", "Files and connections that opwatch has open, as a share of those it may have, on each pod.",
+            [query(f"{gauge('process_open_fds')} / {gauge('process_max_fds')}", POD)], "percentunit", (6, 7), min=0,
+        ),
+        lines(
+            "Connections", "Connections being served, by listener.",
+            [query(f"sum by (listener) ({gauge('opwatch_http_connections')})", "{{listener}} open"), query(total(rate("opwatch_http_connections_accepted_total", TARGET), "listener"), "{{listener}} new each second")], "short", (6, 7), min=0,
+        ),
+    )
+
+
+def http():
+    """What it listens on, and the page that Prometheus reads."""
     faults = (
         ("opwatch_http_connections_refused_total", "refused"),
         ("opwatch_http_connections_evicted_total", "idle ones closed"),
@@ -129,17 +153,15 @@ def process():
         ("opwatch_http_panics_total", "panics"),
     )
     return row(
-        "Process and HTTP",
-        lines(
-            "Connections", "Connections being served, by listener.",
-            [query(f"sum by (listener) ({gauge('opwatch_http_connections')})", "{{listener}} open"), query(total(rate("opwatch_http_connections_accepted_total", TARGET), "listener"), "{{listener}} new each second")], "short", (6, 7), min=0,
-        ),
+        "HTTP and scrapes",
         lines(
             "Trouble with clients", "Connections refused or closed and clients given up on, by listener, in each step. A panic is a defect of opwatch.",
             [query(total(increase(metric, TARGET), "listener"), "{{listener}} " + name) for metric, name in faults], "none", (6, 7), bars=True, stack=True, min=0, decimals=0,
         ),
         lines("Time of a scrape", "How long Prometheus waited for /metrics.", [query(beside(gauge("scrape_duration_seconds")), POD)], "s", (6, 7), min=0),
         lines("Samples of a scrape", "Samples that /metrics had; a page that keeps growing has a label with ever new values.", [query(beside(gauge("scrape_samples_scraped")), POD)], "short", (6, 7), min=0),
+        lines("Threads of opwatch", "Threads of each pod's opwatch.", [query(gauge("process_threads"), POD)], "none", (6, 7), min=0, decimals=0),
+        collapsed=True,
     )
 
 
@@ -161,7 +183,7 @@ def troubleshooting():
         lines(
             "Restarts and clocks", "Starts of opwatch, and jumps of its clocks, in each step: set back, forward (or suspended), or a process that stood still.",
             [
-                query(f"sum(changes({gauge('opwatch_start_time_seconds')}[$__rate_interval]))", "restarts"),
+                query(f"sum(changes({gauge('process_start_time_seconds')}[$__rate_interval]))", "restarts"),
                 query(total(increase("opwatch_clock_jumps_total", TARGET), "kind"), "clock {{kind}}"),
             ],
             "none", (6, 7), bars=True, min=0, decimals=0,
@@ -174,6 +196,16 @@ def troubleshooting():
             "Readings of the watched process that failed", "By reason: there was none, or it may not be looked at.",
             [query(total(increase("opwatch_target_read_failures_total", TARGET), "reason"), "{{reason}}")], "none", (8, 7), bars=True, min=0, decimals=0,
         ),
+        lines(
+            "Learned from the log", "New rules with a detector learn from the log: how often it was read for them and how often that failed, detectors that go on with what they learned, and the blocks that they learned from, in each step.",
+            [
+                query(total(increase("opwatch_rule_backfill_runs_total", TARGET)), "readings"),
+                query(total(increase("opwatch_rule_backfill_failures_total", TARGET)), "failed"),
+                query(total(increase("opwatch_rule_backfill_detectors_total", TARGET)), "detectors"),
+                query(total(increase("opwatch_rule_backfill_blocks_total", TARGET)), "blocks"),
+            ],
+            "none", (8, 7), bars=True, min=0, decimals=0,
+        ),
         lines("Left out of the page", "Label sets left out of /metrics because they are ill-formed or occur twice.", [query(gauge("opwatch_exposition_omitted_series"), POD)], "none", (8, 7), min=0, decimals=0),
         lines("Threads of watched processes", "Threads of the watched process of each pod.", [query(gauge("opwatch_target_threads"), POD + " {{process}}")], "none", (8, 7), min=0, decimals=0),
         collapsed=True,
@@ -184,5 +216,5 @@ def build(clusters):
     """The dashboard."""
     return dashboard(
         UID, "opwatch / Sidecar", "Whether opwatch itself takes in, keeps, judges and shows everything.",
-        stats(), ingest(), cardinality(), store(), process(), troubleshooting(), clusters=clusters, operations=False, baselines=False,
+        stats(), ingest(), cardinality(), store(), process(), http(), troubleshooting(), clusters=clusters, operations=False, baselines=False,
     )

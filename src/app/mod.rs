@@ -3,6 +3,7 @@
 mod backfill;
 pub mod import;
 pub mod open_files;
+mod process;
 pub mod regressions;
 mod reload;
 pub mod remote;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::backfill::BackFillStats;
+use super::process;
 use crate::driver::EngineHandle;
 use crate::engine::time::Timestamp;
 use crate::exposition::{
@@ -71,6 +72,7 @@ impl Vitals {
             config: self.exposition,
             build: Build::default(),
             started_at: Some(self.started_at),
+            process: process::usage(),
             listeners: self.listeners.iter().map(listener).collect(),
             queue: self.queue(),
             notifiers: self.notifiers(),

@@ -76,6 +76,8 @@ mod durable;
 
 mod order;
 
+mod scope;
+
 mod settings;
 
 mod silences;
@@ -95,7 +97,6 @@ pub use clocks::{ClockCounts, ClockEvent};
 use dispatch::{Dispatcher, Notification, Routing};
 pub use durable::{Restored, Unsaved};
 use incident::Incidents;
-use judge::shift::Wholes;
 use judge::{AlertChange, Effects, GroupState, RuleState, Scope};
 use order::Order;
 use own::Own;
@@ -376,63 +377,6 @@ impl Engine {
     /// What opwatch measures of itself: those who lose or refuse something tell it here.
     pub fn own(&mut self) -> &mut Own {
         &mut self.own
-    }
-
-    fn scope_of(&self, due: Due, now: Now) -> Option<Scope> {
-        let group = self.groups.get(due.group)?;
-        // Alerts count time from one scheduled evaluation to the next: by the clock, an evaluation a
-        // millisecond less late than the one before would keep `for` waiting for a whole interval more.
-        let now = Now {
-            wall: now.wall,
-            steady: group.scheduled(now),
-        };
-        Some(Scope {
-            blockers: self.blockers(due),
-            wholes: self.wholes(due),
-            ..self.scope(now, group.interval)
-        })
-    }
-
-    /// The instances for which a rule that this one depends on fires.
-    fn blockers(&self, due: Due) -> Vec<series::Labels> {
-        (self.order.parents(due).iter())
-            .filter_map(|parent| self.groups.get(parent.group)?.rules.get(parent.rule))
-            .flat_map(|rule| rule.instances.values())
-            .filter(|instance| instance.is_firing())
-            .map(|instance| instance.labels.clone())
-            .collect()
-    }
-
-    /// What is known of the wholes that the instances of this rule are parts of.
-    fn wholes(&self, due: Due) -> Wholes {
-        let mut wholes = Wholes::default();
-        let rules = self
-            .order
-            .wholes(due)
-            .iter()
-            .filter(|_| self.incidents.is_on());
-        rules
-            .filter_map(|whole| self.rule(*whole))
-            .for_each(|whole| wholes.add(whole));
-        wholes
-    }
-
-    fn scope(&self, now: Now, interval: Duration) -> Scope {
-        Scope {
-            now: Now {
-                wall: now.wall,
-                steady: (now.steady).saturating_sub(self.paused + self.clocks.stood_still),
-            },
-            watched: self.clocks.watched.clone(),
-            external: self.external.clone(),
-            interval,
-            resend_delay: self.resend_delay,
-            send_levels: self.send_levels,
-            cpu_limit: self.cpu_limit,
-            baselines: self.baselines.clone(),
-            blockers: Vec::new(),
-            wholes: Wholes::default(),
-        }
     }
 }
 

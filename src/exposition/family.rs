@@ -5,7 +5,7 @@ use std::io;
 use super::labels::Rendered;
 use super::page::Page;
 use super::snapshot::Labelled;
-use super::{alerts, baselines, internals, judging, operations, storage, target};
+use super::{alerts, baselines, internals, judging, operations, process, storage, target};
 use crate::engine::sketch::Sketch;
 use crate::engine::store::{Exemplar, Histogram};
 use crate::engine::time::Timestamp;
@@ -221,7 +221,7 @@ impl Family {
 }
 
 /// Every family by subject, in the order of the page.
-pub fn sections() -> [(&'static str, &'static [Family]); 7] {
+pub fn sections() -> [(&'static str, &'static [Family]); 8] {
     [
         ("Operations", operations::FAMILIES),
         ("Rules and alerts", alerts::FAMILIES),
@@ -230,6 +230,7 @@ pub fn sections() -> [(&'static str, &'static [Family]); 7] {
         ("Judging and telling", judging::FAMILIES),
         ("opwatch itself", internals::FAMILIES),
         ("What is kept on disk", storage::FAMILIES),
+        ("The process", process::FAMILIES),
     ]
 }
 
@@ -265,7 +266,9 @@ mod tests {
             let name = family.name();
             assert!(is_label_name(&name), "{name}");
             assert!(
-                name.starts_with("opwatch_") || name.starts_with("ALERTS"),
+                ["opwatch_", "process_", "ALERTS"]
+                    .iter()
+                    .any(|start| name.starts_with(start)),
                 "{name}"
             );
             // A name that ends like a suffix would be read as a part of another family.

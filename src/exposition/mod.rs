@@ -13,6 +13,7 @@ mod negotiate;
 mod number;
 mod operations;
 mod page;
+mod process;
 mod protobuf;
 mod snapshot;
 mod storage;
@@ -29,8 +30,8 @@ use page::Page;
 pub use snapshot::Snapshot;
 use text::Dialect;
 pub use usage::{
-    BackFillUsage, Build, Internals, ListenerUsage, NotifierUsage, QueueUsage, ReloadState,
-    StorageUsage, TargetFailures, TargetUsage,
+    BackFillUsage, Build, Internals, ListenerUsage, NotifierUsage, ProcessUsage, QueueUsage,
+    ReloadState, StorageUsage, TargetFailures, TargetUsage,
 };
 
 /// `exposition:` of the configuration.

@@ -12,6 +12,8 @@ pub struct Internals {
     pub build: Build,
     /// When the process started.
     pub started_at: Option<Timestamp>,
+    /// What the process uses; `None` where the kernel does not tell.
+    pub process: Option<ProcessUsage>,
     /// The HTTP listeners.
     pub listeners: Vec<ListenerUsage>,
     /// The queue of batches on their way in.
@@ -48,6 +50,21 @@ impl Default for Build {
             revision: option_env!("OPWATCH_REVISION"),
         }
     }
+}
+
+/// What the process that opwatch is uses of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProcessUsage {
+    /// CPU time so far.
+    pub cpu_seconds: f64,
+    /// Resident memory.
+    pub resident_bytes: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Files and connections that are open, where that may be counted.
+    pub open_files: Option<u64>,
+    /// How many may be; `None` for no limit.
+    pub max_open_files: Option<u64>,
 }
 
 /// One HTTP listener.

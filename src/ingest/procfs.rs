@@ -44,6 +44,8 @@ pub struct Stat {
     pub started: u64,
     /// Its threads.
     pub threads: u64,
+    /// CPU time in user and kernel mode, in ticks of the clock.
+    pub cpu_ticks: u64,
     /// Resident memory in pages.
     pub pages: u64,
     /// Whether it has ended, and only its parent has not noticed.
@@ -76,6 +78,7 @@ impl Stat {
             name: name.into_owned(),
             started: number(22)?,
             threads: number(20)?,
+            cpu_ticks: number(14)?.saturating_add(number(15)?),
             pages: number(24)?,
             is_zombie: matches!(fields.first(), Some(&("Z" | "X"))),
             is_kernel: number(9)? & KERNEL_THREAD != 0,
@@ -150,6 +153,7 @@ pub(super) mod tests {
             name: name.to_owned(),
             started,
             threads: 1,
+            cpu_ticks: 0,
             pages,
             is_zombie: false,
             is_kernel: false,
@@ -161,6 +165,7 @@ pub(super) mod tests {
         let line = b"42 (a) (b c) S 1 42 42 0 -1 4194304 144 0 0 0 150 25 0 0 20 0 17 0 987654 1000000 2048 18446744073709551615 1 1\n";
         let expected = Stat {
             threads: 17,
+            cpu_ticks: 175,
             ..invented("a) (b c", 987_654, 2_048)
         };
         assert_eq!(Stat::parse(line), Some(expected));

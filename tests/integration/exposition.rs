@@ -32,7 +32,8 @@ use opwatch::engine::window::Reach;
 use opwatch::engine::{Engine, Settings};
 use opwatch::exposition::{
     self, BackFillUsage, Build, ExpositionConfig, Format, Internals, ListenerUsage, NotifierUsage,
-    QueueUsage, ReloadState, Snapshot, StorageUsage, TargetFailures, TargetUsage, sections,
+    ProcessUsage, QueueUsage, ReloadState, Snapshot, StorageUsage, TargetFailures, TargetUsage,
+    sections,
 };
 
 pub use text::{Samples, sample, samples};
@@ -491,6 +492,13 @@ fn internals() -> Internals {
             revision: Some("4d3c2b1a"),
         },
         started_at: Some(at(7_200)),
+        process: Some(ProcessUsage {
+            cpu_seconds: 12.25,
+            resident_bytes: 11_534_336,
+            threads: 4,
+            open_files: Some(23),
+            max_open_files: Some(1_024),
+        }),
         listeners: vec![
             ListenerUsage {
                 name: "public".to_owned(),

@@ -92,10 +92,9 @@ fn work_that_has_moved_from_one_part_to_another_is_no_regression_until_the_whole
     assert!(part(&restored).1);
     // The other part is as it was before, so that the whole is worse.
     let told = measure_both(&mut engine, 10..12, [1.5, 1.0]);
-    assert_eq!(
-        told,
-        ["Whole ", "Part x", "Whole ", "Part x"][..told.len().min(4)]
-    );
+    for name in ["Whole ", "Part x"] {
+        assert!(told.iter().any(|one| one == name), "{name}: {told:?}");
+    }
     assert_eq!(part(&engine), (true, false));
 }
 
