@@ -8,7 +8,7 @@ import re
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: Made by Prometheus itself.
 OF_PROMETHEUS = {"up", "scrape_duration_seconds", "scrape_samples_scraped"}
-METRIC = re.compile(r"(?<![\w:/.-])(opwatch_[a-z0-9_]+|ALERTS_FOR_STATE|ALERTS)(?![\w:*…-])")
+METRIC = re.compile(r"(?<![\w:/.-])(opwatch_[a-z0-9_]+|process_(?:cpu|resident|open|max|threads|start)[a-z_]*|ALERTS_FOR_STATE|ALERTS)(?![\w:*…-])")
 
 
 def read(path):

@@ -115,6 +115,13 @@ def evaluation():
             ],
             "ops", (6, 8), min=0,
         ),
+    )
+
+
+def looks():
+    """What rules look at, and what they compare it with."""
+    return row(
+        "What rules look at",
         lines(
             "Instances that rules find", "What the selector of each rule matches; at 0 it can never fire.",
             [query(f"sum by (alertname) (opwatch_rule_last_evaluation_series{{{TARGET}}})", "{{alertname}}")], "none", (12, 7), min=0, decimals=0,
@@ -123,6 +130,7 @@ def evaluation():
             "Values that baselines rest on", "Measurements that each baseline, set or learned, was made of; 0 for one that is a number.",
             [query(f"max by (operation, algorithm, baseline, metric) (opwatch_baseline_samples{{{TARGET}}})", "{{operation}} {{algorithm}} {{metric}}: {{baseline}}")], "short", (12, 7), min=0, decimals=0,
         ),
+        collapsed=True,
     )
 
 
@@ -173,5 +181,5 @@ def build(clusters):
     """The dashboard."""
     return dashboard(
         UID, "opwatch / Alerts and rules", "What fires, whether rules are judged in time, and whether anybody hears of it.",
-        stats(), alerts(), evaluation(), notifications(), clusters=clusters, baselines=False,
+        stats(), alerts(), evaluation(), notifications(), looks(), clusters=clusters, baselines=False,
     )

@@ -166,7 +166,8 @@ fn work_leaves_no_descriptor_and_no_thread_behind() {
     round();
     let settled = wait_for("it to settle", || {
         let before = held(sidecar.pid());
-        thread::sleep(std::time::Duration::from_millis(300));
+        // Longer than between two looks at the files, for which it has a thread from the first one on.
+        thread::sleep(std::time::Duration::from_secs(4));
         (held(sidecar.pid()) == before).then_some(before)
     });
     for _ in 0..2 {

@@ -186,7 +186,8 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
             // Where it was alone and has ended its group is still looked at, so that it keeps its pace.
             let wanted = |id: &GroupId| match *id == saved {
                 true => Some(true),
-                false => (!known.contains(id)).then_some(false),
+                // Routes may be others now; what has ended opens no group there that a restart alone would bring about.
+                false => (alert.is_firing() && !known.contains(id)).then_some(false),
             };
             dispatcher.place(&alert, now, wanted);
         }

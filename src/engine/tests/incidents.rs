@@ -371,7 +371,7 @@ proptest! {
             let mut receivers = vec![("team", 0), ("team", 1)];
             receivers.extend(is_high.then_some(("pager", 0)));
             for who in receivers {
-                if *to >= from + late && from + late <= end {
+                if *to > from + late && from + late <= end {
                     prop_assert_eq!(word(who, fingerprint, from + late), Some(true), "{:?} {} {}", who, which, from);
                 }
                 let again = all.iter().filter(|one| one.0 == *which && one.1 >= *to).map(|one| one.1).min();
