@@ -126,15 +126,15 @@ def process():
         "Process",
         lines(
             "Memory of opwatch", "Resident memory of each pod's opwatch; an idle one has about 12 MiB.",
-            [query(gauge("process_resident_memory_bytes"), POD)], "bytes", (6, 7), min=0,
+            [query(beside(gauge("process_resident_memory_bytes")), POD)], "bytes", (6, 7), min=0,
         ),
         lines(
             "CPU of opwatch", "Cores that each pod's opwatch uses.",
-            [query(rate("process_cpu_seconds_total", TARGET), POD)], "short", (6, 7), min=0,
+            [query(beside(rate("process_cpu_seconds_total", TARGET)), POD)], "short", (6, 7), min=0,
         ),
         lines(
             "Open files", "Files and connections that opwatch has open, as a share of those it may have, on each pod.",
-            [query(f"{gauge('process_open_fds')} / {gauge('process_max_fds')}", POD)], "percentunit", (6, 7), min=0,
+            [query(beside(f"({gauge('process_open_fds')} / {gauge('process_max_fds')})"), POD)], "percentunit", (6, 7), min=0,
         ),
         lines(
             "Connections", "Connections being served, by listener.",
@@ -160,7 +160,7 @@ def http():
         ),
         lines("Time of a scrape", "How long Prometheus waited for /metrics.", [query(beside(gauge("scrape_duration_seconds")), POD)], "s", (6, 7), min=0),
         lines("Samples of a scrape", "Samples that /metrics had; a page that keeps growing has a label with ever new values.", [query(beside(gauge("scrape_samples_scraped")), POD)], "short", (6, 7), min=0),
-        lines("Threads of opwatch", "Threads of each pod's opwatch.", [query(gauge("process_threads"), POD)], "none", (6, 7), min=0, decimals=0),
+        lines("Threads of opwatch", "Threads of each pod's opwatch.", [query(beside(gauge("process_threads")), POD)], "none", (6, 7), min=0, decimals=0),
         collapsed=True,
     )
 
@@ -183,7 +183,7 @@ def troubleshooting():
         lines(
             "Restarts and clocks", "Starts of opwatch, and jumps of its clocks, in each step: set back, forward (or suspended), or a process that stood still.",
             [
-                query(f"sum(changes({gauge('process_start_time_seconds')}[$__rate_interval]))", "restarts"),
+                query(f"sum(changes({gauge('opwatch_start_time_seconds')}[$__rate_interval]))", "restarts"),
                 query(total(increase("opwatch_clock_jumps_total", TARGET), "kind"), "clock {{kind}}"),
             ],
             "none", (6, 7), bars=True, min=0, decimals=0,
