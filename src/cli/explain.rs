@@ -3,13 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
-use serde_json::Value;
-
-use super::server::{Server, refused};
-use super::{UNUSABLE, complain, say};
-use crate::app::remote::{Purpose, clean, with_query};
-use crate::explanation::{Explained, text};
+use super::server::Server;
+use super::shown::Form;
+use crate::app::remote::{Purpose, with_query};
+use crate::explanation::text;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,18 +30,9 @@ pub(super) struct Explain {
     labels: Option<String>,
     /// How it is shown.
     #[arg(long, short, value_enum, default_value_t)]
-    output: Output,
+    output: Form,
     #[command(flatten)]
     server: Server,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// As the API gives it.
-    Json,
 }
 
 impl Explain {
@@ -57,24 +45,6 @@ impl Explain {
         query.extend(self.group.as_deref().map(|group| ("group", group)));
         query.extend(self.labels.as_deref().map(|labels| ("labels", labels)));
         let path = with_query("/api/v1/explain", query);
-        let shown = match self.output {
-            Output::Text => remote
-                .get::<Explained>(&path)
-                .map(|explained| clean(&text(&explained))),
-            Output::Json => match remote.get::<Value>(&path) {
-                Ok(value) => match serde_json::to_string_pretty(&value) {
-                    Ok(text) => Ok(text),
-                    Err(error) => return complain(UNUSABLE, &error.to_string()),
-                },
-                Err(error) => Err(error),
-            },
-        };
-        match shown {
-            Ok(text) => {
-                say(&text);
-                ExitCode::SUCCESS
-            }
-            Err(error) => refused(&error),
-        }
+        self.output.show(&remote, &path, text)
     }
 }

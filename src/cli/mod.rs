@@ -25,6 +25,7 @@ mod replay;
 mod serve;
 mod server;
 mod set_baseline;
+mod shown;
 mod silence;
 mod store;
 mod suggest;

@@ -7,12 +7,11 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 
-use super::{Services, unavailable};
+use super::{Services, body_of, unavailable};
 use crate::engine::baseline::{Baseline, SetError};
 use crate::engine::baselines::{Set, WantedError};
 use crate::engine::metric::Metric;
 use crate::engine::time::Now;
-use crate::http::body;
 use crate::http::request::decode;
 use crate::http::respond::{self, Body, ErrorType};
 use crate::pinned::{self, Form, Surroundings};
@@ -124,19 +123,10 @@ pub async fn list(services: &Services, request: &Request<Incoming>) -> Response<
 
 /// Sets baselines: as a number, from what was measured, or whole ones from elsewhere.
 pub async fn set(services: &Services, request: Request<Incoming>) -> Response<Body> {
-    let (parts, incoming) = request.into_parts();
-    let share = services.budget.share();
-    let read = body::read(incoming, &parts.headers, &services.limits, share).await;
-    let (text, _share) = match read {
+    let bad_body = |status, message: &str| respond::api_error(status, ErrorType::BadData, message);
+    let (text, _share) = match body_of(services, request, bad_body).await {
         Ok(read) => read,
-        Err(error) => {
-            let response =
-                respond::api_error(error.status(), ErrorType::BadData, &error.to_string());
-            return match error.status() {
-                StatusCode::TOO_MANY_REQUESTS => respond::retry_after(response, 1),
-                _ => response,
-            };
-        }
+        Err(response) => return response,
     };
     let Ok(text) = std::str::from_utf8(&text) else {
         return bad("the body is not UTF-8, allowed: a JSON object");

@@ -18,16 +18,18 @@ pub mod v2;
 
 use std::sync::{Arc, Mutex};
 
-use hyper::StatusCode;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::body;
 use super::limits::Limits;
 use super::respond::{self, Body, ErrorType};
 use crate::clock::Clock;
 use crate::driver::{EngineHandle, Refused};
 use crate::exposition::Internals;
-use crate::ingest::budget::Budget;
+use crate::ingest::budget::{Budget, Share};
 use crate::ingest::tracking::Tracking;
 
 /// A request to read the configuration again; answered with its faults, if any.
@@ -62,11 +64,33 @@ pub struct Services {
 }
 
 /// The answer when the engine could not be asked.
-fn unavailable(refused: Refused) -> hyper::Response<Body> {
+fn unavailable(refused: Refused) -> Response<Body> {
     let response = respond::api_error(
         StatusCode::SERVICE_UNAVAILABLE,
         ErrorType::Unavailable,
         &refused.to_string(),
     );
     respond::retry_after(response, 1)
+}
+
+/// The body of a request within its bounds, and its share of the memory for requests in flight, to be held until it has been
+/// dealt with.
+///
+/// # Errors
+/// The answer that says what is wrong with it, in the form that `refuse` gives it.
+async fn body_of(
+    services: &Services,
+    request: Request<Incoming>,
+    refuse: impl FnOnce(StatusCode, &str) -> Response<Body>,
+) -> Result<(Bytes, Share), Response<Body>> {
+    let (parts, incoming) = request.into_parts();
+    let share = services.budget.share();
+    let read = body::read(incoming, &parts.headers, &services.limits, share).await;
+    read.map_err(|error| {
+        let response = refuse(error.status(), &error.to_string());
+        match error.status() {
+            StatusCode::TOO_MANY_REQUESTS => respond::retry_after(response, 1),
+            _ => response,
+        }
+    })
 }

@@ -9,8 +9,7 @@ use serde::Serialize;
 use super::{filter, refuse};
 use crate::engine::dispatch::{Silence, SilenceError, SilenceState};
 use crate::engine::selector::Matcher;
-use crate::http::api::{Services, unavailable};
-use crate::http::body;
+use crate::http::api::{Services, body_of, unavailable};
 use crate::http::request::pairs;
 use crate::http::respond::{self, Body};
 use crate::silences::Form;
@@ -79,18 +78,9 @@ pub async fn one(services: &Services, id: &str) -> Response<Body> {
 
 /// Sets a silence, or gives one another form.
 pub async fn set(services: &Services, request: Request<Incoming>) -> Response<Body> {
-    let (parts, incoming) = request.into_parts();
-    let share = services.budget.share();
-    let read = body::read(incoming, &parts.headers, &services.limits, share).await;
-    let (text, _share) = match read {
+    let (text, _share) = match body_of(services, request, refuse).await {
         Ok(read) => read,
-        Err(error) => {
-            let response = refuse(error.status(), &error.to_string());
-            return match error.status() {
-                StatusCode::TOO_MANY_REQUESTS => respond::retry_after(response, 1),
-                _ => response,
-            };
-        }
+        Err(response) => return response,
     };
     let form = match serde_json::from_slice::<Form>(&text) {
         Ok(form) => form,
