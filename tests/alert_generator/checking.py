@@ -54,6 +54,9 @@ class Case:
     #: What was sent by a real Alertmanager, and what was seen of its own list.
     hook: object = None
     listed: dict = field(default_factory=dict)
+    #: Of a Prometheus beside it: the annotations that templates made there, and itself.
+    oracle: dict = field(default_factory=dict)
+    prometheus: object = None
 
     @property
     def interval(self):

@@ -137,7 +137,7 @@ class Restless:
         for fault in (feeder.fault, self.watch.fault):
             if fault:
                 raise fault
-        self.history = History(self.watch.looks)
+        self.history = History(self.watch.looks, self.alertmanager is None)
 
     def stop(self):
         """Ends all."""
@@ -231,7 +231,7 @@ class Restless:
 class Killed:
     """Lines 47 to 49: opwatch is killed while one alert is pending, one fires and one is kept firing. Line 28: its delay is the default."""
 
-    KILL, END = 20, 42
+    END = 44
     HOLD, KEEP = 20, 14
     SERIES = (Series("waiting", ((0, 5), (4, 11))), Series("kept", ((0, 5), (4, 11), (14, 5))))
 
@@ -246,15 +246,18 @@ class Killed:
 
     def run(self):
         """The whole timeline."""
-        self.generator.start()
         self.alertmanager.start()
+        self.generator.start()
         self.listing = Listing(self.alertmanager, self.scale)
         self.watch = PatientWatch(self.generator, self.scale, self.lag)
         self.begin = time.time() + self.scale.seconds(0.5)
         feeder = PatientFeeder(self.generator, self.scale, self.begin, self.lag, self.SERIES, self.END)
         for thread in (self.listing, self.watch, feeder):
             thread.start()
-        until(self.begin, self.scale, self.KILL)
+        while not (alerts := self.generator.rule("Waiting")["alerts"]):
+            expect(time.time() < self.begin + self.scale.seconds(self.END), "it is never pending")
+            time.sleep(self.watch.pause)
+        time.sleep(max(0.0, moment(alerts[0]["activeAt"]) + 0.8 * self.scale.seconds(self.HOLD) - time.time()))
         self.killed = time.time()
         self.generator.kill()
         self.generator.start()
@@ -357,11 +360,12 @@ class Retention:
         watch.start()
         feeder.start()
         feeder.join()
+        self.sink.close()
         watch.stop()
         for fault in (feeder.fault, watch.fault):
             if fault:
                 raise fault
-        self.history = History(watch.looks)
+        self.history = History(watch.looks, self.name == "T1")
 
     def stop(self):
         """Ends all."""

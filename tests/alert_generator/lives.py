@@ -132,21 +132,20 @@ def collapsing_is_an_error(case):
 def templates_work(case):
     """All functions."""
     found = rendered(case)
-    for name, template in TEMPLATES.items():
-        text = found[name]
+    for name, text in found.items():
         if name == "fault":
             expect(text.startswith("<error expanding template:"), f"{name}: {text!r}")
         elif "<error" in text:
             expect(False, f"{name}: {text!r}")
-    others = {name: found[name] for name, template in TEMPLATES.items() if template.shows is None}
+    others = {name: text for name, text in found.items() if TEMPLATES[name].shows is None}
     if case.name == "T1":
         expect(others["query"] and others["sorted"] and others["strvalue"] is not None, f"{others}")
-        return f"{len(TEMPLATES)} templates; a faulty one becomes <error expanding template: …> and the alert is sent"
+        return f"{len(found)} templates; a faulty one becomes <error expanding template: …> and the alert is sent"
     same = {name: case.oracle[name] == text for name, text in others.items() if name in case.oracle}
     differing = sorted(name for name, equal in same.items() if not equal)
     local = {"query", "sorted", "strvalue", "externalURL", "pathPrefix", "fault"}
     expect(set(differing) <= local, f"not as in Prometheus: {[(name, found[name], case.oracle[name]) for name in differing if name not in local]}")
-    return f"{len(TEMPLATES)} templates; as in Prometheus but for {', '.join(differing) or 'nothing'}: local rules have no PromQL to query, the URL is their own"
+    return f"{len(found)} templates; as in Prometheus but for {', '.join(differing) or 'nothing'}: local rules have no PromQL to query, the URL is their own"
 
 
 @line(13, "T1", "T4")
@@ -155,7 +154,7 @@ def known_renderings(case):
     found, count = rendered(case), 0
     for name, template in TEMPLATES.items():
         expected = template.local if case.name == "T4" and template.local is not None else template.shows
-        if expected is not None:
+        if expected is not None and name in found:
             expect(found[name] == expected, f"{name}: {found[name]!r} is not {expected!r}")
             count += 1
     return f"{count} texts, among them {found['humanize']}, {found['humanize1024']}, {found['humanizeDuration']}, {found['humanizePercentage']}, {found['humanizeTimestamp']}, {found['parseDuration']}, {found['stripPort']}"
@@ -166,7 +165,8 @@ def rendered(case):
     sent = case.sink.of("Templates", firing=True)
     expect(sent, "Templates was never sent")
     # The samples that it asks for come a moment after it is first judged.
-    return sent[-1].annotations
+    # One that is empty may be left out.
+    return {name: sent[-1].annotations.get(name, "") for name, one in TEMPLATES.items() if not one.only_local or case.name == "T4"}
 
 
 @line(14, "T1", "T4")

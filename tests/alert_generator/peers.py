@@ -55,6 +55,15 @@ class Generator:
 class Prometheus(Generator):
     """Prometheus; samples come by remote write."""
 
+    def start(self):
+        """Starts it and waits until it has found whom to tell, which takes some seconds."""
+        super().start()
+        for _ in range(1000):
+            if len(self.data("/api/v1/alertmanagers")["activeAlertmanagers"]) == len(self.sinks):
+                return self
+            time.sleep(0.02)
+        raise AssertionError("Prometheus does not find its Alertmanagers")
+
     def __init__(self, folder, scale, rules, sinks):
         super().__init__(folder, scale)
         self.rules, self.sinks = rules, sinks

@@ -26,6 +26,10 @@ class Form:
             rule["keep_firing_for"] = self.scale.text(keep)
         return rule | {"labels": {"severity": "high"} | (labels or {}), "annotations": SAYS if annotations is None else annotations} | more
 
+    def templates(self):
+        """Annotations that show what templates can do."""
+        return {name: one.text for name, one in TEMPLATES.items() if not one.only_local or self.is_local}
+
     def group(self, name, *rules):
         """A group at the interval of the suite."""
         return {"name": name, "interval": self.scale.text(INTERVAL), "rules": list(rules)}
@@ -44,12 +48,14 @@ class Form:
                 rule("Each", "variants", 10, ("team", "variant"), {"team": "{{ $labels.team }} by {{ $labels.variant }}"}),
                 rule("Collapsed", "variants", 10, ("team", "variant"), {"variant": "same", "team": "same"}),
             ),
-            group("templates", rule("Templates", "templates", 10, ("team",), annotations={name: one.text for name, one in TEMPLATES.items()})),
+            group("templates", rule("Templates", "templates", 10, ("team",), annotations=self.templates())),
         ]
 
 
 class Prometheus(Form):
     """Rules for Prometheus."""
+
+    is_local = False
 
     def condition(self, operation, limit, by):
         """As PromQL."""
@@ -63,6 +69,8 @@ class Prometheus(Form):
 
 class Opwatch(Form):
     """The same for opwatch."""
+
+    is_local = True
 
     def condition(self, operation, limit, by):
         """The last value; as in Prometheus it counts until it is too old, and then there is nothing."""

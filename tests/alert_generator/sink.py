@@ -61,6 +61,7 @@ class Sink:
 
     def __init__(self, hangs=False):
         self.alerts, self.posts, self.strange = [], [], []
+        self.is_closed = False
         self.hangs, self.ending = hangs, threading.Event()
         self.port, self.server = 0, None
         self.up()
@@ -103,8 +104,14 @@ class Sink:
         self.ending.set()
         self.down()
 
+    def close(self):
+        """Notes nothing more: what is watched has ended."""
+        self.is_closed = True
+
     def take(self, at, path, content_type, body):
         """Notes what came."""
+        if self.is_closed:
+            return
         try:
             document = json.loads(body)
             records = document if isinstance(document, list) else document["alerts"]

@@ -11,6 +11,8 @@ class Template:
     shows: str = None
     #: It asks the data of Prometheus, which a local rule has none of: there it is to show this.
     local: str = None
+    #: Prometheus refuses it in rules.
+    only_local: bool = False
 
 
 TEMPLATES = {
@@ -33,7 +35,7 @@ TEMPLATES = {
     "variable": Template("{{ $x := 3 }}{{ $x }}{{ with $y := 4 }}{{ $y }}{{ end }}", "34"),
     "if": Template("{{ if gt $value 10.0 }}high{{ else }}low{{ end }}{{ if and true (not false) }}!{{ end }}", "high!"),
     "define": Template('{{ define "named" }}<{{ . }}>{{ end }}{{ template "named" $labels.team }}', "<blue>"),
-    "tmpl": Template('{{ define "named" }}<{{ . }}>{{ end }}{{ tmpl "named" "x" }}'),
+    "tmpl": Template('{{ define "named" }}<{{ . }}>{{ end }}{{ tmpl "named" "x" }}', "<x>", only_local=True),
     "args": Template('{{ define "two" }}{{ .arg0 }}+{{ .arg1 }}{{ end }}{{ template "two" (args 1 "b") }}', "1+b"),
     "range": Template("{{ range $name, $value := args 1 2 }}{{ $name }}={{ $value }} {{ end }}", "arg0=1 arg1=2 "),
     "trim": Template("a {{- /* a comment */ -}} b", "ab"),

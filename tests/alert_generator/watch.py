@@ -72,9 +72,11 @@ class Watch(threading.Thread):
         return Look(at, groups, alerts, page)
 
     def stop(self):
-        """Ends it."""
+        """Ends it with a last look, so that nothing that was sent before lacks its evaluation."""
         self.ending.set()
         self.join()
+        if not self.fault:
+            self.looks.append(self.look())
 
 
 @dataclass
@@ -116,20 +118,36 @@ class Life:
 class History:
     """Rules by their evaluations, made of many looks."""
 
-    def __init__(self, looks):
+    def __init__(self, looks, on_grid=False):
         self.looks = looks
+        self.grids = self.find_grids() if on_grid else {}
         found = defaultdict(lambda: defaultdict(list))
         for look in looks:
             for rule in look.rules():
                 found[rule["name"]][rule["lastEvaluation"]].append(rule)
-        self.rules = {name: sorted(self.settled(by_time)) for name, by_time in found.items()}
+        self.rules = {name: sorted(self.settled(name, by_time)) for name, by_time in found.items()}
 
-    @staticmethod
-    def settled(by_time):
+    def find_grids(self):
+        """A moment of judging and the interval, by rule. Prometheus judges at exact multiples of the interval from one, which
+        is what it writes into alerts; `lastEvaluation` is the time by the clock at which the rule had its turn then.
+        """
+        grids = {}
+        for look in self.looks:
+            for group in look.groups:
+                times = [alert["activeAt"] for rule in group["rules"] for alert in rule["alerts"]]
+                if times:
+                    grids |= {rule["name"]: (moment(times[0]), group["interval"]) for rule in group["rules"] if rule["name"] not in grids}
+        return grids
+
+    def settled(self, name, by_time):
         """The rule after each evaluation. A look in the midst of one has something of both, so that the second counts."""
         for text, looks in by_time.items():
             if not text.startswith("0001"):
-                yield moment(text), Comparable(looks[min(1, len(looks) - 1)])
+                at = moment(text)
+                if name in self.grids:
+                    begin, interval = self.grids[name]
+                    at = begin + (at - begin) // interval * interval
+                yield at, Comparable(looks[min(1, len(looks) - 1)])
 
     def evaluations(self, name):
         """When a rule was judged."""
