@@ -56,11 +56,23 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     request_queue_size = 64
 
 
-class Sink:
+class Book:
+    """Alerts that were sent."""
+
+    def __init__(self, alerts):
+        self.alerts = alerts
+
+    def of(self, name, firing=None, key=None):
+        """What was sent of an alert, in order."""
+        return [one for one in list(self.alerts) if one.name == name and (firing is None or one.is_firing == firing) and (key is None or one.key == key)]
+
+
+class Sink(Book):
     """Listens on a port that it keeps; with `hangs` it takes what it is sent and never answers."""
 
     def __init__(self, hangs=False):
-        self.alerts, self.posts, self.strange = [], [], []
+        super().__init__([])
+        self.posts, self.strange = [], []
         self.is_closed = False
         self.hangs, self.ending = hangs, threading.Event()
         self.port, self.server = 0, None
@@ -121,7 +133,3 @@ class Sink:
             return
         self.posts.append((at, len(alerts)))
         self.alerts.extend(alerts)
-
-    def of(self, name, firing=None, key=None):
-        """What was sent of an alert, in order."""
-        return [one for one in list(self.alerts) if one.name == name and (firing is None or one.is_firing == firing) and (key is None or one.key == key)]

@@ -126,6 +126,7 @@ class History:
             for rule in look.rules():
                 found[rule["name"]][rule["lastEvaluation"]].append(rule)
         self.rules = {name: sorted(self.settled(name, by_time)) for name, by_time in found.items()}
+        self.known = {}
 
     def find_grids(self):
         """A moment of judging and the interval, by rule. Prometheus judges at exact multiples of the interval from one, which
@@ -155,6 +156,12 @@ class History:
 
     def lives(self, name):
         """The lives of the alerts of a rule, in their order."""
+        if name not in self.known:
+            self.known[name] = self.find_lives(name)
+        return self.known[name]
+
+    def find_lives(self, name):
+        """The same, for the first time."""
         open_lives, lives = {}, []
         before = None
         for at, rule in self.rules.get(name, []):
