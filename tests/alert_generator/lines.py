@@ -54,15 +54,18 @@ LINES = {
 }
 TOPOLOGIES = {"T1": "Prometheus → sink", "T4": "opwatch, local → sink", "T5": "opwatch → Alertmanager → webhook"}
 
-NO_GENERATOR = "says what a generator does before anything is sent; what is sent is in the lines below"
-NOT_PASSED_ON = "Alertmanager shows nothing of it"
+STATES = "about rules and their states; Alertmanager is told only what is sent"
+GENERATORS_API = "about the API of the generator"
 NO_RESTORE = "Prometheus restores only rules with `for` of 10m and more, after two evaluations"
 
 #: Why a line is not for a topology.
 NOT_FOR = (
-    {(number, "T5"): NO_GENERATOR for number in [*range(1, 10), *range(11, 25)]}
-    | {(number, "T5"): NOT_PASSED_ON for number in [28, 30, 31, *range(38, 45)]}
+    {(number, "T5"): STATES for number in [*range(1, 10), *range(11, 25)]}
+    | {(number, "T5"): GENERATORS_API for number in range(38, 45)}
     | {
+        (28, "T5"): "as in T4: a setting, whose effect is in line 27",
+        (30, "T5"): "Alertmanager does not show how often it is told of what has ended",
+        (31, "T5"): "Alertmanager does not show how often it is told of what has ended",
         (30, "T1"): "15m is a constant in Prometheus: `--retention` waits for it",
         (45, "T1"): "Prometheus waits for all Alertmanagers before its next send, so that one that hangs delays the others",
         (47, "T1"): NO_RESTORE,
@@ -76,8 +79,10 @@ NOT_FOR = (
 
 #: What is different on purpose where a line holds in an adapted form, for the report.
 ADAPTED = {
+    (2, "T4"): "without a setting 15s, in Prometheus 1m",
     (6, "T4"): "local rules read measurements, not ALERTS: `depends_on` in its place",
     (8, "T4"): "measurements may not have a label alertname, so that none can be overridden",
+    (11, "T4"): "also where only one of the instances that share their labels breaches",
     (12, "T4"): "no PromQL behind local rules: `query` finds nothing",
     (21, "T4"): "`no_data: resolve`; the window is made of buckets of 10 s",
     (23, "T4"): "`ALERTS` of /metrics in place of remote write",

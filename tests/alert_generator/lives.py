@@ -3,7 +3,7 @@
 from checking import ROUNDING, expect, line, near
 from moments import moment
 from templates import TEMPLATES
-from timeline import DEFAULT_INTERVAL, INTERVAL
+from timeline import DEFAULT_INTERVAL, INTERVAL, LOOKBACK
 
 
 @line(2, "T1", "T4")
@@ -259,8 +259,6 @@ def ends_at_once(case):
 @line(21, "T1", "T4")
 def ends_without_data(case):
     """When the data ends."""
-    from timeline import LOOKBACK
-
     said = []
     # The store of opwatch forgets by buckets of ten seconds.
     slack = 10 if case.name == "T4" else 0

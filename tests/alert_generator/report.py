@@ -18,7 +18,8 @@ def text(results, topologies):
         for name in topologies:
             one = by_topology[name]
             if one["result"] != "not run":
-                out.append(f"{number:>2} {name} {MARKS[one['result']]}: {one['seen']}")
+                adapted = f" ({ADAPTED[number, name]})" if one["result"] == "pass" and (number, name) in ADAPTED else ""
+                out.append(f"{number:>2} {name} {MARKS[one['result']]}: {one['seen']}{adapted}")
     counts = {mark: sum(1 for by in results.values() for one in by.values() if one["result"] == mark) for mark in MARKS}
     out += ["", ", ".join(f"{count} {mark}" for mark, count in counts.items() if count)]
     return "\n".join(out)
