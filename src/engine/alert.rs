@@ -210,9 +210,7 @@ pub fn advance(
         standing => standing,
     };
     let state = match state {
-        AlertState::Resolved { since, .. }
-            if now.steady.saturating_sub(since) > retention =>
-        {
+        AlertState::Resolved { since, .. } if now.steady.saturating_sub(since) > retention => {
             AlertState::Inactive
         }
         state => state,
@@ -547,7 +545,13 @@ mod tests {
         };
         for (seconds, kept) in [(900, true), (901, false)] {
             let now = Now::invented(Duration::from_secs(seconds));
-            let (state, change) = advance(resolved, &verdict, &Hold::default(), RESOLVED_RETENTION, now);
+            let (state, change) = advance(
+                resolved,
+                &verdict,
+                &Hold::default(),
+                RESOLVED_RETENTION,
+                now,
+            );
             assert_eq!((state == resolved, change), (kept, None));
         }
     }
@@ -563,12 +567,29 @@ mod tests {
             gained: true,
             evidence: None,
         };
-        let (pending, change) =
-            advance(AlertState::Inactive, &verdict(Breached), &hold(10), RESOLVED_RETENTION, at(100));
+        let (pending, change) = advance(
+            AlertState::Inactive,
+            &verdict(Breached),
+            &hold(10),
+            RESOLVED_RETENTION,
+            at(100),
+        );
         assert_eq!(change, Some(Change::Started));
-        let (firing, change) = advance(pending, &verdict(Breached), &hold(10), RESOLVED_RETENTION, at(110));
+        let (firing, change) = advance(
+            pending,
+            &verdict(Breached),
+            &hold(10),
+            RESOLVED_RETENTION,
+            at(110),
+        );
         assert_eq!(change, Some(Change::Fired));
-        let (ended, change) = advance(firing, &verdict(Holds), &hold(10), RESOLVED_RETENTION, at(120));
+        let (ended, change) = advance(
+            firing,
+            &verdict(Holds),
+            &hold(10),
+            RESOLVED_RETENTION,
+            at(120),
+        );
         assert_eq!(change, Some(Change::Resolved(EndReason::Recovered)));
         let AlertState::Resolved {
             active_at,

@@ -26,7 +26,14 @@ fn every_line_of_the_alert_generator_checklist_holds() {
     let results = folder.0.join("results.json");
     let output = Command::new(python)
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alert_generator/run"))
-        .args(["--scale", "30", "--self-test", "--opwatch", BINARY, "--json"])
+        .args([
+            "--scale",
+            "30",
+            "--self-test",
+            "--opwatch",
+            BINARY,
+            "--json",
+        ])
         .arg(&results)
         .output()
         .unwrap();

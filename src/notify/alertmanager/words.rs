@@ -195,7 +195,11 @@ mod tests {
             (600 + 901, 1, 0),
         ] {
             let now = fixture::start().after(Duration::from_secs(seconds));
-            assert_eq!(words.forget_outdated(now, Duration::from_secs(900)), lost, "{seconds}");
+            assert_eq!(
+                words.forget_outdated(now, Duration::from_secs(900)),
+                lost,
+                "{seconds}"
+            );
             assert_eq!(
                 (words.len(), words.numbers.len()),
                 (left, left),
