@@ -10,6 +10,7 @@ use super::{LogFormat, SendLevels};
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
+use crate::notify::action::ActionConfig;
 use crate::notify::alertmanager::AlertmanagerConfig;
 use crate::notify::email::SmtpConfig;
 
@@ -58,7 +59,8 @@ pub(super) struct File {
     // Of the design, but not available yet.
     pub maintenance: Option<IgnoredAny>,
     pub escalations: Option<IgnoredAny>,
-    pub actions: Option<IgnoredAny>,
+    #[serde(default)]
+    pub actions: Vec<ActionConfig>,
     pub digest: Option<IgnoredAny>,
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,

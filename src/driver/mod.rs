@@ -9,9 +9,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::engine::action::Work;
 use crate::engine::dispatch::Notification;
 use crate::engine::judge::{Answer, Effects};
 use crate::engine::store::Admitted;
@@ -43,6 +45,8 @@ struct Gathering {
     clock: bool,
     /// Sent once they are on disk, or at once where there is none.
     notifications: Vec<Notification>,
+    /// The same of what actions send, which is not sent while there should be a disk and it fails.
+    work: Vec<Work>,
 }
 
 /// What is committed together.
@@ -52,6 +56,7 @@ pub struct Group {
     replies: Vec<(Reply, Answered)>,
     outcomes: Vec<Outcome>,
     notifications: Vec<Notification>,
+    work: Vec<Work>,
     /// With it everything is on disk again.
     completes: bool,
 }
@@ -78,6 +83,8 @@ pub struct Driver {
     silences_handed: Option<u64>,
     /// When the last tick began, on the steady clock.
     ticked: Duration,
+    /// Where what actions send goes to.
+    calls: Option<mpsc::Sender<Work>>,
 }
 
 impl Driver {
@@ -106,8 +113,16 @@ impl Driver {
             pinned_handed: None,
             silences_handed: None,
             ticked: Duration::ZERO,
+            calls: None,
         };
         (driver, handle)
+    }
+
+    /// Has what actions send go there; without, it goes nowhere.
+    #[must_use]
+    pub fn calling(mut self, calls: mpsc::Sender<Work>) -> Self {
+        self.calls = Some(calls);
+        self
     }
 
     /// Runs until `shutdown`, then takes in what is still queued and returns.
@@ -202,6 +217,7 @@ impl Driver {
             && gathering.writes.is_empty()
             && gathering.notifications.is_empty()
             && gathering.outcomes.is_empty()
+            && gathering.work.is_empty()
             && !gathering.clock
         {
             return;
@@ -217,6 +233,7 @@ impl Driver {
             replies: gathering.replies,
             outcomes: gathering.outcomes,
             notifications: gathering.notifications,
+            work: gathering.work,
             completes: anew_from.is_some(),
         };
         let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
@@ -258,6 +275,7 @@ impl Driver {
         if !group.notifications.is_empty() {
             self.notifiers.send(group.notifications);
         }
+        self.hand_out(group.work);
         if group.completes && self.storage.is_written() {
             self.anew_from = None;
             self.storage.caught_up();
@@ -341,6 +359,9 @@ impl Driver {
             self.pass_on(&effects);
             self.let_others().await;
         }
+        let (work, effects) = self.engine.act(self.clock.now());
+        self.pass_on(&effects);
+        self.gathering.work.extend(work);
         let notifications = self.engine.flush(self.clock.now());
         self.save(self.clock.now(), &notifications);
         self.gathering.notifications.extend(notifications);
@@ -383,6 +404,20 @@ impl Driver {
         }
         // A long round of judging is no standstill.
         self.engine.look_at_clocks(self.clock.now());
+    }
+
+    /// Hands what actions send to those who send it. What is not on disk, though it should be, waits: were it sent and the
+    /// process killed, the same would be asked for under another key.
+    fn hand_out(&mut self, work: Vec<Work>) {
+        let is_kept = !self.storage.is_durable() || self.storage.is_written();
+        for one in work {
+            let key = one.key().to_owned();
+            let is_taken =
+                is_kept && (self.calls.as_ref()).is_none_or(|calls| calls.try_send(one).is_ok());
+            if !is_taken {
+                self.engine.return_work(&key);
+            }
+        }
     }
 
     fn pass_on(&self, effects: &Effects) {

@@ -61,6 +61,7 @@ fn rule() -> Rule {
         hold: Hold::default(),
         on_error: OnError::Keep,
         depends_on: Vec::new(),
+        actions: Vec::new(),
         mode: Mode::Active,
         labels: vec![Templated {
             name: "team".into(),

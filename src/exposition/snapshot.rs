@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::actions::ActionRow;
 use super::baselines::BaselineRow;
 use super::labels::LabelText;
 use super::usage::{Internals, ListenerUsage, NotifierUsage, TargetUsage};
@@ -41,6 +42,7 @@ pub struct Snapshot {
     pub(super) losses: Losses,
     pub(super) clocks: ClockCounts,
     pub(super) incidents: IncidentCounts,
+    pub(super) actions: Vec<ActionRow>,
     pub(super) usage: StoreUsage,
     pub(super) is_paused: bool,
     /// Label sets that were left out because they are ill-formed or occur twice.
@@ -213,6 +215,7 @@ impl Snapshot {
                 opened: engine.incidents().opened,
                 merged: engine.incidents().merged,
             },
+            actions: ActionRow::all(engine),
             usage: StoreUsage {
                 series: store.len(),
                 max_series: settings.max_series,

@@ -471,6 +471,7 @@ fn rule(name: &str, operation: &str, metric: Metric, limits: &[f64]) -> Rule {
         hold: Hold::default(),
         on_error: OnError::Keep,
         depends_on: Vec::new(),
+        actions: Vec::new(),
         mode: Mode::Active,
         labels: vec![
             label("team", "fraud of {{ $labels.operation }}"),
