@@ -500,16 +500,11 @@ impl Engine {
     }
 
     /// Takes word that whoever was asked has taken the request, with by what they know it, or has refused it for good.
-    pub fn take_answer(
-        &mut self,
-        key: &str,
-        answer: Result<Option<String>, String>,
-        now: Now,
-    ) -> Effects {
+    pub fn take_answer(&mut self, key: &str, answer: Result<Option<String>, String>, now: Now) {
         let judging = self.judging(now);
         let Some((case_key, action)) = self.under_way(key, |stage| *stage == Stage::Requested)
         else {
-            return Effects::default();
+            return;
         };
         match answer {
             Ok(_) if action.ends_by == EndsBy::Answer => {
@@ -522,7 +517,6 @@ impl Engine {
             }
             Err(message) => self.end(&case_key, Outcome::Failed, &message, judging),
         }
-        Effects::default()
     }
 
     /// Takes word that an attempt to request or to ask has failed and is made again.

@@ -18,6 +18,7 @@ use crate::engine::store::StoreSettings;
 use crate::engine::window::Reach;
 
 mod absence;
+mod actions;
 mod backfill;
 mod clocks;
 mod dependence;

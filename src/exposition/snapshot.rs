@@ -8,6 +8,7 @@ use super::actions::ActionRow;
 use super::baselines::BaselineRow;
 use super::labels::LabelText;
 use super::usage::{Internals, ListenerUsage, NotifierUsage, TargetUsage};
+use crate::engine::action::Case;
 use crate::engine::admission::IngestCounts;
 use crate::engine::alert::AlertState;
 use crate::engine::condition::Standing;
@@ -163,6 +164,16 @@ impl Snapshot {
                         None => {}
                     }
                 }
+            }
+        }
+        for failing in engine.actions().cases().filter_map(Case::failing) {
+            match alert_labels(&failing.labels) {
+                Ok(labels) => alerts.push(AlertRow {
+                    labels,
+                    firing: true,
+                    active_at: failing.starts_at,
+                }),
+                Err(IllFormed) => omitted += 1,
             }
         }
         // Of two with the same labels the worse one stays: rules may share a name, and a page with both is refused whole.

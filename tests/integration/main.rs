@@ -11,6 +11,7 @@
 )]
 
 mod abuse;
+mod actions;
 mod bad_input;
 mod baselines;
 mod beside_prometheus;
@@ -38,6 +39,7 @@ mod receivers;
 mod reload;
 mod replay;
 mod resilience;
+mod retraining;
 mod routing;
 mod rules;
 mod series;

@@ -301,6 +301,3 @@ pub(in crate::engine) fn key(
         attempt => format!("{key}-{attempt}"),
     }
 }
-
-#[cfg(test)]
-mod tests;
