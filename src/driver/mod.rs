@@ -2,7 +2,9 @@
 //! what comes of it. Scrapes and the API read between two events, on a lane of their own, so that a
 //! full queue of measurements never delays them.
 
+mod calling;
 mod handle;
+mod log;
 mod save;
 
 use std::pin::pin;
@@ -18,7 +20,7 @@ use crate::engine::dispatch::Notification;
 use crate::engine::judge::{Answer, Effects};
 use crate::engine::store::Admitted;
 use crate::engine::time::Now;
-use crate::engine::{ClockEvent, Engine, own};
+use crate::engine::{Engine, own};
 use crate::notify::{Keeper, Notifiers};
 use crate::storage::{Commit, Health, Orders, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
@@ -116,13 +118,6 @@ impl Driver {
             calls: None,
         };
         (driver, handle)
-    }
-
-    /// Has what actions send go there; without, it goes nowhere.
-    #[must_use]
-    pub fn calling(mut self, calls: mpsc::Sender<Work>) -> Self {
-        self.calls = Some(calls);
-        self
     }
 
     /// Runs until `shutdown`, then takes in what is still queued and returns.
@@ -336,7 +331,7 @@ impl Driver {
         self.tell_own_losses();
         let all_due = self.engine.due(now);
         for event in self.engine.take_clock_events() {
-            log_clock_event(event);
+            log::clock_event(event);
         }
         for due in all_due {
             let mut took = Duration::ZERO;
@@ -406,20 +401,6 @@ impl Driver {
         self.engine.look_at_clocks(self.clock.now());
     }
 
-    /// Hands what actions send to those who send it. What is not on disk, though it should be, waits: were it sent and the
-    /// process killed, the same would be asked for under another key.
-    fn hand_out(&mut self, work: Vec<Work>) {
-        let is_kept = !self.storage.is_durable() || self.storage.is_written();
-        for one in work {
-            let key = one.key().to_owned();
-            let is_taken =
-                is_kept && (self.calls.as_ref()).is_none_or(|calls| calls.try_send(one).is_ok());
-            if !is_taken {
-                self.engine.return_work(&key);
-            }
-        }
-    }
-
     fn pass_on(&self, effects: &Effects) {
         for change in &effects.changes {
             tracing::info!(
@@ -440,27 +421,6 @@ async fn has_news(keeper: Option<&Keeper>) {
     match keeper {
         Some(keeper) => keeper.has_news().await,
         None => std::future::pending().await,
-    }
-}
-
-fn log_clock_event(event: ClockEvent) {
-    match event {
-        ClockEvent::Forward(by) => tracing::warn!(
-            seconds = by.as_secs_f64(),
-            "the wall clock jumped forward, or the machine was suspended: windows of time that reach across are judged only where that is certain"
-        ),
-        ClockEvent::Backward(by) => tracing::warn!(
-            seconds = by.as_secs_f64(),
-            "the wall clock jumped back or stands still: windows of time have no data until it has passed what it had reached"
-        ),
-        ClockEvent::Stalled(by) => tracing::warn!(
-            seconds = by.as_secs_f64(),
-            "the process stood still: the time counts for no alert"
-        ),
-        ClockEvent::Down(by) => tracing::info!(
-            seconds = by.as_secs_f64(),
-            "there was no process: the time counts for no alert"
-        ),
     }
 }
 
