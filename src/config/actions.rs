@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::listen::Listen;
 use crate::document::Place;
 use crate::document::units::{Period, Unit};
-use crate::engine::action::{Action, Probation};
+use crate::engine::action::{Action, EndsBy, Probation};
 use crate::engine::dispatch::matching;
 use crate::engine::selector::{Matcher, Selector};
 use crate::http::address::ListenAddress;
@@ -32,7 +32,7 @@ pub(super) fn callback_url(listen: &Listen) -> String {
 /// Reads them, and checks that the rules name only those that there are.
 pub(super) fn read(
     written: &[ActionConfig],
-    loaded: &Loaded,
+    (loaded, callback_url): (&Loaded, &str),
     max_history: usize,
     checker: &mut Checker<'_>,
 ) -> Vec<Action> {
@@ -78,6 +78,15 @@ pub(super) fn read(
             );
         }
         check_result(config, &place, checker);
+        if config.ends_by() == EndsBy::Callback
+            && config.callback_url.is_none()
+            && callback_url.is_empty()
+        {
+            checker.fault(
+                &place,
+                "without `callback_url` nobody knows where to report, because `listen.ingest` is a socket, allowed: callback_url: http://… of a proxy to it, or another `result`",
+            );
+        }
         actions.push(Action {
             name: config.name.clone(),
             matchers: matchers(&config.matchers, &place.key("matchers"), checker),

@@ -122,7 +122,12 @@ fn join(
         actions: std::mem::take(&mut written.actions),
         callback_url: actions::callback_url(&listen),
     };
-    let read_actions = actions::read(&notify.actions, &loaded, store.max_history, checker);
+    let read_actions = actions::read(
+        &notify.actions,
+        (&loaded, &notify.callback_url),
+        store.max_history,
+        checker,
+    );
     paths::resolve(&mut notify, folder);
     // What could not be read would only be told a second time.
     if readable {

@@ -89,8 +89,7 @@ impl Engine {
             && matches!(case.stage, Stage::Probation { .. });
         let outcome = case.past(key).map(|past| past.outcome);
         let agrees = match (report.status, outcome) {
-            (Reported::Failed, Some(Outcome::Failed)) => true,
-            (Reported::Failed, _) => false,
+            (Reported::Failed, outcome) => outcome == Some(Outcome::Failed),
             (Reported::Succeeded | Reported::Running, None) => is_in_probation,
             (Reported::Running, Some(_)) => false,
             (Reported::Succeeded, Some(outcome)) => !matches!(

@@ -153,7 +153,7 @@ impl Caller {
         let form: Result<ReportForm, _> = serde_json::from_slice(&reply.body);
         let report = form.map_err(|error| error.to_string());
         report
-            .and_then(|form| form.report())
+            .and_then(ReportForm::report)
             .map_err(|why| NotifyError::transient(format!("answered what is no report: {why}")))
     }
 
