@@ -26,8 +26,10 @@ Exit codes: 0 good; 2 wrong use; 3 no such action or alert; 4 opwatch cannot be 
 
 /// What to do.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(super) struct Actions {
+    #[command(flatten)]
+    shown: Shown,
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -42,7 +44,7 @@ enum What {
     Run(Run),
 }
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 struct Shown {
     /// How it is shown.
     #[arg(long, short, value_enum, default_value_t)]
@@ -69,7 +71,7 @@ struct Begun {
 impl Actions {
     pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
         match self.what {
-            None => Shown::default().run(config, false),
+            None => self.shown.run(config, false),
             Some(What::List(shown)) => shown.run(config, false),
             Some(What::History(shown)) => shown.run(config, true),
             Some(What::Run(run)) => run.run(config),

@@ -7,7 +7,7 @@ use super::{NO_DATA, UNREACHABLE, UNUSABLE, complain, configuration};
 use crate::app::remote::{Purpose, Remote, RemoteError};
 
 /// A running opwatch.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct Server {
     /// Where it is; without this option where the configuration has it listen.
     #[arg(long, value_name = "URL")]
