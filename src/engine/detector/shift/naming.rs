@@ -53,31 +53,41 @@ pub(super) fn name(
         means: (level_before, level_since),
         error: (level_variance * share(best.before)).sqrt(),
     };
-    // Where in the window the level has moved, if it has.
-    let dated = date(&level, sums, noise, season);
-    let moved = dated.before.max(best.before).min(n - 1);
-    let (at, since) = after(moved);
-    let ([level_before, spread_before, _], [level_since, spread_since, _]) = (at, since);
-    let shift = level_since - level_before;
-    let by = unclipped(shift.abs());
-    let spread_explained = spread(by) / spread(0.0);
-    let explained = match best.channel {
-        // A level that falls makes no tail.
-        Channel::Tail if shift < 0.0 => 1.0,
-        Channel::Tail => {
-            let tail = |by: f64| above(decile - by) - above(decile + TAIL_CLIP - by);
-            tail(by) / tail(0.0).max(1e-9)
-        }
-        _ => spread_explained,
+    let is_explained = |moved: u64, chosen: f64| {
+        let (at, since) = after(moved);
+        let ([level_before, spread_before, _], [level_since, spread_since, _]) = (at, since);
+        let shift = level_since - level_before;
+        let by = unclipped(shift.abs());
+        let spread_explained = spread(by) / spread(0.0);
+        let explained = match best.channel {
+            // A level that falls makes no tail.
+            Channel::Tail if shift < 0.0 => 1.0,
+            Channel::Tail => {
+                let tail = |by: f64| above(decile - by) - above(decile + TAIL_CLIP - by);
+                tail(by) / tail(0.0).max(1e-9)
+            }
+            _ => spread_explained,
+        };
+        let part = (n - moved) as f64 / (n - best.before) as f64;
+        let left = of(m1) - of(m0) * (1.0 + part * (explained - 1.0));
+        // More of what is rare varies more,
+        let left = left * left / (best.error * best.error * explained.max(1.0));
+        // and so does a level whose spread has grown.
+        let noisier = (spread_since / (spread_before * spread_explained).max(1e-9)).max(1.0);
+        let evidence = shift * shift / (level_variance * share(moved) * noisier * noisier);
+        evidence - chosen >= left
     };
-    let part = (n - moved) as f64 / (n - best.before) as f64;
-    let left = of(m1) - of(m0) * (1.0 + part * (explained - 1.0));
-    // More of what is rare varies more,
-    let left = left * left / (best.error * best.error * explained.max(1.0));
-    // and so does a level whose spread has grown.
-    let noisier = (spread_since / (spread_before * spread_explained).max(1e-9)).max(1.0);
-    let evidence = shift * shift / (level_variance * share(moved) * noisier * noisier);
-    if evidence < left { best } else { level }
+    // Where in the window the level has moved is chosen among as many points: the evidence pays for it.
+    let moved = || {
+        let dated = date(&level, sums, noise, season);
+        dated.before.max(best.before).min(n - 1)
+    };
+    let choice = 2.0 * ((n - best.before) as f64).ln();
+    if is_explained(best.before, 0.0) || is_explained(moved(), choice) {
+        level
+    } else {
+        best
+    }
 }
 
 fn survival(z: f64) -> f64 {

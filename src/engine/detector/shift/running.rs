@@ -25,6 +25,10 @@ const FOLLOWED: f64 = 2.0;
 
 /// From this score on what is found is dated.
 const TOLD: f64 = 0.5;
+/// How a level has changed is looked at each so many points, as long as that is open and once it is known: it costs as much
+/// as a hundred points.
+const OPEN_EVERY: u64 = 2 * BLOCK;
+const KNOWN_EVERY: u64 = 4 * BLOCK;
 /// On days that are expected to be farther off than this, in standard deviations of what is new, spread and tail say nothing.
 const FAR: f64 = 1.0;
 
@@ -174,9 +178,14 @@ impl Running {
             self.history.from = self.holding.since;
             self.shape = None;
         }
-        let ends_block = sums.n().is_multiple_of(BLOCK);
         let is_open = told >= 1.0 || self.holding.is_open(t);
-        if is_open && (ends_block || self.shape.is_none()) {
+        let is_due = match self.shape {
+            None => true,
+            Some(shape) if shape.kind == Kind::Open => sums.n().is_multiple_of(OPEN_EVERY),
+            Some(_) => sums.n().is_multiple_of(KNOWN_EVERY),
+        };
+        let looks = is_open && is_due;
+        if looks {
             let blocks = blocks(&self.history, sums, profile);
             let given = given(profile, &self.noise, settings);
             let was = self.shape.map_or(Kind::Open, |shape| shape.kind);
@@ -194,8 +203,8 @@ impl Running {
             Some(shaped(change, shape.as_ref(), profile, origin, settings))
         };
         let score = self.holding.hold(t, told, change);
-        // A drift that goes on is known better with each block, also where its evidence has been greater.
-        if ends_block && self.shape.is_some_and(|shape| shape.kind == Kind::Drift) {
+        // A drift that goes on is known better each time, also where its evidence has been greater.
+        if looks && self.shape.is_some_and(|shape| shape.kind == Kind::Drift) {
             let found = self.holding.found;
             self.holding.found =
                 found.map(|found| shaped(found, shape.as_ref(), profile, origin, settings));
