@@ -234,32 +234,41 @@ fn stream() -> impl Strategy<Value = Stream> {
     let spikes = prop::collection::vec((0..blocks, 2.0..20.0_f64), 0..4);
     let gaps = prop::collection::vec((0..blocks, 1..30_usize), 0..3);
     let drift = prop_oneof![Just(0.0), -0.1..0.1_f64];
-    (noise, 0..blocks, 0.7..2.0_f64, (0..blocks, drift), spikes, gaps).prop_map(
-        move |(noise, changed, times, (drifts, drift), spikes, gaps)| {
-            let mut values: Vec<Option<f64>> = (noise.iter().enumerate())
-                .map(|(block, (u, v))| {
-                    let phase = std::f64::consts::TAU * (block % PER_DAY) as f64 / PER_DAY as f64;
-                    let z = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
-                    let step = if block >= changed { times } else { 1.0 };
-                    let days = block.saturating_sub(drifts) as f64 / PER_DAY as f64;
-                    Some(step * (0.2 * phase.sin() + 0.1 * z + drift * days).exp())
-                })
-                .collect();
-            for (block, times) in spikes {
-                values[block] = values[block].map(|value| times * value);
-            }
-            for (from, length) in gaps {
-                values
-                    .iter_mut()
-                    .skip(from)
-                    .take(length)
-                    .for_each(|value| *value = None);
-            }
-            // A rule is learned from the first value on.
-            values[0] = Some(1.0);
-            Stream(values)
-        },
+    (
+        noise,
+        0..blocks,
+        0.7..2.0_f64,
+        (0..blocks, drift),
+        spikes,
+        gaps,
     )
+        .prop_map(
+            move |(noise, changed, times, (drifts, drift), spikes, gaps)| {
+                let mut values: Vec<Option<f64>> = (noise.iter().enumerate())
+                    .map(|(block, (u, v))| {
+                        let phase =
+                            std::f64::consts::TAU * (block % PER_DAY) as f64 / PER_DAY as f64;
+                        let z = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+                        let step = if block >= changed { times } else { 1.0 };
+                        let days = block.saturating_sub(drifts) as f64 / PER_DAY as f64;
+                        Some(step * (0.2 * phase.sin() + 0.1 * z + drift * days).exp())
+                    })
+                    .collect();
+                for (block, times) in spikes {
+                    values[block] = values[block].map(|value| times * value);
+                }
+                for (from, length) in gaps {
+                    values
+                        .iter_mut()
+                        .skip(from)
+                        .take(length)
+                        .for_each(|value| *value = None);
+                }
+                // A rule is learned from the first value on.
+                values[0] = Some(1.0);
+                Stream(values)
+            },
+        )
 }
 
 proptest! {

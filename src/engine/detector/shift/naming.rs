@@ -7,7 +7,7 @@ use super::dating::date;
 use super::noise::Noise;
 use super::sums::{BLOCK, FINE};
 use super::weekdays::Corrected;
-use super::windows::Best;
+use super::windows::{Best, LEVEL_FIRST};
 use crate::engine::stats::normal;
 
 /// A level that moves by more than this is clipped as a whole.
@@ -15,8 +15,8 @@ const FARTHEST: f64 = 8.0;
 /// Halvings of that.
 const HALVINGS: usize = 24;
 
-/// What the best window has found, as a shift of the level where that explains it: where the level has moved with more
-/// evidence than is left for the other channel when what such a shift does to that one is taken off.
+/// What the best window has found, as a shift of the level where that explains it: where no more is left for the other channel
+/// than a share of the evidence for such a shift, when what that does to the other channel is taken off.
 ///
 /// The least shift that counts for the level beside a season does not count here: the alarm is that of the other channel.
 pub(super) fn name(
@@ -69,13 +69,15 @@ pub(super) fn name(
             _ => spread_explained,
         };
         let part = (n - moved) as f64 / (n - best.before) as f64;
-        let left = of(m1) - of(m0) * (1.0 + part * (explained - 1.0));
+        let more = of(m1) - of(m0) * (1.0 + part * (explained - 1.0));
+        // What is less than the shift explains is left to nobody.
+        let left = (more * (of(m1) - of(m0)).signum()).max(0.0);
         // More of what is rare varies more,
         let left = left * left / (best.error * best.error * explained.max(1.0));
         // and so does a level whose spread has grown.
         let noisier = (spread_since / (spread_before * spread_explained).max(1e-9)).max(1.0);
         let evidence = shift * shift / (level_variance * share(moved) * noisier * noisier);
-        evidence - chosen >= left
+        LEVEL_FIRST * (evidence - chosen) >= left
     };
     // Where in the window the level has moved is chosen among as many points: the evidence pays for it.
     let moved = || {

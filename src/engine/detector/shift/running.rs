@@ -193,9 +193,17 @@ impl Running {
         }
         let shape = self.shape;
         let earlier = self.holding.found.filter(|_| self.holding.is_open(t));
+        let is_block = sums.n().is_multiple_of(BLOCK);
         let change = || {
-            // To date it costs as much as all the rest, and nobody asks for one that is far from being told.
+            // To date it costs more than all the rest: nobody asks for one that is far from being told, and in one that has
+            // been told of a few points change little.
             let best = best.filter(|_| told >= TOLD)?;
+            if let Some(earlier) = earlier.filter(|_| !is_block) {
+                return Some(Change {
+                    evidence,
+                    ..earlier
+                });
+            }
             let best = name(best, sums, &self.noise, profile.decile, season);
             let dated = date(&best, sums, &self.noise, season);
             let change = change(best, dated, evidence, unit, profile, origin);
