@@ -9,10 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::server::{Server, refused};
-use super::table::{Output, number};
 use super::{NO_DATA, UNUSABLE, complain, say};
+use crate::amount;
 use crate::app::remote::{Purpose, clean};
 use crate::columns;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -146,7 +147,10 @@ impl Alerts {
                 clean(&change.change),
                 clean(change.reason.as_deref().unwrap_or_default()),
                 labels(&change.labels),
-                number(change.value),
+                change
+                    .value
+                    .map(|value| amount::digits(value, 6))
+                    .unwrap_or_default(),
             ]
         };
         let names = ["at", "change", "reason", "labels", "value"];
