@@ -55,14 +55,15 @@ pub(super) fn of_change(change: &Change) -> String {
     let Some((best, (low, high))) = change.per_day else {
         return format!("{name} {size}, evidence {:.1}", change.evidence);
     };
-    let [best, low, high] = [best, low, high].map(each_day);
+    let [best, low, high, by_now] = [best, low, high, change.size].map(moved);
     format!(
-        "{name} {best} a day [{low}, {high}], {size} by now, evidence {:.1}",
+        "{name} {best} a day [{low}, {high}], {by_now} by now, evidence {:.1}",
         change.evidence
     )
 }
 
-fn each_day(size: Size) -> String {
+/// By how much a level has moved.
+fn moved(size: Size) -> String {
     match size {
         Size::By(amount) => format!("{amount:+.4}"),
         Size::Times(times) => format!("{:+.1} %", (times - 1.0) * 100.0),
