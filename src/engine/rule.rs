@@ -183,6 +183,7 @@ pub const TEMPLATE_VARIABLES: &[&str] = &[
     "interval",
     "feature",
     "within",
+    "perday",
 ];
 
 /// What is the same for every alert of this opwatch.

@@ -268,11 +268,18 @@ fn found(evidence: Evidence) -> Option<String> {
         Feature::Shape => "how values follow on each other".to_owned(),
         Feature::Season => "what is usual at this time of the day".to_owned(),
         Feature::Level => "the level".to_owned(),
+        Feature::Drift => "a drift of the level".to_owned(),
         Feature::Spread => "how far values lie apart".to_owned(),
         Feature::Tail => "how far the upper tenth reaches".to_owned(),
     };
+    if evidence.per_day.is_some() {
+        text += &format!(", {}", evidence.per_day_text());
+    }
     if let Some(change) = evidence.change {
         text += &format!(", {}", percent(change));
+    }
+    if feature == Feature::Drift {
+        text += " by now";
     }
     if evidence.interval.is_some() {
         text += &format!(" (95 %: {})", evidence.interval_text());
