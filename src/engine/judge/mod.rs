@@ -25,6 +25,7 @@ use super::rule::External;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
 use super::watched::Watched;
+pub(in crate::engine) use backfill::Open;
 pub use charted::{Chart, Charting};
 pub use compared::Compared;
 pub use data::{Answer, Datum};

@@ -421,7 +421,7 @@ pub(super) fn candidates<'s>(
 }
 
 /// The labels of a series that make its instance.
-fn instance_labels(key: &SeriesKey, by: &[String]) -> Labels {
+pub(super) fn instance_labels(key: &SeriesKey, by: &[String]) -> Labels {
     by.iter()
         .map(|name| (name.as_str(), key.get(name)))
         .collect()
