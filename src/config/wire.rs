@@ -41,6 +41,7 @@ pub(super) struct File {
     #[serde(default)]
     pub alertmanagers: Vec<AlertmanagerConfig>,
     pub resend_delay: Option<Period>,
+    pub resolved_retention: Option<Period>,
     pub drain_timeout: Option<Period>,
     pub send_levels: Option<SendLevels>,
     #[serde(default)]

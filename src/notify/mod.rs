@@ -35,6 +35,7 @@ use self::email::{Email, EmailConfig, SmtpConfig};
 use self::payload::Preset;
 use self::webhook::{Webhook, WebhookConfig};
 use crate::document::Place;
+use crate::engine::alert::RESOLVED_RETENTION;
 use crate::engine::dispatch::{Integration, Notification, Receiver};
 pub use keeper::{Fortune, Keeper};
 pub use outbox::{Deliveries, IntegrationStats};
@@ -82,7 +83,7 @@ impl ReceiverConfig {
 }
 
 /// Everything that telling others depends on.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NotifySettings {
     /// The mail server of receivers without their own.
     pub smtp: SmtpConfig,
@@ -96,6 +97,22 @@ pub struct NotifySettings {
     pub actions: Vec<ActionConfig>,
     /// Where whoever acts reaches the ingest listener, without a slash at its end.
     pub callback_url: String,
+    /// How long Alertmanagers are told of an alert that has ended.
+    pub resolved_retention: Duration,
+}
+
+impl Default for NotifySettings {
+    fn default() -> Self {
+        Self {
+            smtp: SmtpConfig::default(),
+            receivers: Vec::new(),
+            alertmanagers: Vec::new(),
+            external_url: String::new(),
+            actions: Vec::new(),
+            callback_url: String::new(),
+            resolved_retention: RESOLVED_RETENTION,
+        }
+    }
 }
 
 /// A setting that cannot work, and where it stands in the configuration.

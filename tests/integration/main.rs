@@ -12,6 +12,7 @@
 
 mod abuse;
 mod actions;
+mod alert_generator;
 mod bad_input;
 mod baselines;
 mod beside_prometheus;
