@@ -268,7 +268,7 @@ impl Engine {
         now: Now,
         effects: &mut Effects,
     ) {
-        let resend = self.resend_delay;
+        let (resend, retention) = (self.resend_delay, self.resolved_retention);
         let Some(case) = self.actions.cases.get_mut(key) else {
             return;
         };
@@ -282,7 +282,7 @@ impl Engine {
         }
         failure.tell(resend, effects, now);
         case.touched |= *failure != before;
-        if failure.is_forgotten(now) {
+        if failure.is_forgotten(retention, now) {
             case.failure = None;
             case.touched = true;
         }

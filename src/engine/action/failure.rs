@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Case, Outcome};
-use crate::engine::alert::{Change, EndReason, RESOLVED_RETENTION};
+use crate::engine::alert::{Change, EndReason};
 use crate::engine::dispatch::Announced;
 use crate::engine::judge::{AlertChange, Effects};
 use crate::engine::onset::Onset;
@@ -144,8 +144,8 @@ impl Failure {
     }
 
     /// Whether its end has been told for long enough.
-    pub(in crate::engine) fn is_forgotten(&self, now: Now) -> bool {
-        !self.is_firing() && now.steady.saturating_sub(self.since) > RESOLVED_RETENTION
+    pub(in crate::engine) fn is_forgotten(&self, retention: Duration, now: Now) -> bool {
+        !self.is_firing() && now.steady.saturating_sub(self.since) > retention
     }
 
     /// Adds what others are to be told of it now, as of the alert of a rule: news at once, and Alertmanagers again after
