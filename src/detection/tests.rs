@@ -58,6 +58,7 @@ fn rule(name: &str, definition: u64, finds: Finds, warm_up: u64) -> Rule {
         },
         on_error: OnError::Keep,
         depends_on: Vec::new(),
+        actions: Vec::new(),
         mode: Mode::Active,
         labels: Vec::new(),
         annotations: Vec::new(),

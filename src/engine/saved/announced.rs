@@ -17,13 +17,14 @@ use crate::engine::time::{Now, Timestamp};
 const WHAT: &str = "notification";
 
 /// The kinds of alert that [`Subject::alert_type`](crate::engine::judge::Subject::alert_type) names.
-const ALERT_TYPES: [&str; 6] = [
+const ALERT_TYPES: [&str; 7] = [
     "threshold_exceeded",
     "degradation",
     "anomaly_detected",
     "absence",
     "no_data",
     "rule_error",
+    crate::engine::action::ALERT_TYPE,
 ];
 
 /// An alert as others were told of it.
