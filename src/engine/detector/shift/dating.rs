@@ -4,7 +4,7 @@ use super::channels::{Channel, zip};
 use super::noise::Noise;
 use super::sums::{BLOCK, BLOCKS, FINE};
 use super::weekdays::Corrected;
-use super::windows::Best;
+use super::windows::{Best, rate_function};
 
 /// Points are compared one by one in the last so many, and blocks of 12 before that.
 const EXACT: u64 = FINE as u64 - BLOCK;
@@ -54,7 +54,11 @@ pub(super) fn date(best: &Best, sums: Corrected<'_>, noise: &Noise, season: u64)
         let means = (then / before, (now - then) / since);
         let share = 1.0 / before + 1.0 / since;
         let moved = (means.1 - means.0).powi(2) / (2.0 * variance * share);
-        (moved, tau, means)
+        let rarity = match best.channel {
+            Channel::Tail => rate_function(means),
+            _ => 1.0,
+        };
+        (moved * rarity, tau, means)
     };
     let exact = (n.saturating_sub(EXACT)..=n.saturating_sub(LEAST)).map(|tau| (tau, true));
     let blocks =

@@ -238,7 +238,7 @@ impl Span {
 /// What the logarithm of the odds of a normal sum is multiplied by where the sum is one of few rare events: the ratio of the
 /// rate functions of Poisson's and the normal distribution, 2 (r ln r − r + 1) / (r − 1)² with r the ratio of the means.
 /// Fewer of them are no change for the worse.
-fn rate_function((before, since): (f64, f64)) -> f64 {
+pub(super) fn rate_function((before, since): (f64, f64)) -> f64 {
     if since <= before {
         return 0.0;
     }
