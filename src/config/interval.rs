@@ -68,7 +68,7 @@ pub(super) fn read(written: &wire::File, checker: &mut Checker<'_>) -> TimeInter
     intervals
 }
 
-fn interval(
+pub(super) fn interval(
     written: &wire::TimeInterval,
     place: &Place,
     checker: &mut Checker<'_>,

@@ -11,6 +11,7 @@ mod incidents;
 mod inhibit;
 mod interval;
 mod listen;
+mod maintenance;
 mod matchers;
 mod memory;
 mod paths;
@@ -36,6 +37,7 @@ pub use listen::{Listen, listen_of};
 
 use crate::document::Fault;
 use crate::engine::Settings;
+use crate::engine::dispatch::maintenance::Window;
 use crate::engine::dispatch::{InhibitRule, Route, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
@@ -100,6 +102,8 @@ pub struct Config {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// When nobody is told of which alerts, and perhaps nothing is learned.
+    pub maintenance: Vec<Window>,
 }
 
 /// What is logged.
@@ -196,6 +200,7 @@ impl Config {
             receivers: receivers.map(ReceiverConfig::receiver).collect(),
             inhibit_rules: self.inhibit_rules.clone(),
             time_intervals: self.time_intervals.clone(),
+            maintenance: self.maintenance.clone(),
             external: External {
                 labels: self.external_labels.clone(),
                 url: self.external_url.clone(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, inhibit, interval, memory, paths, sections, target, wire};
+use super::{Config, Lookup, inhibit, interval, maintenance, memory, paths, sections, target, wire};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
 use crate::engine::dispatch::{Route, TimeIntervals};
@@ -88,6 +88,7 @@ fn join(
         checker,
     );
     let time_intervals = interval::read(&written, checker);
+    let maintenance = maintenance::read(&written.maintenance, &time_intervals, checker);
     let inhibit_rules = inhibit::read(&written.inhibit_rules, checker);
     let route = route(&written, &time_intervals, checker);
     let switched = |one: BuiltIn, written: Option<wire::Switch>, default: wire::Switch| {
@@ -159,13 +160,13 @@ fn join(
         ),
         inhibit_rules,
         time_intervals,
+        maintenance,
     }
 }
 
 fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     let root = Place::root();
     for (key, value) in [
-        ("maintenance", &written.maintenance),
         ("escalations", &written.escalations),
         ("actions", &written.actions),
         ("digest", &written.digest),

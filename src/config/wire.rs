@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::incidents::Incidents;
+use super::maintenance::Maintenance;
 use super::{LogFormat, SendLevels};
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
@@ -55,8 +56,9 @@ pub(super) struct File {
     pub time_intervals: Vec<NamedIntervals>,
     #[serde(default)]
     pub mute_time_intervals: Vec<NamedIntervals>,
+    #[serde(default)]
+    pub maintenance: Vec<Maintenance>,
     // Of the design, but not available yet.
-    pub maintenance: Option<IgnoredAny>,
     pub escalations: Option<IgnoredAny>,
     pub actions: Option<IgnoredAny>,
     pub digest: Option<IgnoredAny>,

@@ -14,8 +14,9 @@ use super::Engine;
 use super::admission::Batch;
 use super::condition::Condition;
 use super::judge::{Detecting, GRACE, Scope};
+use super::dispatch::Maintenance;
 use super::measurement::Measurement;
-use super::rule::{Mode, Rule, RuleGroup};
+use super::rule::{External, Mode, Rule, RuleGroup};
 use super::selector::Selector;
 use super::series::{Labels, OWN_OPERATION, SeriesKey};
 use super::settings::Settings;
@@ -39,6 +40,8 @@ pub struct Lesson {
     store: StoreSettings,
     watched: Watched,
     cpu_limit: Option<f64>,
+    maintenance: Arc<Maintenance>,
+    external: Arc<External>,
     /// Only what was measured by then is learned from.
     pub until: Timestamp,
 }
@@ -82,6 +85,8 @@ impl Engine {
             store: self.store.settings().clone(),
             watched: self.clocks.watched.clone(),
             cpu_limit: self.cpu_limit,
+            maintenance: self.maintenance().clone(),
+            external: self.external.clone(),
             until: now.wall,
         })
     }
@@ -191,6 +196,7 @@ impl Learner {
                 ..lesson.store
             },
             groups,
+            external: External::clone(&lesson.external),
             ..Settings::default()
         };
         let mut engine = Engine::new(settings, now);
@@ -199,6 +205,7 @@ impl Learner {
         let first = from.millis().div_euclid(step).saturating_add(1);
         let scope = Scope {
             watched: lesson.watched.begun_by(from),
+            maintenance: lesson.maintenance,
             ..engine.scope(now, Duration::ZERO)
         };
         Self {

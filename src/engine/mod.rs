@@ -74,6 +74,8 @@ pub mod acceptance;
 
 mod durable;
 
+mod maintenance;
+
 mod order;
 
 mod scope;
@@ -228,6 +230,7 @@ impl Engine {
             inhibit_rules: settings.inhibit_rules,
             time_intervals: settings.time_intervals,
         };
+        self.set_windows(settings.maintenance);
         self.dispatcher.replace(routing, now);
         effects
     }
@@ -369,6 +372,7 @@ impl Engine {
     /// The notifications that are to be sent now.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
         self.forget_silences(now);
+        self.forget_maintenance(now);
         self.incidents.align(&mut self.dispatcher, now);
         let notifications = self.dispatcher.flush(now);
         self.incidents.tell(notifications)

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::dispatch::maintenance::Window;
 use super::dispatch::{InhibitRule, Receiver, Route, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// Maintenance that recurs.
+    pub maintenance: Vec<Window>,
     /// What all alerts share.
     pub external: External,
     /// How often Alertmanagers are told again.
@@ -44,6 +47,7 @@ impl Default for Settings {
             receivers: Vec::new(),
             inhibit_rules: Vec::new(),
             time_intervals: TimeIntervals::new(),
+            maintenance: Vec::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),
             send_levels: false,

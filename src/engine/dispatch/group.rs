@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::muting::{Muted, Muter};
 use super::silence::Silences;
-use super::{Announced, HeldBack, Muting, Notification, NotifyReason, Receiver, Route, Routing};
+use super::{Announced, HeldBack, Maintenance, Muting, Notification, NotifyReason, Receiver, Route, Routing};
 use crate::engine::series::{Fnv1a, Labels};
 use crate::engine::time::Now;
 
@@ -31,6 +31,7 @@ pub struct Dispatcher {
     /// By group, receiver and integration.
     pub(in crate::engine) told: HashMap<(String, String, usize), Told>,
     pub(in crate::engine) silences: Arc<Silences>,
+    pub(in crate::engine) maintenance: Arc<Maintenance>,
     held_back: HeldBack,
     pub(in crate::engine) sequence: u64,
     /// Whether anything that is saved of it may have changed.
@@ -48,6 +49,8 @@ pub(in crate::engine) struct Group {
     pub(in crate::engine) is_waiting: bool,
     /// Alerts that a silence held back when it was last looked at.
     pub(in crate::engine) silenced: BTreeSet<u64>,
+    /// The same of maintenance.
+    pub(in crate::engine) maintained: BTreeSet<u64>,
 }
 
 /// The pace of a group that has no alerts any more: should one come back soon, it waits for the next look.
@@ -94,6 +97,7 @@ impl Dispatcher {
             paces: BTreeMap::new(),
             told: HashMap::new(),
             silences: Arc::default(),
+            maintenance: Arc::default(),
             held_back: HeldBack::default(),
             sequence: 0,
             touched: false,
@@ -169,6 +173,7 @@ impl Dispatcher {
                     due: pace.map_or(due, |pace| pace.next(now.steady, interval)),
                     is_waiting: pace.is_none(),
                     silenced: BTreeSet::new(),
+                    maintained: BTreeSet::new(),
                 };
                 self.groups.insert(id, group);
             }
@@ -185,8 +190,9 @@ impl Dispatcher {
         let mut notifications = Vec::new();
         if self.groups.values().any(|group| group.due <= now.steady) {
             self.touched = true;
-            let (routing, silences) = (&self.routing, &self.silences);
-            let muter = Muter::new(routing, silences, &self.alerts, now.wall);
+            let (routing, alerts) = (&self.routing, &self.alerts);
+            let (silences, maintenance) = (&self.silences, &self.maintenance);
+            let muter = Muter::new(routing, silences, maintenance, alerts, now.wall);
             let mut look = Look {
                 receivers: &routing.receivers,
                 told: &mut self.told,
@@ -224,7 +230,14 @@ impl Dispatcher {
 
     /// The alerts that fire, each with what keeps it from being told now.
     pub fn alerts(&self, now: Now) -> Vec<(&Arc<Announced>, Muting)> {
-        let muter = Muter::new(&self.routing, &self.silences, &self.alerts, now.wall);
+        let (silences, maintenance) = (&self.silences, &self.maintenance);
+        let muter = Muter::new(
+            &self.routing,
+            silences,
+            maintenance,
+            &self.alerts,
+            now.wall,
+        );
         let alerts = self.alerts.values();
         alerts.map(|alert| (alert, muter.of(alert))).collect()
     }
@@ -270,23 +283,31 @@ impl Look<'_> {
         group.due = now.steady + timing.group_interval;
         group.is_waiting = false;
         let is_mute = muter.interval(&group.route).is_some();
-        let (mut left, mut silenced) = (Vec::new(), BTreeSet::new());
+        let mut left = Vec::new();
+        let (mut silenced, mut maintained) = (BTreeSet::new(), BTreeSet::new());
         for (fingerprint, alert) in &group.alerts {
             match muter.mutes(alert, is_mute) {
                 Some(why) => {
                     self.held_back.count(why);
-                    if why == Muted::Silenced && alert.is_firing() {
-                        silenced.insert(*fingerprint);
-                    }
+                    match why {
+                        Muted::Silenced if alert.is_firing() => silenced.insert(*fingerprint),
+                        Muted::Maintained if alert.is_firing() => maintained.insert(*fingerprint),
+                        _ => false,
+                    };
                 }
                 None => left.push(alert.clone()),
             }
         }
         let firing = left.iter().filter(|alert| alert.is_firing());
-        let unsilenced: BTreeSet<u64> = firing
-            .map(|alert| alert.fingerprint)
-            .filter(|fingerprint| group.silenced.contains(fingerprint))
-            .collect();
+        let mut freed = Freed::default();
+        for alert in firing {
+            let fingerprint = alert.fingerprint;
+            if group.silenced.contains(&fingerprint) {
+                freed.unsilenced.insert(fingerprint);
+            } else if group.maintained.contains(&fingerprint) {
+                freed.maintained.insert(fingerprint);
+            }
+        }
         let name = &group.route.receiver;
         let receiver = self.receivers.iter().find(|r| r.name == *name);
         let integrations = receiver.iter().flat_map(|r| &r.integrations).enumerate();
@@ -310,7 +331,7 @@ impl Look<'_> {
                 at: now.steady,
             };
             let repeat = timing.repeat_interval;
-            let Some(reason) = reason(told, &next, &unsilenced, means.send_resolved, repeat) else {
+            let Some(reason) = reason(told, &next, &freed, means.send_resolved, repeat) else {
                 continue;
             };
             self.told.insert(log, next);
@@ -334,17 +355,49 @@ impl Look<'_> {
                 at: now.wall,
             });
         }
-        group.silenced = silenced;
+        (group.silenced, group.maintained) = (silenced, maintained);
         group.alerts.retain(|_, alert| alert.is_firing());
     }
 }
 
+/// Alerts that fire and that something kept from being told until now.
+#[derive(Default)]
+struct Freed {
+    /// A silence did.
+    unsilenced: BTreeSet<u64>,
+    /// Maintenance did.
+    maintained: BTreeSet<u64>,
+}
+
+impl Freed {
+    /// Why to tell of these alerts, where all of them were kept from being told.
+    fn all(&self, mut alerts: impl Iterator<Item = u64>) -> Option<NotifyReason> {
+        let mut is_unsilenced = false;
+        let all = alerts.all(|fp| {
+            is_unsilenced |= self.unsilenced.contains(&fp);
+            self.unsilenced.contains(&fp) || self.maintained.contains(&fp)
+        });
+        all.then_some(match is_unsilenced {
+            true => NotifyReason::SilenceEnded,
+            false => NotifyReason::MaintenanceEnded,
+        })
+    }
+
+    /// Why to tell of these alerts, where any of them was kept from being told.
+    fn any(&self, alerts: &BTreeSet<u64>) -> Option<NotifyReason> {
+        if !alerts.is_disjoint(&self.unsilenced) {
+            return Some(NotifyReason::SilenceEnded);
+        }
+        (!alerts.is_disjoint(&self.maintained)).then_some(NotifyReason::MaintenanceEnded)
+    }
+}
+
 /// Why to tell, if at all (Alertmanager `notify/notify.go`, `DedupStage.needsUpdate`). Beyond Alertmanager, the end of a
-/// silence is news: whoever relied on it hears that the alert still fires.
+/// silence or of maintenance is news: whoever relied on it hears that the alert still fires.
 fn reason(
     told: Option<&Told>,
     next: &Told,
-    unsilenced: &BTreeSet<u64>,
+    freed: &Freed,
     send_resolved: bool,
     repeat_interval: Duration,
 ) -> Option<NotifyReason> {
@@ -352,23 +405,20 @@ fn reason(
         // What has resolved before anyone was told is not worth telling.
         return match next.firing.is_empty() {
             true => None,
-            false if next.firing.is_subset(unsilenced) => Some(NotifyReason::SilenceEnded),
-            false => Some(NotifyReason::First),
+            false => {
+                Some((freed.all(next.firing.iter().copied())).unwrap_or(NotifyReason::First))
+            }
         };
     };
     let mut new = next.firing.difference(&told.firing).peekable();
     if new.peek().is_some() {
-        return if new.all(|fp| unsilenced.contains(fp)) {
-            Some(NotifyReason::SilenceEnded)
-        } else {
-            Some(NotifyReason::NewFiring)
-        };
+        return Some((freed.all(new.copied())).unwrap_or(NotifyReason::NewFiring));
     }
     if next.firing.is_empty() {
         return (!told.firing.is_empty()).then_some(NotifyReason::AllResolved);
     }
-    if !next.firing.is_disjoint(unsilenced) {
-        return Some(NotifyReason::SilenceEnded);
+    if let Some(reason) = freed.any(&next.firing) {
+        return Some(reason);
     }
     if send_resolved && !next.resolved.is_subset(&told.resolved) {
         return Some(NotifyReason::NewResolved);

@@ -3,6 +3,7 @@
 mod group;
 mod inhibit;
 pub mod interval;
+pub mod maintenance;
 pub mod matching;
 mod muting;
 mod route;
@@ -20,6 +21,7 @@ pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
 pub use inhibit::InhibitRule;
 pub use interval::{TimeInterval, TimeIntervals};
+pub use maintenance::Maintenance;
 pub use muting::{HeldBack, Muted, Muting};
 pub use route::{GroupBy, Integration, Receiver, Route, Routing, Timing};
 pub use silence::{Silence, SilenceError, SilenceState, Silences};
@@ -81,18 +83,21 @@ pub enum NotifyReason {
     AllResolved,
     /// A silence has ended, and an alert that it silenced still fires.
     SilenceEnded,
+    /// Maintenance has ended, and an alert of it still fires.
+    MaintenanceEnded,
     /// Nothing is new, but it has been a while.
     Repeat,
 }
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
         Self::AllResolved,
         Self::SilenceEnded,
+        Self::MaintenanceEnded,
         Self::Repeat,
     ];
 
@@ -104,6 +109,7 @@ impl NotifyReason {
             Self::NewResolved => "new_resolved",
             Self::AllResolved => "all_resolved",
             Self::SilenceEnded => "silence_ended",
+            Self::MaintenanceEnded => "maintenance_ended",
             Self::Repeat => "repeat",
         }
     }

@@ -1,11 +1,12 @@
-//! Why an alert that fires is told to nobody: it is inhibited or silenced, its route is mute, or it follows from another.
+//! Why an alert that fires is told to nobody: it is inhibited or silenced, its route is mute, it is under maintenance, or it
+//! follows from another.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inhibit::Inhibition;
 use super::interval::containing;
-use super::{Announced, Route, Routing, Silences};
+use super::{Announced, Maintenance, Route, Routing, Silences};
 use crate::engine::time::Timestamp;
 
 /// What keeps an alert from being told; nothing does where all are empty.
@@ -17,12 +18,16 @@ pub struct Muting {
     pub silenced_by: Vec<String>,
     /// Names of the intervals in which routes of it are mute, or that these wait for.
     pub muted_by: Vec<String>,
+    /// Names of the maintenance that goes on for it.
+    pub maintained_by: Vec<String>,
 }
 
 impl Muting {
     /// Whether anything keeps it from being told by every route.
     pub fn is_suppressed(&self) -> bool {
-        !self.inhibited_by.is_empty() || !self.silenced_by.is_empty()
+        !self.inhibited_by.is_empty()
+            || !self.silenced_by.is_empty()
+            || !self.maintained_by.is_empty()
     }
 }
 
@@ -35,32 +40,36 @@ pub enum Muted {
     Interval,
     /// A silence.
     Silenced,
+    /// Maintenance.
+    Maintained,
     /// An alert that its rule depends on.
     Dependent,
 }
 
 /// How often alerts were held back when their group was due, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HeldBack([u64; 4]);
+pub struct HeldBack([u64; 5]);
 
 impl HeldBack {
     /// Counts one.
     pub(super) fn count(&mut self, why: Muted) {
-        let [inhibited, interval, silenced, dependent] = &mut self.0;
+        let [inhibited, interval, silenced, dependent, maintained] = &mut self.0;
         *match why {
             Muted::Inhibited => inhibited,
             Muted::Interval => interval,
             Muted::Silenced => silenced,
             Muted::Dependent => dependent,
+            Muted::Maintained => maintained,
         } += 1;
     }
 
     /// Each reason as metrics name it, with its count.
-    pub fn counts(&self) -> [(&'static str, u64); 4] {
-        let [inhibited, interval, silenced, dependent] = self.0;
+    pub fn counts(&self) -> [(&'static str, u64); 5] {
+        let [inhibited, interval, silenced, dependent, maintained] = self.0;
         [
             ("dependency", dependent),
             ("inhibition", inhibited),
+            ("maintenance", maintained),
             ("silence", silenced),
             ("time_interval", interval),
         ]
@@ -71,6 +80,7 @@ impl HeldBack {
 pub(super) struct Muter<'a> {
     routing: &'a Routing,
     silences: &'a Silences,
+    maintenance: &'a Maintenance,
     inhibition: Inhibition<'a>,
     now: Timestamp,
 }
@@ -79,6 +89,7 @@ impl<'a> Muter<'a> {
     pub(super) fn new(
         routing: &'a Routing,
         silences: &'a Silences,
+        maintenance: &'a Maintenance,
         alerts: &'a BTreeMap<u64, Arc<Announced>>,
         now: Timestamp,
     ) -> Self {
@@ -86,6 +97,7 @@ impl<'a> Muter<'a> {
         Self {
             routing,
             silences,
+            maintenance,
             inhibition: Inhibition::of(&routing.inhibit_rules, &firing),
             now,
         }
@@ -102,7 +114,7 @@ impl<'a> Muter<'a> {
     }
 
     /// Whether an alert is not to be told by a route, which is mute if that is said, and why: in the order in which
-    /// Alertmanager asks.
+    /// Alertmanager asks, then what is ours.
     pub(super) fn mutes(&self, alert: &Announced, route_is_mute: bool) -> Option<Muted> {
         if !self.inhibition.by(&alert.labels).is_empty() {
             Some(Muted::Inhibited)
@@ -110,9 +122,16 @@ impl<'a> Muter<'a> {
             Some(Muted::Interval)
         } else if !self.silences.by(&alert.labels, self.now).is_empty() {
             Some(Muted::Silenced)
+        } else if !self.maintained(alert).is_empty() {
+            Some(Muted::Maintained)
         } else {
             None
         }
+    }
+
+    /// The names of the maintenance that goes on for an alert.
+    fn maintained(&self, alert: &Announced) -> Vec<String> {
+        (self.maintenance).by(|name| alert.labels.get(name), self.now)
     }
 
     /// Everything that keeps an alert from being told.
@@ -126,6 +145,7 @@ impl<'a> Muter<'a> {
             inhibited_by: self.inhibition.by(&alert.labels),
             silenced_by: self.silences.by(&alert.labels, self.now),
             muted_by,
+            maintained_by: self.maintained(alert),
         }
     }
 }
@@ -220,7 +240,7 @@ mod tests {
         assert_eq!(told(&mut d, 110), []);
         assert_eq!(told(&mut d, 210), is(SilenceEnded, &["1"]));
         assert_eq!(told(&mut d, 310), []);
-        assert_eq!(d.held_back().counts()[2], ("silence", 2));
+        assert_eq!(d.held_back().counts()[3], ("silence", 2));
     }
 
     #[test]

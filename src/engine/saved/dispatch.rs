@@ -44,6 +44,8 @@ struct GroupMessage {
     is_waiting: bool,
     #[prost(fixed64, repeated, tag = "6")]
     silenced: Vec<u64>,
+    #[prost(fixed64, repeated, tag = "20")]
+    maintained: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -131,6 +133,7 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
             ordinal: *ordinal,
             is_waiting: group.is_waiting,
             silenced: group.silenced.iter().copied().collect(),
+            maintained: group.maintained.iter().copied().collect(),
         });
     let paces = dispatcher.paces.iter();
     let paces = paces.map(|((key, ordinal), pace)| PaceMessage {
@@ -167,9 +170,10 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         }
         // What has ended opens no other group, but it may be told in one of what still fires.
         alerts.sort_by_key(|alert| !alert.is_firing());
-        let silenced: BTreeSet<u64> = group.silenced.into_iter().collect();
+        let [silenced, maintained] =
+            [group.silenced, group.maintained].map(|all| all.into_iter().collect::<BTreeSet<_>>());
         let times = (Duration::from_nanos(group.due), group.is_waiting);
-        groups.push(((group.key, group.ordinal), times, silenced, alerts));
+        groups.push(((group.key, group.ordinal), times, (silenced, maintained), alerts));
     }
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);
@@ -180,7 +184,7 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
     });
     dispatcher.paces.extend(paces);
     let known: BTreeSet<GroupId> = groups.iter().map(|(id, ..)| id.clone()).collect();
-    for (saved, (due, is_waiting), silenced, alerts) in groups {
+    for (saved, (due, is_waiting), held, alerts) in groups {
         for alert in alerts {
             // Each group has its alerts back and no others: one may have been told of an end for which another waits.
             // Where it was alone and has ended its group is still looked at, so that it keeps its pace.
@@ -193,7 +197,7 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         }
         if let Some(group) = dispatcher.groups.get_mut(&saved) {
             (group.due, group.is_waiting) = (due, is_waiting);
-            group.silenced = silenced;
+            (group.silenced, group.maintained) = held;
         }
     }
     Ok(())

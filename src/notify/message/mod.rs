@@ -320,6 +320,7 @@ fn headline(notification: &Notification) -> &'static str {
         NotifyReason::NewResolved => "Some alerts have ended, others still fire",
         NotifyReason::AllResolved => "All alerts have ended",
         NotifyReason::SilenceEnded => "A silence has ended, the alerts still fire",
+        NotifyReason::MaintenanceEnded => "Maintenance has ended, the alerts still fire",
         NotifyReason::Repeat => "Nothing new, the alerts still fire",
     }
 }
