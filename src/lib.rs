@@ -65,6 +65,7 @@ pub mod http;
 pub mod incidents;
 pub mod ingest;
 pub mod logging;
+pub mod maintenance;
 pub mod notify;
 pub mod pinned;
 pub mod regressions;

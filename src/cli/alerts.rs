@@ -67,6 +67,8 @@ struct Status {
     silenced_by: Vec<String>,
     inhibited_by: Vec<String>,
     muted_by: Vec<String>,
+    #[serde(default)]
+    maintained_by: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -185,6 +187,8 @@ fn held_back(alert: &Alert) -> String {
                 .iter()
                 .map(|name| format!("time interval {name}")),
         );
+        let maintenance = status.maintained_by.iter();
+        reasons.extend(maintenance.map(|name| format!("maintenance {name}")));
     }
     if alert.suppressed {
         reasons.push("an alert that its rule depends on".to_owned());

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, inhibit, interval, maintenance, memory, paths, sections, target, wire};
+use super::{
+    Config, Lookup, inhibit, interval, maintenance, memory, paths, sections, target, wire,
+};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
 use crate::engine::dispatch::{Route, TimeIntervals};

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub(super) held_back: HeldBack,
     /// How many silences are in each state.
     pub(super) silences: [(SilenceState, usize); 3],
+    /// How much maintenance goes on.
+    pub(super) maintenance: usize,
     pub(super) groups: Vec<GroupRow>,
     /// How many instances each rule found.
     pub(super) selections: Vec<Labelled<u64>>,
@@ -200,6 +202,7 @@ impl Snapshot {
                     all.filter(|one| one.state(now.wall) == state).count(),
                 )
             }),
+            maintenance: engine.maintenance().active(now.wall),
             groups,
             selections,
             listeners,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::muting::{Muted, Muter};
 use super::silence::Silences;
-use super::{Announced, HeldBack, Maintenance, Muting, Notification, NotifyReason, Receiver, Route, Routing};
+use super::{
+    Announced, HeldBack, Maintenance, Muting, Notification, NotifyReason, Receiver, Route, Routing,
+};
 use crate::engine::series::{Fnv1a, Labels};
 use crate::engine::time::Now;
 
@@ -231,13 +233,7 @@ impl Dispatcher {
     /// The alerts that fire, each with what keeps it from being told now.
     pub fn alerts(&self, now: Now) -> Vec<(&Arc<Announced>, Muting)> {
         let (silences, maintenance) = (&self.silences, &self.maintenance);
-        let muter = Muter::new(
-            &self.routing,
-            silences,
-            maintenance,
-            &self.alerts,
-            now.wall,
-        );
+        let muter = Muter::new(&self.routing, silences, maintenance, &self.alerts, now.wall);
         let alerts = self.alerts.values();
         alerts.map(|alert| (alert, muter.of(alert))).collect()
     }
@@ -405,9 +401,7 @@ fn reason(
         // What has resolved before anyone was told is not worth telling.
         return match next.firing.is_empty() {
             true => None,
-            false => {
-                Some((freed.all(next.firing.iter().copied())).unwrap_or(NotifyReason::First))
-            }
+            false => Some((freed.all(next.firing.iter().copied())).unwrap_or(NotifyReason::First)),
         };
     };
     let mut new = next.firing.difference(&told.firing).peekable();

@@ -333,3 +333,6 @@ impl Maintenance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

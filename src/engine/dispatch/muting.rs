@@ -151,7 +151,7 @@ impl<'a> Muter<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
@@ -166,12 +166,12 @@ mod tests {
     use crate::engine::time::Now;
     use NotifyReason::{AllResolved, First, NewFiring, SilenceEnded};
 
-    fn at(seconds: u64) -> Now {
+    pub(in super::super) fn at(seconds: u64) -> Now {
         Now::invented(Duration::from_secs(seconds))
     }
 
     /// A dispatcher of one group that is looked at every 100 s, of alerts without a wait.
-    fn dispatcher(change: impl FnOnce(&mut Routing)) -> Dispatcher {
+    pub(in super::super) fn dispatcher(change: impl FnOnce(&mut Routing)) -> Dispatcher {
         let timing = Timing {
             group_wait: Duration::ZERO,
             group_interval: Duration::from_secs(100),
@@ -191,14 +191,22 @@ mod tests {
         Dispatcher::new(routing)
     }
 
-    fn update(dispatcher: &mut Dispatcher, labels: &[(&str, &str)], from: u64, to: Option<u64>) {
+    pub(in super::super) fn update(
+        dispatcher: &mut Dispatcher,
+        labels: &[(&str, &str)],
+        from: u64,
+        to: Option<u64>,
+    ) {
         let mut one = Announced::clone(&alert(labels));
         one.starts_at = at(from).wall;
         one.ended = to.map(|to| (at(to).wall, EndReason::Recovered));
         dispatcher.update(&Arc::new(one), at(to.unwrap_or(from)));
     }
 
-    fn told(dispatcher: &mut Dispatcher, seconds: u64) -> Vec<(NotifyReason, Vec<String>)> {
+    pub(in super::super) fn told(
+        dispatcher: &mut Dispatcher,
+        seconds: u64,
+    ) -> Vec<(NotifyReason, Vec<String>)> {
         let notifications = dispatcher.flush(at(seconds)).into_iter();
         let told = notifications.map(|one| {
             let alerts = one.alerts.iter().map(|a| a.labels.get("n").to_owned());
@@ -207,11 +215,19 @@ mod tests {
         told.collect()
     }
 
-    fn is(reason: NotifyReason, names: &[&str]) -> Vec<(NotifyReason, Vec<String>)> {
+    pub(in super::super) fn is(
+        reason: NotifyReason,
+        names: &[&str],
+    ) -> Vec<(NotifyReason, Vec<String>)> {
         vec![(reason, names.iter().map(|&name| name.to_owned()).collect())]
     }
 
-    fn silence(dispatcher: &mut Dispatcher, matchers: &str, from: u64, to: u64) {
+    pub(in super::super) fn silence(
+        dispatcher: &mut Dispatcher,
+        matchers: &str,
+        from: u64,
+        to: u64,
+    ) {
         let silence = Silence {
             id: String::new(),
             matchers: matching::parse(matchers).unwrap(),

@@ -37,7 +37,9 @@ impl RuleState {
             let Some(detecting) = &mut instance.detecting else {
                 continue;
             };
-            if let Some(closed) = detecting.look(detection, &instance.series, &instance.levels, store, scope) {
+            if let Some(closed) =
+                detecting.look(detection, &instance.series, &instance.levels, store, scope)
+            {
                 detecting.take(detection, &closed);
             }
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Scope, Tracked};
 use super::data::Basis;
 use super::learned::{Learned, Lesson, relearned_after};
+use super::{Scope, Tracked};
 use crate::engine::baseline::{Content, Gathered, Source, gather, is_by_factors, stat_of};
 use crate::engine::cohort::Cohort;
 use crate::engine::condition::{Against, Decision, Found, Lack, Regression, Unit};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Scope, Tracked};
 use super::data::Basis;
+use super::{Scope, Tracked};
 use crate::engine::baseline::Source;
 use crate::engine::condition::{Change, Detected, Detection, Feature, Finds};
 use crate::engine::detector::novelty::{self, Aspect, Novelty, Pattern};

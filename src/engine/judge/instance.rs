@@ -158,7 +158,8 @@ impl Instance {
                 if let (Condition::Detection(detection), Some(detecting)) =
                     (&rule.condition, &self.detecting)
                 {
-                    let closed = detecting.look(detection, &self.series, &self.levels, store, scope);
+                    let closed =
+                        detecting.look(detection, &self.series, &self.levels, store, scope);
                     return closed.map_or(Datum::Unchanged, |one| Datum::Closed(Box::new(one)));
                 }
                 match (&rule.condition, &self.compared, &self.chart) {

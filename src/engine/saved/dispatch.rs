@@ -173,7 +173,12 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         let [silenced, maintained] =
             [group.silenced, group.maintained].map(|all| all.into_iter().collect::<BTreeSet<_>>());
         let times = (Duration::from_nanos(group.due), group.is_waiting);
-        groups.push(((group.key, group.ordinal), times, (silenced, maintained), alerts));
+        groups.push((
+            (group.key, group.ordinal),
+            times,
+            (silenced, maintained),
+            alerts,
+        ));
     }
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);

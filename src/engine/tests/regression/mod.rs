@@ -12,7 +12,7 @@ mod accepted;
 mod after;
 mod cases;
 mod nothing;
-mod relative;
+pub(super) mod relative;
 mod shift;
 
 const DAY: u64 = 86_400;
