@@ -64,9 +64,21 @@ pub(super) fn read(
     checker: &mut Checker<'_>,
 ) -> Vec<Window> {
     let root = Place::root();
-    let keys = ["time_intervals", "mute_time_intervals"].map(|key| root.key(key));
-    let damaged = checker.damaged(&keys);
-    let is_incomplete = keys.iter().any(|key| checker.is_damaged(&damaged, key));
+    let sections = [
+        "maintenance",
+        "receivers",
+        "route",
+        "smtp",
+        "alertmanagers",
+        "buckets",
+        "inhibit_rules",
+        "time_intervals",
+        "mute_time_intervals",
+    ];
+    let damaged = checker.damaged(&sections.map(|key| root.key(key)));
+    let is_incomplete = ["time_intervals", "mute_time_intervals"]
+        .iter()
+        .any(|key| checker.is_damaged(&damaged, &root.key(key)));
     let place = root.key("maintenance");
     let mut windows: Vec<Window> = Vec::new();
     for (index, one) in written.iter().enumerate() {

@@ -28,6 +28,7 @@ mod healthcheck;
 mod hostile_names;
 mod house;
 mod incidents;
+mod maintenance;
 mod native_histograms;
 mod notify;
 mod operations;
