@@ -59,6 +59,9 @@ struct Alert {
     #[serde(default)]
     suppressed: bool,
     status: Option<Status>,
+    flap_score: Option<f64>,
+    #[serde(default)]
+    flapping: bool,
 }
 
 #[derive(Deserialize)]
@@ -134,10 +137,22 @@ impl Alerts {
                 labels(&alert.labels),
                 clean(&alert.active_at),
                 clean(&alert.value),
+                number(
+                    alert
+                        .flap_score
+                        .map(|score| (score * 100.0).round() / 100.0),
+                ),
                 clean(&held_back(alert)),
             ]
         };
-        let names = ["state", "labels", "active_at", "value", "not_told_because"];
+        let names = [
+            "state",
+            "labels",
+            "active_at",
+            "value",
+            "flap_score",
+            "not_told_because",
+        ];
         self.lay_out(names, alerts.iter().map(row).collect())
     }
 
@@ -189,6 +204,9 @@ fn held_back(alert: &Alert) -> String {
         );
         let maintenance = status.maintained_by.iter();
         reasons.extend(maintenance.map(|name| format!("maintenance {name}")));
+    }
+    if alert.flapping {
+        reasons.push("it flaps: told at growing distances".to_owned());
     }
     if alert.suppressed {
         reasons.push("an alert that its rule depends on".to_owned());

@@ -7,6 +7,7 @@
 mod alertmanager;
 mod check;
 mod files;
+mod flapping;
 mod incidents;
 mod inhibit;
 mod interval;
@@ -38,7 +39,7 @@ pub use listen::{Listen, listen_of};
 use crate::document::Fault;
 use crate::engine::Settings;
 use crate::engine::dispatch::maintenance::Window;
-use crate::engine::dispatch::{InhibitRule, Route, TimeIntervals};
+use crate::engine::dispatch::{FlapSettings, InhibitRule, Route, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
@@ -94,6 +95,9 @@ pub struct Config {
     /// How far the starts of alerts may lie apart that are one incident and are told as one; `None` with `incidents: off`.
     /// Default 5m.
     pub incidents: Option<Duration>,
+    /// When alerts flap, so that they are told of at growing distances; `None` with `flapping: off`. Default from a score of 4
+    /// on, with a half-life of 1h.
+    pub flapping: Option<FlapSettings>,
     /// Who hears of which alert; `None` when opwatch itself tells nobody.
     pub route: Option<Route>,
     /// How long requests in flight and undelivered notifications have together when opwatch ends. Default 10s.
@@ -208,6 +212,7 @@ impl Config {
             resend_delay: self.resend_delay,
             send_levels: self.send_levels == SendLevels::All,
             incidents: self.incidents,
+            flapping: self.flapping,
             told_by_group: (self.notify.receivers.iter())
                 .flat_map(ReceiverConfig::told_by_group)
                 .collect(),

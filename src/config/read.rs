@@ -143,6 +143,7 @@ fn join(
         ),
         send_levels: written.send_levels.unwrap_or_default(),
         incidents: written.incidents.merge(),
+        flapping: written.flapping.read(checker),
         exposition: written.exposition,
         groups: loaded.groups,
         listen,

@@ -328,6 +328,7 @@ fn bad_configurations_are_refused_with_all_their_faults_at_their_places() {
         "routes.bad.yaml",
         "intervals.bad.yaml",
         "maintenance.bad.yaml",
+        "flapping.bad.yaml",
         "target_two.bad.yaml",
         "target_none.bad.yaml",
         "target_values.bad.yaml",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::flapping::Flapping;
 use super::incidents::Incidents;
 use super::maintenance::Maintenance;
 use super::{LogFormat, SendLevels};
@@ -44,6 +45,8 @@ pub(super) struct File {
     pub send_levels: Option<SendLevels>,
     #[serde(default)]
     pub incidents: Incidents,
+    #[serde(default)]
+    pub flapping: Flapping,
     pub smtp: Option<SmtpConfig>,
     pub route: Option<Route>,
     #[serde(default)]

@@ -229,6 +229,7 @@ impl Engine {
             receivers: settings.receivers,
             inhibit_rules: settings.inhibit_rules,
             time_intervals: settings.time_intervals,
+            flapping: settings.flapping,
         };
         self.set_windows(settings.maintenance);
         self.dispatcher.replace(routing, now);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::dispatch::maintenance::Window;
-use super::dispatch::{InhibitRule, Receiver, Route, TimeIntervals};
+use super::dispatch::{FlapSettings, InhibitRule, Receiver, Route, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
 
@@ -23,6 +23,8 @@ pub struct Settings {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// When alerts flap; `None` where that is not looked at.
+    pub flapping: Option<FlapSettings>,
     /// Maintenance that recurs.
     pub maintenance: Vec<Window>,
     /// What all alerts share.
@@ -47,6 +49,7 @@ impl Default for Settings {
             receivers: Vec::new(),
             inhibit_rules: Vec::new(),
             time_intervals: TimeIntervals::new(),
+            flapping: None,
             maintenance: Vec::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub(super) held_back: HeldBack,
     /// How many silences are in each state.
     pub(super) silences: [(SilenceState, usize); 3],
+    /// How many alerts flap.
+    pub(super) flapping: usize,
     /// How much maintenance goes on.
     pub(super) maintenance: usize,
     pub(super) groups: Vec<GroupRow>,
@@ -202,6 +204,7 @@ impl Snapshot {
                     all.filter(|one| one.state(now.wall) == state).count(),
                 )
             }),
+            flapping: engine.dispatcher().flapping_count(now),
             maintenance: engine.maintenance().active(now.wall),
             groups,
             selections,

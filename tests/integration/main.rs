@@ -23,6 +23,7 @@ mod end_to_end;
 mod exchange;
 mod exposition;
 mod faulty;
+mod flapping;
 mod grafana;
 mod healthcheck;
 mod hostile_names;

@@ -254,8 +254,8 @@ groups:
           metric: duration
           stat: mean
           window: 10m
-          above: {baseline: {stat: mean, of: {rolling: 1d}}, times: 1.5}
-        labels: {severity: low}
+          above: {low: {baseline: mean, times: 1.5}}
+          of: {rolling: 1d}
 ",
     );
     let hours = |day: u64, from: u64, to: u64| {

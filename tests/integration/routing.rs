@@ -341,6 +341,8 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
         receivers: settings.receivers,
         inhibit_rules: settings.inhibit_rules,
         time_intervals: settings.time_intervals,
+        // Alertmanager does not know it.
+        flapping: None,
     });
     let now = |after: Duration| Now {
         wall: base.after(after),

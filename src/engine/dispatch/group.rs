@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::flapping::{self, Damped, Flapping, Flaps, Say};
 use super::muting::{Muted, Muter};
+use super::news::{News, reason};
 use super::silence::Silences;
-use super::{
-    Announced, HeldBack, Maintenance, Muting, Notification, NotifyReason, Receiver, Route, Routing,
-};
+use super::{Announced, HeldBack, Maintenance, Muting, Notification, Receiver, Route, Routing};
 use crate::engine::series::{Fnv1a, Labels};
 use crate::engine::time::Now;
 
@@ -34,6 +34,7 @@ pub struct Dispatcher {
     pub(in crate::engine) told: HashMap<(String, String, usize), Told>,
     pub(in crate::engine) silences: Arc<Silences>,
     pub(in crate::engine) maintenance: Arc<Maintenance>,
+    pub(in crate::engine) flapping: Flapping,
     held_back: HeldBack,
     pub(in crate::engine) sequence: u64,
     /// Whether anything that is saved of it may have changed.
@@ -53,6 +54,8 @@ pub(in crate::engine) struct Group {
     pub(in crate::engine) silenced: BTreeSet<u64>,
     /// The same of maintenance.
     pub(in crate::engine) maintained: BTreeSet<u64>,
+    /// Alerts that were told to flap.
+    pub(in crate::engine) damped: BTreeMap<u64, Damped>,
 }
 
 /// The pace of a group that has no alerts any more: should one come back soon, it waits for the next look.
@@ -92,8 +95,11 @@ pub(in crate::engine) struct Told {
 impl Dispatcher {
     /// A dispatcher for a tree of routes; without one nobody is told.
     pub fn new(routing: Routing) -> Self {
+        let mut flapping = Flapping::default();
+        flapping.configure(routing.flapping);
         Self {
             routing,
+            flapping,
             alerts: BTreeMap::new(),
             groups: BTreeMap::new(),
             paces: BTreeMap::new(),
@@ -110,18 +116,30 @@ impl Dispatcher {
     /// told, as far as group, receiver and integration are still the same.
     pub fn replace(&mut self, routing: Routing, now: Now) {
         let mut alerts = self.alerts.clone();
-        let groups = std::mem::take(&mut self.groups).into_values();
-        alerts.extend(groups.flat_map(|group| group.alerts));
+        let mut damped: BTreeMap<GroupId, BTreeMap<u64, Damped>> = BTreeMap::new();
+        for (id, group) in std::mem::take(&mut self.groups) {
+            alerts.extend(group.alerts);
+            damped.insert(id, group.damped);
+        }
+        self.flapping.configure(routing.flapping);
         self.paces.clear();
         self.routing = routing;
         self.touched = true;
         for alert in alerts.into_values() {
             self.update(&alert, now);
         }
+        for (id, damped) in damped {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.damped = damped;
+            }
+        }
     }
 
     /// Takes the latest word on an alert.
     pub fn update(&mut self, alert: &Arc<Announced>, now: Now) {
+        if alert.is_firing() {
+            self.flapping.note(alert, now.steady);
+        }
         self.place(alert, now, |_| Some(false));
     }
 
@@ -176,6 +194,7 @@ impl Dispatcher {
                     is_waiting: pace.is_none(),
                     silenced: BTreeSet::new(),
                     maintained: BTreeSet::new(),
+                    damped: BTreeMap::new(),
                 };
                 self.groups.insert(id, group);
             }
@@ -198,6 +217,7 @@ impl Dispatcher {
             let mut look = Look {
                 receivers: &routing.receivers,
                 told: &mut self.told,
+                flapping: &self.flapping,
                 held_back: &mut self.held_back,
                 sequence: &mut self.sequence,
                 now,
@@ -218,6 +238,8 @@ impl Dispatcher {
                 !is_empty
             });
         }
+        let alerts = &self.alerts;
+        (self.flapping).forget(now.steady, |fingerprint| alerts.contains_key(&fingerprint));
         let told = self.told.len();
         self.told
             .retain(|_, told| now.steady.saturating_sub(told.at) < TOLD_RETENTION);
@@ -243,6 +265,16 @@ impl Dispatcher {
         self.held_back
     }
 
+    /// How much an alert flaps, by its fingerprint; `None` where it has not begun lately.
+    pub fn flaps(&self, fingerprint: u64, now: Now) -> Option<Flaps> {
+        self.flapping.of(fingerprint, now.steady)
+    }
+
+    /// How many alerts flap.
+    pub fn flapping_count(&self, now: Now) -> usize {
+        self.flapping.count(now.steady)
+    }
+
     /// Who hears of what.
     pub fn routing(&self) -> &Routing {
         &self.routing
@@ -261,6 +293,7 @@ impl Dispatcher {
 struct Look<'a> {
     receivers: &'a [Receiver],
     told: &'a mut HashMap<(String, String, usize), Told>,
+    flapping: &'a Flapping,
     held_back: &'a mut HeldBack,
     sequence: &'a mut u64,
     now: Now,
@@ -295,13 +328,23 @@ impl Look<'_> {
             }
         }
         let firing = left.iter().filter(|alert| alert.is_firing());
-        let mut freed = Freed::default();
+        let damping: BTreeMap<u64, Say> = (left.iter())
+            .map(|alert| alert.fingerprint)
+            .map(|fp| {
+                (
+                    fp,
+                    (self.flapping).say(fp, group.damped.get(&fp), now.steady),
+                )
+            })
+            .collect();
+        let mut shown = BTreeSet::new();
+        let mut news = News::default();
         for alert in firing {
             let fingerprint = alert.fingerprint;
             if group.silenced.contains(&fingerprint) {
-                freed.unsilenced.insert(fingerprint);
+                news.unsilenced.insert(fingerprint);
             } else if group.maintained.contains(&fingerprint) {
-                freed.maintained.insert(fingerprint);
+                news.maintained.insert(fingerprint);
             }
         }
         let name = &group.route.receiver;
@@ -311,23 +354,49 @@ impl Look<'_> {
             let log = (key.to_owned(), name.clone(), integration);
             let told = self.told.get(&log);
             let known = |fp: &u64| told.is_some_and(|told| told.firing.contains(fp));
-            let (firing, resolved): (Vec<_>, Vec<_>) = (left.iter())
-                .filter(|alert| {
-                    let is_told = !alert.suppressed || known(&alert.fingerprint);
-                    if !is_told {
-                        self.held_back.count(Muted::Dependent);
+            let (mut firing, mut resolved) = (Vec::new(), Vec::new());
+            // Of these it is not said that they have ended, because they soon begin again.
+            let mut unsaid = BTreeSet::new();
+            for alert in &left {
+                let fp = alert.fingerprint;
+                if alert.suppressed && !known(&fp) {
+                    self.held_back.count(Muted::Dependent);
+                    continue;
+                }
+                let said = match damping.get(&fp) {
+                    None | Some(Say::Plainly) => alert.clone(),
+                    Some(Say::IsQuiet) if !known(&fp) && !alert.is_firing() => continue,
+                    Some(Say::IsQuiet) => alert.clone(),
+                    Some(Say::Flaps(flaps) | Say::HasFlapped(flaps)) => {
+                        news.flapping.insert(fp);
+                        flapping::annotated(alert, flaps)
                     }
-                    is_told
-                })
-                .cloned()
-                .partition(|alert| alert.is_firing());
+                    Some(Say::Nothing(flaps)) => match (known(&fp), alert.is_firing()) {
+                        (true, true) => flapping::annotated(alert, flaps),
+                        (true, false) => {
+                            unsaid.insert(fp);
+                            continue;
+                        }
+                        (false, true) => {
+                            self.held_back.count(Muted::Flapping);
+                            continue;
+                        }
+                        (false, false) => continue,
+                    },
+                };
+                match said.is_firing() {
+                    true => firing.push(said),
+                    false => resolved.push(said),
+                }
+            }
+            let fires = firing.iter().map(|alert| alert.fingerprint);
             let next = Told {
-                firing: firing.iter().map(|a| a.fingerprint).collect(),
+                firing: fires.chain(unsaid).collect(),
                 resolved: resolved.iter().map(|a| a.fingerprint).collect(),
                 at: now.steady,
             };
             let repeat = timing.repeat_interval;
-            let Some(reason) = reason(told, &next, &freed, means.send_resolved, repeat) else {
+            let Some(reason) = reason(told, &next, &news, means.send_resolved, repeat) else {
                 continue;
             };
             self.told.insert(log, next);
@@ -338,6 +407,7 @@ impl Look<'_> {
             if alerts.is_empty() {
                 continue;
             }
+            shown.extend(alerts.iter().map(|alert| alert.fingerprint));
             *self.sequence = self.sequence.wrapping_add(1);
             notifications.push(Notification {
                 id: identify(key, name, integration, *self.sequence, now),
@@ -352,72 +422,24 @@ impl Look<'_> {
             });
         }
         (group.silenced, group.maintained) = (silenced, maintained);
-        group.alerts.retain(|_, alert| alert.is_firing());
-    }
-}
-
-/// Alerts that fire and that something kept from being told until now.
-#[derive(Default)]
-struct Freed {
-    /// A silence did.
-    unsilenced: BTreeSet<u64>,
-    /// Maintenance did.
-    maintained: BTreeSet<u64>,
-}
-
-impl Freed {
-    /// Why to tell of these alerts, where all of them were kept from being told.
-    fn all(&self, mut alerts: impl Iterator<Item = u64>) -> Option<NotifyReason> {
-        let mut is_unsilenced = false;
-        let all = alerts.all(|fp| {
-            is_unsilenced |= self.unsilenced.contains(&fp);
-            self.unsilenced.contains(&fp) || self.maintained.contains(&fp)
-        });
-        all.then_some(match is_unsilenced {
-            true => NotifyReason::SilenceEnded,
-            false => NotifyReason::MaintenanceEnded,
-        })
-    }
-
-    /// Why to tell of these alerts, where any of them was kept from being told.
-    fn any(&self, alerts: &BTreeSet<u64>) -> Option<NotifyReason> {
-        if !alerts.is_disjoint(&self.unsilenced) {
-            return Some(NotifyReason::SilenceEnded);
+        for (fp, say) in damping {
+            let before = group.damped.get(&fp).copied();
+            match say {
+                Say::Flaps(_) if shown.contains(&fp) => {
+                    let (first, most) = (timing.group_interval, timing.repeat_interval);
+                    let damped = Damped::after(before, now.steady, first, most);
+                    group.damped.insert(fp, damped);
+                }
+                Say::HasFlapped(_) | Say::IsQuiet => drop(group.damped.remove(&fp)),
+                Say::Plainly | Say::Flaps(_) | Say::Nothing(_) => {}
+            }
         }
-        (!alerts.is_disjoint(&self.maintained)).then_some(NotifyReason::MaintenanceEnded)
+        // What flaps and has ended is looked at until it has become quiet, so that its end is told.
+        let flaps = |fp: u64| (self.flapping.of(fp, now.steady)).is_some_and(|f| f.is_flapping);
+        let alerts = &mut group.alerts;
+        alerts.retain(|fp, alert| alert.is_firing() || flaps(*fp));
+        group.damped.retain(|fp, _| alerts.contains_key(fp));
     }
-}
-
-/// Why to tell, if at all (Alertmanager `notify/notify.go`, `DedupStage.needsUpdate`). Beyond Alertmanager, the end of a
-/// silence or of maintenance is news: whoever relied on it hears that the alert still fires.
-fn reason(
-    told: Option<&Told>,
-    next: &Told,
-    freed: &Freed,
-    send_resolved: bool,
-    repeat_interval: Duration,
-) -> Option<NotifyReason> {
-    let Some(told) = told else {
-        // What has resolved before anyone was told is not worth telling.
-        return match next.firing.is_empty() {
-            true => None,
-            false => Some((freed.all(next.firing.iter().copied())).unwrap_or(NotifyReason::First)),
-        };
-    };
-    let mut new = next.firing.difference(&told.firing).peekable();
-    if new.peek().is_some() {
-        return Some((freed.all(new.copied())).unwrap_or(NotifyReason::NewFiring));
-    }
-    if next.firing.is_empty() {
-        return (!told.firing.is_empty()).then_some(NotifyReason::AllResolved);
-    }
-    if let Some(reason) = freed.any(&next.firing) {
-        return Some(reason);
-    }
-    if send_resolved && !next.resolved.is_subset(&told.resolved) {
-        return Some(NotifyReason::NewResolved);
-    }
-    (next.at.saturating_sub(told.at) >= repeat_interval).then_some(NotifyReason::Repeat)
 }
 
 fn identify(key: &str, receiver: &str, integration: usize, sequence: u64, now: Now) -> String {
@@ -439,7 +461,7 @@ fn identify(key: &str, receiver: &str, integration: usize, sequence: u64, now: N
 mod tests {
     use super::*;
     use crate::engine::alert::EndReason;
-    use crate::engine::dispatch::{GroupBy, Integration, Timing};
+    use crate::engine::dispatch::{GroupBy, Integration, NotifyReason, Timing};
     use crate::engine::onset::Onset;
 
     fn dispatcher(send_resolved: bool) -> Dispatcher {

@@ -1,11 +1,13 @@
 //! Who is told what, and when: alerts are routed to receivers, grouped, and told once.
 
+pub mod flapping;
 mod group;
 mod inhibit;
 pub mod interval;
 pub mod maintenance;
 pub mod matching;
 mod muting;
+mod news;
 mod route;
 pub mod silence;
 
@@ -17,6 +19,7 @@ use super::incident::Tale;
 use super::onset::Onset;
 use super::series::Labels;
 use super::time::Timestamp;
+pub use flapping::{FlapSettings, Flaps};
 pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
 pub use inhibit::InhibitRule;
@@ -85,19 +88,22 @@ pub enum NotifyReason {
     SilenceEnded,
     /// Maintenance has ended, and an alert of it still fires.
     MaintenanceEnded,
+    /// An alert flaps, and it is time to tell of it again.
+    Flapping,
     /// Nothing is new, but it has been a while.
     Repeat,
 }
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
         Self::AllResolved,
         Self::SilenceEnded,
         Self::MaintenanceEnded,
+        Self::Flapping,
         Self::Repeat,
     ];
 
@@ -110,6 +116,7 @@ impl NotifyReason {
             Self::AllResolved => "all_resolved",
             Self::SilenceEnded => "silence_ended",
             Self::MaintenanceEnded => "maintenance_ended",
+            Self::Flapping => "flapping",
             Self::Repeat => "repeat",
         }
     }

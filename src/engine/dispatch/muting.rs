@@ -42,32 +42,50 @@ pub enum Muted {
     Silenced,
     /// Maintenance.
     Maintained,
+    /// It flaps and was told a short while ago.
+    Flapping,
     /// An alert that its rule depends on.
     Dependent,
 }
 
 /// How often alerts were held back when their group was due, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HeldBack([u64; 5]);
+pub struct HeldBack([u64; 6]);
 
 impl HeldBack {
     /// Counts one.
     pub(super) fn count(&mut self, why: Muted) {
-        let [inhibited, interval, silenced, dependent, maintained] = &mut self.0;
+        let [
+            inhibited,
+            interval,
+            silenced,
+            dependent,
+            maintained,
+            flapping,
+        ] = &mut self.0;
         *match why {
             Muted::Inhibited => inhibited,
             Muted::Interval => interval,
             Muted::Silenced => silenced,
             Muted::Dependent => dependent,
             Muted::Maintained => maintained,
+            Muted::Flapping => flapping,
         } += 1;
     }
 
     /// Each reason as metrics name it, with its count.
-    pub fn counts(&self) -> [(&'static str, u64); 5] {
-        let [inhibited, interval, silenced, dependent, maintained] = self.0;
+    pub fn counts(&self) -> [(&'static str, u64); 6] {
+        let [
+            inhibited,
+            interval,
+            silenced,
+            dependent,
+            maintained,
+            flapping,
+        ] = self.0;
         [
             ("dependency", dependent),
+            ("flapping", flapping),
             ("inhibition", inhibited),
             ("maintenance", maintained),
             ("silence", silenced),
@@ -256,7 +274,7 @@ pub(super) mod tests {
         assert_eq!(told(&mut d, 110), []);
         assert_eq!(told(&mut d, 210), is(SilenceEnded, &["1"]));
         assert_eq!(told(&mut d, 310), []);
-        assert_eq!(d.held_back().counts()[3], ("silence", 2));
+        assert_eq!(d.held_back().counts()[4], ("silence", 2));
     }
 
     #[test]

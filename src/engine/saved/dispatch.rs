@@ -9,8 +9,9 @@ use prost::Message;
 use super::announced::{AnnouncedMessage, integration};
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
+use crate::engine::dispatch::flapping::{Damped, History};
 use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Pace, Told};
-use crate::engine::time::{Now, nanos};
+use crate::engine::time::{Now, Timestamp, nanos};
 
 const WHAT: &str = "state of the dispatcher";
 
@@ -46,6 +47,32 @@ struct GroupMessage {
     silenced: Vec<u64>,
     #[prost(fixed64, repeated, tag = "20")]
     maintained: Vec<u64>,
+    #[prost(message, repeated, tag = "21")]
+    damped: Vec<DampedMessage>,
+}
+
+/// An alert of a group that was told to flap.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct DampedMessage {
+    #[prost(fixed64, tag = "1")]
+    fingerprint: u64,
+    #[prost(uint64, tag = "2")]
+    told_at: u64,
+    #[prost(uint64, tag = "3")]
+    distance: u64,
+}
+
+/// When an alert began to fire.
+#[derive(Clone, PartialEq, prost::Message)]
+struct HistoryMessage {
+    #[prost(fixed64, tag = "1")]
+    fingerprint: u64,
+    #[prost(uint64, repeated, tag = "2")]
+    begins: Vec<u64>,
+    #[prost(sint64, tag = "3")]
+    last: i64,
+    #[prost(bool, tag = "4")]
+    is_flapping: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -74,6 +101,8 @@ struct DispatchMessage {
     paused_since: Option<u64>,
     #[prost(message, repeated, tag = "6")]
     paces: Vec<PaceMessage>,
+    #[prost(message, repeated, tag = "20")]
+    histories: Vec<HistoryMessage>,
 }
 
 impl Engine {
@@ -134,6 +163,13 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
             is_waiting: group.is_waiting,
             silenced: group.silenced.iter().copied().collect(),
             maintained: group.maintained.iter().copied().collect(),
+            damped: (group.damped.iter())
+                .map(|(fingerprint, damped)| DampedMessage {
+                    fingerprint: *fingerprint,
+                    told_at: nanos(damped.told_at),
+                    distance: nanos(damped.distance),
+                })
+                .collect(),
         });
     let paces = dispatcher.paces.iter();
     let paces = paces.map(|((key, ordinal), pace)| PaceMessage {
@@ -142,11 +178,19 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
         due: nanos(pace.due),
         since: nanos(pace.since),
     });
+    let histories = dispatcher.flapping.histories.iter();
+    let histories = histories.map(|(fingerprint, history)| HistoryMessage {
+        fingerprint: *fingerprint,
+        begins: history.begins.iter().map(|at| nanos(*at)).collect(),
+        last: history.last.millis(),
+        is_flapping: history.is_flapping,
+    });
     DispatchMessage {
         sequence: dispatcher.sequence,
         told: told.collect(),
         groups: groups.collect(),
         paces: paces.collect(),
+        histories: histories.collect(),
         ..DispatchMessage::default()
     }
 }
@@ -168,6 +212,11 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         for alert in group.alerts {
             alerts.push(Arc::new(alert.read(WHAT)?));
         }
+        let damped = group.damped.iter().map(|one| {
+            let [told_at, distance] = [one.told_at, one.distance].map(Duration::from_nanos);
+            (one.fingerprint, Damped { told_at, distance })
+        });
+        let damped: BTreeMap<u64, Damped> = damped.collect();
         // What has ended opens no other group, but it may be told in one of what still fires.
         alerts.sort_by_key(|alert| !alert.is_firing());
         let [silenced, maintained] =
@@ -176,7 +225,7 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         groups.push((
             (group.key, group.ordinal),
             times,
-            (silenced, maintained),
+            (silenced, maintained, damped),
             alerts,
         ));
     }
@@ -188,6 +237,16 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         ((pace.key, pace.ordinal), Pace { due, since })
     });
     dispatcher.paces.extend(paces);
+    let histories = message.histories.into_iter().map(|one| {
+        let begins = one.begins.into_iter().map(Duration::from_nanos);
+        let history = History {
+            begins: begins.collect(),
+            last: Timestamp::from_millis(one.last),
+            is_flapping: one.is_flapping,
+        };
+        (one.fingerprint, history)
+    });
+    dispatcher.flapping.histories.extend(histories);
     let known: BTreeSet<GroupId> = groups.iter().map(|(id, ..)| id.clone()).collect();
     for (saved, (due, is_waiting), held, alerts) in groups {
         for alert in alerts {
@@ -202,7 +261,7 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         }
         if let Some(group) = dispatcher.groups.get_mut(&saved) {
             (group.due, group.is_waiting) = (due, is_waiting);
-            (group.silenced, group.maintained) = held;
+            (group.silenced, group.maintained, group.damped) = held;
         }
     }
     Ok(())

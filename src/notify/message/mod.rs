@@ -321,6 +321,7 @@ fn headline(notification: &Notification) -> &'static str {
         NotifyReason::AllResolved => "All alerts have ended",
         NotifyReason::SilenceEnded => "A silence has ended, the alerts still fire",
         NotifyReason::MaintenanceEnded => "Maintenance has ended, the alerts still fire",
+        NotifyReason::Flapping => "An alert flaps: it begins and ends again and again",
         NotifyReason::Repeat => "Nothing new, the alerts still fire",
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::engine::condition::Absence;
-use crate::engine::dispatch::{GroupBy, Integration, Timing};
+use crate::engine::dispatch::{FlapSettings, GroupBy, Integration, Timing};
 use crate::engine::rule::ForSamples;
 
 mod damage;
@@ -135,6 +135,10 @@ fn settings() -> Settings {
             ..External::default()
         },
         incidents: Some(incident::MERGE),
+        flapping: Some(FlapSettings {
+            score: 2.0,
+            half_life: seconds(100),
+        }),
         ..Settings::default()
     }
 }
