@@ -72,6 +72,8 @@ struct Status {
     muted_by: Vec<String>,
     #[serde(default)]
     maintained_by: Vec<String>,
+    #[serde(default)]
+    collected_by: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -204,6 +206,8 @@ fn held_back(alert: &Alert) -> String {
         );
         let maintenance = status.maintained_by.iter();
         reasons.extend(maintenance.map(|name| format!("maintenance {name}")));
+        let digests = status.collected_by.iter();
+        reasons.extend(digests.map(|name| format!("digest {name}")));
     }
     if alert.flapping {
         reasons.push("it flaps: told at growing distances".to_owned());

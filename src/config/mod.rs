@@ -6,6 +6,7 @@
 
 mod alertmanager;
 mod check;
+mod digest;
 mod files;
 mod flapping;
 mod incidents;
@@ -39,7 +40,7 @@ pub use listen::{Listen, listen_of};
 use crate::document::Fault;
 use crate::engine::Settings;
 use crate::engine::dispatch::maintenance::Window;
-use crate::engine::dispatch::{FlapSettings, InhibitRule, Route, TimeIntervals};
+use crate::engine::dispatch::{Digest, FlapSettings, InhibitRule, Route, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
@@ -108,6 +109,8 @@ pub struct Config {
     pub time_intervals: TimeIntervals,
     /// When nobody is told of which alerts, and perhaps nothing is learned.
     pub maintenance: Vec<Window>,
+    /// Which alerts are collected for whom, and when they are told.
+    pub digests: Vec<Digest>,
 }
 
 /// What is logged.
@@ -213,6 +216,7 @@ impl Config {
             send_levels: self.send_levels == SendLevels::All,
             incidents: self.incidents,
             flapping: self.flapping,
+            digests: self.digests.clone(),
             told_by_group: (self.notify.receivers.iter())
                 .flat_map(ReceiverConfig::told_by_group)
                 .collect(),

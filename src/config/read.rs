@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::route::{self, Known};
 use super::{
-    Config, Lookup, inhibit, interval, maintenance, memory, paths, sections, target, wire,
+    Config, Lookup, digest, inhibit, interval, maintenance, memory, paths, sections, target, wire,
 };
 use crate::document::units::Period;
 use crate::document::{Document, Place};
@@ -91,6 +91,7 @@ fn join(
     );
     let time_intervals = interval::read(&written, checker);
     let maintenance = maintenance::read(&written.maintenance, &time_intervals, checker);
+    let digests = digest::read(&written, checker);
     let inhibit_rules = inhibit::read(&written.inhibit_rules, checker);
     let route = route(&written, &time_intervals, checker);
     let switched = |one: BuiltIn, written: Option<wire::Switch>, default: wire::Switch| {
@@ -164,6 +165,7 @@ fn join(
         inhibit_rules,
         time_intervals,
         maintenance,
+        digests,
     }
 }
 
@@ -172,7 +174,6 @@ fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     for (key, value) in [
         ("escalations", &written.escalations),
         ("actions", &written.actions),
-        ("digest", &written.digest),
         ("mute", &written.mute),
         ("tls", &written.tls),
         ("web", &written.web),
@@ -254,6 +255,9 @@ fn route(
         return None;
     };
     let route = route::read(root, &mut known, &Place::root().key("route"), checker);
+    known
+        .used
+        .extend(written.digest.iter().map(|one| one.receiver.clone()));
     for (index, name) in names.iter().enumerate() {
         if !known.used.contains(*name) && !name.is_empty() {
             checker.warn(

@@ -329,6 +329,7 @@ fn bad_configurations_are_refused_with_all_their_faults_at_their_places() {
         "intervals.bad.yaml",
         "maintenance.bad.yaml",
         "flapping.bad.yaml",
+        "digest.bad.yaml",
         "target_two.bad.yaml",
         "target_none.bad.yaml",
         "target_values.bad.yaml",

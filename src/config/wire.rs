@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::digest::Digest;
 use super::flapping::Flapping;
 use super::incidents::Incidents;
 use super::maintenance::Maintenance;
@@ -61,10 +62,11 @@ pub(super) struct File {
     pub mute_time_intervals: Vec<NamedIntervals>,
     #[serde(default)]
     pub maintenance: Vec<Maintenance>,
+    #[serde(default)]
+    pub digest: Vec<Digest>,
     // Of the design, but not available yet.
     pub escalations: Option<IgnoredAny>,
     pub actions: Option<IgnoredAny>,
-    pub digest: Option<IgnoredAny>,
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,
     pub web: Option<IgnoredAny>,

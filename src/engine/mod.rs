@@ -230,6 +230,7 @@ impl Engine {
             inhibit_rules: settings.inhibit_rules,
             time_intervals: settings.time_intervals,
             flapping: settings.flapping,
+            digests: settings.digests,
         };
         self.set_windows(settings.maintenance);
         self.dispatcher.replace(routing, now);
@@ -376,7 +377,10 @@ impl Engine {
         self.forget_maintenance(now);
         self.incidents.align(&mut self.dispatcher, now);
         let notifications = self.dispatcher.flush(now);
-        self.incidents.tell(notifications)
+        let mut told = self.incidents.tell(notifications);
+        // A digest is no word on an incident.
+        told.extend(self.dispatcher.digests(now));
+        told
     }
 
     /// What opwatch measures of itself: those who lose or refuse something tell it here.

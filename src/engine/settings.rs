@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::dispatch::maintenance::Window;
-use super::dispatch::{FlapSettings, InhibitRule, Receiver, Route, TimeIntervals};
+use super::dispatch::{Digest, FlapSettings, InhibitRule, Receiver, Route, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
 
@@ -25,6 +25,8 @@ pub struct Settings {
     pub time_intervals: TimeIntervals,
     /// When alerts flap; `None` where that is not looked at.
     pub flapping: Option<FlapSettings>,
+    /// What is collected, to be told later.
+    pub digests: Vec<Digest>,
     /// Maintenance that recurs.
     pub maintenance: Vec<Window>,
     /// What all alerts share.
@@ -50,6 +52,7 @@ impl Default for Settings {
             inhibit_rules: Vec::new(),
             time_intervals: TimeIntervals::new(),
             flapping: None,
+            digests: Vec::new(),
             maintenance: Vec::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),

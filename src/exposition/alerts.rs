@@ -53,7 +53,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::counter(
         "opwatch_alerts_held_back",
         "`reason`",
-        "Alerts not told when their group was due, because they were inhibited or silenced, in a mute time interval of their route, under maintenance, flap and were told a short while ago, or follow from an alert that their rule depends on.",
+        "Alerts not told when their group was due, because they were inhibited or silenced, in a mute time interval of their route, under maintenance, wait for a digest, flap and were told a short while ago, or follow from an alert that their rule depends on.",
         |page, emit| {
             for (reason, count) in page.snapshot.held_back.counts() {
                 let labels = format!("reason=\"{reason}\"");

@@ -18,6 +18,7 @@ mod check_regression;
 mod comparison;
 mod detect;
 mod detecting;
+mod digest;
 mod durable;
 mod end_to_end;
 mod exchange;

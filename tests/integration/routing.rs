@@ -343,6 +343,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
         time_intervals: settings.time_intervals,
         // Alertmanager does not know it.
         flapping: None,
+        digests: Vec::new(),
     });
     let now = |after: Duration| Now {
         wall: base.after(after),

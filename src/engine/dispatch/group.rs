@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flapping::{self, Damped, Flapping, Flaps, Say};
-use super::muting::{Muted, Muter};
-use super::news::{News, reason};
+use super::digest::Collected;
+use super::flapping::{Damped, Flapping, Flaps};
+use super::look::{Look, identify};
+use super::muting::Muter;
 use super::silence::Silences;
-use super::{Announced, HeldBack, Maintenance, Muting, Notification, Receiver, Route, Routing};
-use crate::engine::series::{Fnv1a, Labels};
+use super::{Announced, HeldBack, Maintenance, Muting, Notification, Route, Routing};
+use crate::engine::series::Labels;
 use crate::engine::time::Now;
 
 /// What was told is remembered this long after the last word, as in Alertmanager.
@@ -35,6 +36,8 @@ pub struct Dispatcher {
     pub(in crate::engine) silences: Arc<Silences>,
     pub(in crate::engine) maintenance: Arc<Maintenance>,
     pub(in crate::engine) flapping: Flapping,
+    /// By the names of the digests.
+    pub(in crate::engine) collected: BTreeMap<String, Collected>,
     held_back: HeldBack,
     pub(in crate::engine) sequence: u64,
     /// Whether anything that is saved of it may have changed.
@@ -45,7 +48,7 @@ pub struct Dispatcher {
 #[derive(Debug)]
 pub(in crate::engine) struct Group {
     pub(in crate::engine) route: Arc<Route>,
-    labels: Labels,
+    pub(super) labels: Labels,
     pub(in crate::engine) alerts: BTreeMap<u64, Arc<Announced>>,
     pub(in crate::engine) due: Duration,
     /// It still waits for its first look.
@@ -100,6 +103,7 @@ impl Dispatcher {
         Self {
             routing,
             flapping,
+            collected: BTreeMap::new(),
             alerts: BTreeMap::new(),
             groups: BTreeMap::new(),
             paces: BTreeMap::new(),
@@ -122,6 +126,9 @@ impl Dispatcher {
             damped.insert(id, group.damped);
         }
         self.flapping.configure(routing.flapping);
+        let digests = &routing.digests;
+        self.collected
+            .retain(|name, _| digests.iter().any(|one| one.name == *name));
         self.paces.clear();
         self.routing = routing;
         self.touched = true;
@@ -140,7 +147,44 @@ impl Dispatcher {
         if alert.is_firing() {
             self.flapping.note(alert, now.steady);
         }
+        self.collect(alert, now);
         self.place(alert, now, |_| Some(false));
+    }
+
+    /// Takes it for the digests that collect it.
+    fn collect(&mut self, alert: &Arc<Announced>, now: Now) {
+        let digests = self.routing.digests.iter();
+        for digest in digests.filter(|one| one.takes(&alert.labels)) {
+            let collected = self.collected.entry(digest.name.clone());
+            let collected = collected.or_insert_with(|| Collected::since(now.wall));
+            collected.take(alert, now.steady);
+        }
+    }
+
+    /// The digests that are to be told now.
+    pub fn digests(&mut self, now: Now) -> Vec<Notification> {
+        let mut notifications = Vec::new();
+        let (routing, alerts) = (&self.routing, &self.alerts);
+        for digest in &routing.digests {
+            let collected = self.collected.entry(digest.name.clone());
+            let collected = collected.or_insert_with(|| Collected::since(now.wall));
+            if !(digest.next(collected.since)).is_some_and(|next| next <= now.wall) {
+                continue;
+            }
+            self.touched = true;
+            let mut receivers = routing.receivers.iter();
+            let Some(receiver) = receivers.find(|one| one.name == digest.receiver) else {
+                continue;
+            };
+            let muter = Muter::new(routing, &self.silences, &self.maintenance, alerts, now.wall);
+            let sequence = &mut self.sequence;
+            let told = collected.tell(digest, receiver, &muter, now, |key, integration| {
+                *sequence = sequence.wrapping_add(1);
+                identify(key, &receiver.name, integration, *sequence, now)
+            });
+            notifications.extend(told);
+        }
+        notifications
     }
 
     /// Takes the latest word on an alert for those of its groups that are wanted, and opens these, also where it has
@@ -289,179 +333,11 @@ impl Dispatcher {
     }
 }
 
-/// What looking at a group that is due needs and changes.
-struct Look<'a> {
-    receivers: &'a [Receiver],
-    told: &'a mut HashMap<(String, String, usize), Told>,
-    flapping: &'a Flapping,
-    held_back: &'a mut HeldBack,
-    sequence: &'a mut u64,
-    now: Now,
-}
-
-impl Look<'_> {
-    fn at(
-        &mut self,
-        key: &str,
-        group: &mut Group,
-        muter: &Muter<'_>,
-        notifications: &mut Vec<Notification>,
-    ) {
-        let now = self.now;
-        let timing = group.route.timing;
-        group.due = now.steady + timing.group_interval;
-        group.is_waiting = false;
-        let is_mute = muter.interval(&group.route).is_some();
-        let mut left = Vec::new();
-        let (mut silenced, mut maintained) = (BTreeSet::new(), BTreeSet::new());
-        for (fingerprint, alert) in &group.alerts {
-            match muter.mutes(alert, is_mute) {
-                Some(why) => {
-                    self.held_back.count(why);
-                    match why {
-                        Muted::Silenced if alert.is_firing() => silenced.insert(*fingerprint),
-                        Muted::Maintained if alert.is_firing() => maintained.insert(*fingerprint),
-                        _ => false,
-                    };
-                }
-                None => left.push(alert.clone()),
-            }
-        }
-        let firing = left.iter().filter(|alert| alert.is_firing());
-        let damping: BTreeMap<u64, Say> = (left.iter())
-            .map(|alert| alert.fingerprint)
-            .map(|fp| {
-                (
-                    fp,
-                    (self.flapping).say(fp, group.damped.get(&fp), now.steady),
-                )
-            })
-            .collect();
-        let mut shown = BTreeSet::new();
-        let mut news = News::default();
-        for alert in firing {
-            let fingerprint = alert.fingerprint;
-            if group.silenced.contains(&fingerprint) {
-                news.unsilenced.insert(fingerprint);
-            } else if group.maintained.contains(&fingerprint) {
-                news.maintained.insert(fingerprint);
-            }
-        }
-        let name = &group.route.receiver;
-        let receiver = self.receivers.iter().find(|r| r.name == *name);
-        let integrations = receiver.iter().flat_map(|r| &r.integrations).enumerate();
-        for (integration, means) in integrations.filter(|_| !left.is_empty()) {
-            let log = (key.to_owned(), name.clone(), integration);
-            let told = self.told.get(&log);
-            let known = |fp: &u64| told.is_some_and(|told| told.firing.contains(fp));
-            let (mut firing, mut resolved) = (Vec::new(), Vec::new());
-            // Of these it is not said that they have ended, because they soon begin again.
-            let mut unsaid = BTreeSet::new();
-            for alert in &left {
-                let fp = alert.fingerprint;
-                if alert.suppressed && !known(&fp) {
-                    self.held_back.count(Muted::Dependent);
-                    continue;
-                }
-                let said = match damping.get(&fp) {
-                    None | Some(Say::Plainly) => alert.clone(),
-                    Some(Say::IsQuiet) if !known(&fp) && !alert.is_firing() => continue,
-                    Some(Say::IsQuiet) => alert.clone(),
-                    Some(Say::Flaps(flaps) | Say::HasFlapped(flaps)) => {
-                        news.flapping.insert(fp);
-                        flapping::annotated(alert, flaps)
-                    }
-                    Some(Say::Nothing(flaps)) => match (known(&fp), alert.is_firing()) {
-                        (true, true) => flapping::annotated(alert, flaps),
-                        (true, false) => {
-                            unsaid.insert(fp);
-                            continue;
-                        }
-                        (false, true) => {
-                            self.held_back.count(Muted::Flapping);
-                            continue;
-                        }
-                        (false, false) => continue,
-                    },
-                };
-                match said.is_firing() {
-                    true => firing.push(said),
-                    false => resolved.push(said),
-                }
-            }
-            let fires = firing.iter().map(|alert| alert.fingerprint);
-            let next = Told {
-                firing: fires.chain(unsaid).collect(),
-                resolved: resolved.iter().map(|a| a.fingerprint).collect(),
-                at: now.steady,
-            };
-            let repeat = timing.repeat_interval;
-            let Some(reason) = reason(told, &next, &news, means.send_resolved, repeat) else {
-                continue;
-            };
-            self.told.insert(log, next);
-            let mut alerts = firing;
-            if means.send_resolved {
-                alerts.extend(resolved);
-            }
-            if alerts.is_empty() {
-                continue;
-            }
-            shown.extend(alerts.iter().map(|alert| alert.fingerprint));
-            *self.sequence = self.sequence.wrapping_add(1);
-            notifications.push(Notification {
-                id: identify(key, name, integration, *self.sequence, now),
-                receiver: name.clone(),
-                integration,
-                group_key: key.to_owned(),
-                group_labels: group.labels.clone(),
-                alerts,
-                incidents: Vec::new(),
-                reason,
-                at: now.wall,
-            });
-        }
-        (group.silenced, group.maintained) = (silenced, maintained);
-        for (fp, say) in damping {
-            let before = group.damped.get(&fp).copied();
-            match say {
-                Say::Flaps(_) if shown.contains(&fp) => {
-                    let (first, most) = (timing.group_interval, timing.repeat_interval);
-                    let damped = Damped::after(before, now.steady, first, most);
-                    group.damped.insert(fp, damped);
-                }
-                Say::HasFlapped(_) | Say::IsQuiet => drop(group.damped.remove(&fp)),
-                Say::Plainly | Say::Flaps(_) | Say::Nothing(_) => {}
-            }
-        }
-        // What flaps and has ended is looked at until it has become quiet, so that its end is told.
-        let flaps = |fp: u64| (self.flapping.of(fp, now.steady)).is_some_and(|f| f.is_flapping);
-        let alerts = &mut group.alerts;
-        alerts.retain(|fp, alert| alert.is_firing() || flaps(*fp));
-        group.damped.retain(|fp, _| alerts.contains_key(fp));
-    }
-}
-
-fn identify(key: &str, receiver: &str, integration: usize, sequence: u64, now: Now) -> String {
-    let mut hash = Fnv1a::new();
-    for part in [
-        key.as_bytes(),
-        receiver.as_bytes(),
-        &integration.to_le_bytes(),
-        &sequence.to_le_bytes(),
-        &now.wall.millis().to_le_bytes(),
-    ] {
-        hash.add(part);
-        hash.add(&[0xff]);
-    }
-    format!("{:016x}", hash.finish())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::alert::EndReason;
-    use crate::engine::dispatch::{GroupBy, Integration, NotifyReason, Timing};
+    use crate::engine::dispatch::{GroupBy, Integration, NotifyReason, Receiver, Timing};
     use crate::engine::onset::Onset;
 
     fn dispatcher(send_resolved: bool) -> Dispatcher {

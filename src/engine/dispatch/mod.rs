@@ -1,9 +1,11 @@
 //! Who is told what, and when: alerts are routed to receivers, grouped, and told once.
 
+pub mod digest;
 pub mod flapping;
 mod group;
 mod inhibit;
 pub mod interval;
+mod look;
 pub mod maintenance;
 pub mod matching;
 mod muting;
@@ -19,6 +21,7 @@ use super::incident::Tale;
 use super::onset::Onset;
 use super::series::Labels;
 use super::time::Timestamp;
+pub use digest::Digest;
 pub use flapping::{FlapSettings, Flaps};
 pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
@@ -90,13 +93,15 @@ pub enum NotifyReason {
     MaintenanceEnded,
     /// An alert flaps, and it is time to tell of it again.
     Flapping,
+    /// It is time for what was collected.
+    Digest,
     /// Nothing is new, but it has been a while.
     Repeat,
 }
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
@@ -104,6 +109,7 @@ impl NotifyReason {
         Self::SilenceEnded,
         Self::MaintenanceEnded,
         Self::Flapping,
+        Self::Digest,
         Self::Repeat,
     ];
 
@@ -117,6 +123,7 @@ impl NotifyReason {
             Self::SilenceEnded => "silence_ended",
             Self::MaintenanceEnded => "maintenance_ended",
             Self::Flapping => "flapping",
+            Self::Digest => "digest",
             Self::Repeat => "repeat",
         }
     }

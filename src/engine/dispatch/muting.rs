@@ -20,6 +20,8 @@ pub struct Muting {
     pub muted_by: Vec<String>,
     /// Names of the maintenance that goes on for it.
     pub maintained_by: Vec<String>,
+    /// Names of the digests that it waits for.
+    pub collected_by: Vec<String>,
 }
 
 impl Muting {
@@ -28,6 +30,7 @@ impl Muting {
         !self.inhibited_by.is_empty()
             || !self.silenced_by.is_empty()
             || !self.maintained_by.is_empty()
+            || !self.collected_by.is_empty()
     }
 }
 
@@ -44,13 +47,15 @@ pub enum Muted {
     Maintained,
     /// It flaps and was told a short while ago.
     Flapping,
+    /// It waits for a digest.
+    Collected,
     /// An alert that its rule depends on.
     Dependent,
 }
 
 /// How often alerts were held back when their group was due, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HeldBack([u64; 6]);
+pub struct HeldBack([u64; 7]);
 
 impl HeldBack {
     /// Counts one.
@@ -62,6 +67,7 @@ impl HeldBack {
             dependent,
             maintained,
             flapping,
+            collected,
         ] = &mut self.0;
         *match why {
             Muted::Inhibited => inhibited,
@@ -70,11 +76,12 @@ impl HeldBack {
             Muted::Dependent => dependent,
             Muted::Maintained => maintained,
             Muted::Flapping => flapping,
+            Muted::Collected => collected,
         } += 1;
     }
 
     /// Each reason as metrics name it, with its count.
-    pub fn counts(&self) -> [(&'static str, u64); 6] {
+    pub fn counts(&self) -> [(&'static str, u64); 7] {
         let [
             inhibited,
             interval,
@@ -82,9 +89,11 @@ impl HeldBack {
             dependent,
             maintained,
             flapping,
+            collected,
         ] = self.0;
         [
             ("dependency", dependent),
+            ("digest", collected),
             ("flapping", flapping),
             ("inhibition", inhibited),
             ("maintenance", maintained),
@@ -142,9 +151,24 @@ impl<'a> Muter<'a> {
             Some(Muted::Silenced)
         } else if !self.maintained(alert).is_empty() {
             Some(Muted::Maintained)
+        } else if !self.collected(alert).is_empty() {
+            Some(Muted::Collected)
         } else {
             None
         }
+    }
+
+    /// Whether an alert is not to be told by any means, and why.
+    pub(super) fn silences(&self, alert: &Announced) -> Option<Muted> {
+        self.mutes(alert, false)
+            .filter(|why| *why != Muted::Collected)
+    }
+
+    /// The names of the digests that an alert waits for.
+    fn collected(&self, alert: &Announced) -> Vec<String> {
+        let digests = self.routing.digests.iter();
+        let digests = digests.filter(|one| !one.is_also_told && one.takes(&alert.labels));
+        digests.map(|one| one.name.clone()).collect()
     }
 
     /// The names of the maintenance that goes on for an alert.
@@ -164,6 +188,7 @@ impl<'a> Muter<'a> {
             silenced_by: self.silences.by(&alert.labels, self.now),
             muted_by,
             maintained_by: self.maintained(alert),
+            collected_by: self.collected(alert),
         }
     }
 }
@@ -274,7 +299,7 @@ pub(super) mod tests {
         assert_eq!(told(&mut d, 110), []);
         assert_eq!(told(&mut d, 210), is(SilenceEnded, &["1"]));
         assert_eq!(told(&mut d, 310), []);
-        assert_eq!(d.held_back().counts()[4], ("silence", 2));
+        assert_eq!(d.held_back().counts()[5], ("silence", 2));
     }
 
     #[test]

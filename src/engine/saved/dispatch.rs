@@ -9,6 +9,7 @@ use prost::Message;
 use super::announced::{AnnouncedMessage, integration};
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
+use crate::engine::dispatch::digest::{Collected, Entry};
 use crate::engine::dispatch::flapping::{Damped, History};
 use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Pace, Told};
 use crate::engine::time::{Now, Timestamp, nanos};
@@ -103,6 +104,58 @@ struct DispatchMessage {
     paces: Vec<PaceMessage>,
     #[prost(message, repeated, tag = "20")]
     histories: Vec<HistoryMessage>,
+    #[prost(message, repeated, tag = "21")]
+    collected: Vec<CollectedMessage>,
+}
+
+/// What has been collected for a digest.
+#[derive(Clone, PartialEq, prost::Message)]
+struct CollectedMessage {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(sint64, tag = "2")]
+    since: i64,
+    #[prost(message, repeated, tag = "3")]
+    entries: Vec<EntryMessage>,
+    #[prost(uint64, tag = "4")]
+    left_out: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct EntryMessage {
+    #[prost(message, optional, tag = "1")]
+    alert: Option<AnnouncedMessage>,
+    #[prost(uint64, tag = "2")]
+    begins: u64,
+    #[prost(uint64, tag = "3")]
+    fired: u64,
+    #[prost(uint64, optional, tag = "4")]
+    fires_since: Option<u64>,
+    #[prost(sint64, tag = "5")]
+    last: i64,
+}
+
+impl EntryMessage {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            alert: Some(AnnouncedMessage::of(&entry.alert)),
+            begins: entry.begins,
+            fired: nanos(entry.fired),
+            fires_since: entry.fires_since.map(nanos),
+            last: entry.last.millis(),
+        }
+    }
+
+    fn read(self) -> Result<Entry, Damaged> {
+        let alert = self.alert.ok_or_else(|| Damaged::new(WHAT, "no alert"))?;
+        Ok(Entry {
+            alert: Arc::new(alert.read(WHAT)?),
+            begins: self.begins,
+            fired: Duration::from_nanos(self.fired),
+            fires_since: self.fires_since.map(Duration::from_nanos),
+            last: Timestamp::from_millis(self.last),
+        })
+    }
 }
 
 impl Engine {
@@ -185,12 +238,20 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
         last: history.last.millis(),
         is_flapping: history.is_flapping,
     });
+    let collected = dispatcher.collected.iter();
+    let collected = collected.map(|(name, collected)| CollectedMessage {
+        name: name.clone(),
+        since: collected.since.millis(),
+        entries: collected.entries.values().map(EntryMessage::of).collect(),
+        left_out: collected.left_out,
+    });
     DispatchMessage {
         sequence: dispatcher.sequence,
         told: told.collect(),
         groups: groups.collect(),
         paces: paces.collect(),
         histories: histories.collect(),
+        collected: collected.collect(),
         ..DispatchMessage::default()
     }
 }
@@ -229,6 +290,22 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
             alerts,
         ));
     }
+    let mut collected = BTreeMap::new();
+    for one in message.collected {
+        let mut all = Collected {
+            since: Timestamp::from_millis(one.since),
+            left_out: one.left_out,
+            ..Collected::default()
+        };
+        for entry in one.entries {
+            let entry = entry.read()?;
+            all.entries.insert(entry.alert.fingerprint, entry);
+        }
+        collected.insert(one.name, all);
+    }
+    let digests = &dispatcher.routing().digests;
+    collected.retain(|name, _| digests.iter().any(|one| one.name == *name));
+    dispatcher.collected.extend(collected);
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);
     let paces = message.paces.into_iter().map(|pace| {

@@ -68,7 +68,7 @@ fn an_alert_that_flaps_is_told_at_distances_that_double() {
     assert!(flaps.is_flapping && flaps.score > 20.0, "{flaps:?}");
     assert_eq!((flaps.times, d.flapping_count(at(11 * HOUR))), (MOST, 1));
     let held = d.held_back().counts();
-    assert_eq!(held[1].0, "flapping");
+    assert_eq!(held[2].0, "flapping");
 }
 
 fn fingerprint(d: &Dispatcher) -> u64 {

@@ -155,7 +155,7 @@ fn an_alert_is_told_when_its_maintenance_ends_while_it_fires() {
     now[0].1.sort();
     assert_eq!(now, is(MaintenanceEnded, &["1", "2"]));
     assert_eq!(told(&mut d, 310), []);
-    assert_eq!(d.held_back().counts()[3], ("maintenance", 2));
+    assert_eq!(d.held_back().counts()[4], ("maintenance", 2));
 }
 
 #[test]

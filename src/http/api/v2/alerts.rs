@@ -52,6 +52,8 @@ pub struct Status {
     pub muted_by: Vec<String>,
     /// Names of the maintenance that goes on for it.
     pub maintained_by: Vec<String>,
+    /// Names of the digests that it waits for.
+    pub collected_by: Vec<String>,
 }
 
 impl Status {
@@ -67,6 +69,7 @@ impl Status {
             inhibited_by: inhibiting.map(|fp| format!("{fp:016x}")).collect(),
             muted_by: muting.muted_by.clone(),
             maintained_by: muting.maintained_by.clone(),
+            collected_by: muting.collected_by.clone(),
         }
     }
 }
