@@ -150,7 +150,7 @@ def notifications():
             "none", (8, 8), bars=True, min=0, decimals=0,
         ),
         lines(
-            "Held back", "How often an alert that fires was not told when its group was looked at, by what kept it: a silence, an inhibit rule, a time interval, maintenance, that it flaps, or an alert that it follows from; and how many silences, maintenance and alerts that flap there are.",
+            "Held back", "How often an alert that fires was not told when its group was looked at, by what kept it: a silence, an inhibit rule, a time interval, maintenance, that it flaps, that it waits for a digest, or an alert that it follows from; and how many silences, maintenance and alerts that flap there are.",
             [
                 query(total(increase("opwatch_alerts_held_back_total", TARGET), "reason"), "{{reason}}"),
                 query(f'sum by (state) (opwatch_silences{{{TARGET}, state!="expired"}})', "silences {{state}}"),
