@@ -9,10 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::server::{Server, refused};
-use super::table::{Output, number};
 use super::{NO_DATA, UNUSABLE, complain, say};
+use crate::amount;
 use crate::app::remote::{Purpose, clean};
 use crate::columns;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -139,11 +140,7 @@ impl Alerts {
                 labels(&alert.labels),
                 clean(&alert.active_at),
                 clean(&alert.value),
-                number(
-                    alert
-                        .flap_score
-                        .map(|score| (score * 100.0).round() / 100.0),
-                ),
+                score(alert.flap_score),
                 clean(&held_back(alert)),
             ]
         };
@@ -165,7 +162,10 @@ impl Alerts {
                 clean(&change.change),
                 clean(change.reason.as_deref().unwrap_or_default()),
                 labels(&change.labels),
-                number(change.value),
+                change
+                    .value
+                    .map(|value| amount::digits(value, 6))
+                    .unwrap_or_default(),
             ]
         };
         let names = ["at", "change", "reason", "labels", "value"];
@@ -178,6 +178,11 @@ impl Alerts {
             Output::Table | Output::Json => columns::table(names, rows),
         }
     }
+}
+
+/// To two decimals: more would only be other at every look.
+fn score(score: Option<f64>) -> String {
+    score.map_or_else(String::new, |score| format!("{score:.2}"))
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> String {

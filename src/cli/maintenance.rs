@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use super::baselines::not_durable;
 use super::server::{Server, refused};
-use super::table::Output;
 use super::{NO_DATA, UNUSABLE, complain, say};
 use crate::app::remote::{Purpose, clean, escaped};
 use crate::clock::Clock;
@@ -17,6 +16,7 @@ use crate::columns;
 use crate::document::units::Period;
 use crate::export::moment;
 use crate::maintenance::{Told, Wanted};
+use crate::output::Output;
 
 const PATH: &str = "/api/v1/maintenance";
 

@@ -10,6 +10,7 @@ use super::flapping::Flapping;
 use super::incidents::Incidents;
 use super::maintenance::Maintenance;
 use super::{LogFormat, SendLevels};
+use crate::document::switched::Switched;
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
@@ -42,12 +43,13 @@ pub(super) struct File {
     #[serde(default)]
     pub alertmanagers: Vec<AlertmanagerConfig>,
     pub resend_delay: Option<Period>,
+    pub resolved_retention: Option<Period>,
     pub drain_timeout: Option<Period>,
     pub send_levels: Option<SendLevels>,
     #[serde(default)]
-    pub incidents: Incidents,
+    pub incidents: Switched<Incidents>,
     #[serde(default)]
-    pub flapping: Flapping,
+    pub flapping: Switched<Flapping>,
     pub smtp: Option<SmtpConfig>,
     pub route: Option<Route>,
     #[serde(default)]

@@ -21,7 +21,7 @@ fn config(webhook: &Peer, mailbox: &Peer) -> String {
     let mut digests = String::new();
     let now = Timestamp::now();
     for minutes in 1..=4 {
-        let at = (now + minutes.minutes()).to_zoned(TimeZone::UTC);
+        let at = TimeZone::UTC.to_datetime(now + minutes.minutes());
         let (hour, minute) = (at.hour(), at.minute());
         digests += &format!(
             "  - {{name: 'at {hour:02}:{minute:02}', receiver: reader, matchers: [severity=low], at: '{hour:02}:{minute:02}'}}\n"
