@@ -67,6 +67,7 @@ pub mod incidents;
 pub mod ingest;
 pub mod kept;
 pub mod logging;
+pub mod maintenance;
 pub mod notify;
 pub mod output;
 pub mod pinned;

@@ -91,6 +91,11 @@ fn restore(
                     found.leave_out(&key, &error);
                 }
             }
+            Kind::Maintenance => {
+                if let Err(error) = engine.restore_maintenance(&body) {
+                    found.leave_out(&key, &error);
+                }
+            }
             Kind::Clock | Kind::Series | Kind::Seen | Kind::Dispatch | Kind::ClockEvents => {}
         }
     }

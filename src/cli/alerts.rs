@@ -60,6 +60,9 @@ struct Alert {
     #[serde(default)]
     suppressed: bool,
     status: Option<Status>,
+    flap_score: Option<f64>,
+    #[serde(default)]
+    flapping: bool,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +71,10 @@ struct Status {
     silenced_by: Vec<String>,
     inhibited_by: Vec<String>,
     muted_by: Vec<String>,
+    #[serde(default)]
+    maintained_by: Vec<String>,
+    #[serde(default)]
+    collected_by: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -133,10 +140,18 @@ impl Alerts {
                 labels(&alert.labels),
                 clean(&alert.active_at),
                 clean(&alert.value),
+                score(alert.flap_score),
                 clean(&held_back(alert)),
             ]
         };
-        let names = ["state", "labels", "active_at", "value", "not_told_because"];
+        let names = [
+            "state",
+            "labels",
+            "active_at",
+            "value",
+            "flap_score",
+            "not_told_because",
+        ];
         self.lay_out(names, alerts.iter().map(row).collect())
     }
 
@@ -165,6 +180,11 @@ impl Alerts {
     }
 }
 
+/// To two decimals: more would only be other at every look.
+fn score(score: Option<f64>) -> String {
+    score.map_or_else(String::new, |score| format!("{score:.2}"))
+}
+
 fn labels(labels: &BTreeMap<String, String>) -> String {
     let pairs = labels
         .iter()
@@ -189,6 +209,13 @@ fn held_back(alert: &Alert) -> String {
                 .iter()
                 .map(|name| format!("time interval {name}")),
         );
+        let maintenance = status.maintained_by.iter();
+        reasons.extend(maintenance.map(|name| format!("maintenance {name}")));
+        let digests = status.collected_by.iter();
+        reasons.extend(digests.map(|name| format!("digest {name}")));
+    }
+    if alert.flapping {
+        reasons.push("it flaps: told at growing distances".to_owned());
     }
     if alert.suppressed {
         reasons.push("an alert that its rule depends on".to_owned());

@@ -20,6 +20,7 @@ mod history;
 mod import;
 mod incidents;
 mod input;
+mod maintenance;
 mod man;
 mod notify;
 mod replay;
@@ -115,6 +116,8 @@ enum Command {
     Alerts(alerts::Alerts),
     /// Tell nobody of certain alerts for a while; show such silences and call them off.
     Silence(silence::Silence),
+    /// Tell nobody of what is worked on: start and end that from a job, and show it.
+    Maintenance(maintenance::Maintenance),
     /// Take routes and receivers to a real Alertmanager.
     Alertmanager(alertmanager::Alertmanager),
 }
@@ -148,6 +151,7 @@ pub fn main() -> ExitCode {
         Some(Command::Man(man)) => man.run(),
         Some(Command::Alerts(alerts)) => alerts.run(cli.config),
         Some(Command::Silence(silence)) => silence.run(cli.config),
+        Some(Command::Maintenance(maintenance)) => maintenance.run(cli.config),
         Some(Command::Alertmanager(alertmanager)) => alertmanager.run(cli.config),
     }
 }

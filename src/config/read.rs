@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, actions, inhibit, interval, memory, paths, sections, target, wire};
+use super::{
+    Config, Lookup, actions, digest, flapping, inhibit, interval, maintenance, memory, paths,
+    sections, target, wire,
+};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
 use crate::engine::alert::RESOLVED_RETENTION;
@@ -89,6 +92,8 @@ fn join(
         checker,
     );
     let time_intervals = interval::read(&written, checker);
+    let maintenance = maintenance::read(&written.maintenance, &time_intervals, checker);
+    let digests = digest::read(&written, checker);
     let inhibit_rules = inhibit::read(&written.inhibit_rules, checker);
     let route = route(&written, &time_intervals, checker);
     let switched = |one: BuiltIn, written: Option<wire::Switch>, default: wire::Switch| {
@@ -159,6 +164,7 @@ fn join(
         resolved_retention,
         send_levels: written.send_levels.unwrap_or_default(),
         incidents: written.incidents.merge(),
+        flapping: flapping::read(&written.flapping, checker),
         exposition: written.exposition,
         groups: loaded.groups,
         listen,
@@ -179,15 +185,15 @@ fn join(
         inhibit_rules,
         time_intervals,
         actions: read_actions,
+        maintenance,
+        digests,
     }
 }
 
 fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     let root = Place::root();
     for (key, value) in [
-        ("maintenance", &written.maintenance),
         ("escalations", &written.escalations),
-        ("digest", &written.digest),
         ("mute", &written.mute),
         ("tls", &written.tls),
         ("web", &written.web),
@@ -269,6 +275,9 @@ fn route(
         return None;
     };
     let route = route::read(root, &mut known, &Place::root().key("route"), checker);
+    known
+        .used
+        .extend(written.digest.iter().map(|one| one.receiver.clone()));
     for (index, name) in names.iter().enumerate() {
         if !known.used.contains(*name) && !name.is_empty() {
             checker.warn(

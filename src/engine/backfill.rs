@@ -13,9 +13,10 @@ use std::time::Duration;
 use super::Engine;
 use super::admission::Batch;
 use super::condition::Condition;
+use super::dispatch::Maintenance;
 use super::judge::{Detecting, GRACE, Open, Scope};
 use super::measurement::Measurement;
-use super::rule::{Mode, Rule, RuleGroup};
+use super::rule::{External, Mode, Rule, RuleGroup};
 use super::series::{Labels, OWN_OPERATION, SeriesKey};
 use super::settings::Settings;
 use super::store::StoreSettings;
@@ -38,6 +39,8 @@ pub struct Lesson {
     store: StoreSettings,
     watched: Watched,
     cpu_limit: Option<f64>,
+    maintenance: Arc<Maintenance>,
+    external: Arc<External>,
     /// Only what was measured by then is learned from.
     pub until: Timestamp,
 }
@@ -80,6 +83,8 @@ impl Engine {
             store: self.store.settings().clone(),
             watched: self.clocks.watched.clone(),
             cpu_limit: self.cpu_limit,
+            maintenance: self.maintenance().clone(),
+            external: self.external.clone(),
             until: now.wall,
         })
     }
@@ -192,6 +197,7 @@ impl Learner {
                 ..lesson.store
             },
             groups,
+            external: External::clone(&lesson.external),
             ..Settings::default()
         };
         let mut engine = Engine::new(settings, now);
@@ -200,6 +206,7 @@ impl Learner {
         let first = from.millis().div_euclid(step).saturating_add(1);
         let scope = Scope {
             watched: lesson.watched.begun_by(from),
+            maintenance: lesson.maintenance,
             ..engine.scope(now, Duration::ZERO)
         };
         Self {

@@ -78,6 +78,8 @@ pub mod acting;
 
 mod durable;
 
+mod maintenance;
+
 mod order;
 
 mod scope;
@@ -239,7 +241,10 @@ impl Engine {
             receivers: settings.receivers,
             inhibit_rules: settings.inhibit_rules,
             time_intervals: settings.time_intervals,
+            flapping: settings.flapping,
+            digests: settings.digests,
         };
+        self.set_windows(settings.maintenance);
         self.dispatcher.replace(routing, now);
         effects
     }
@@ -381,9 +386,13 @@ impl Engine {
     /// The notifications that are to be sent now.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
         self.forget_silences(now);
+        self.forget_maintenance(now);
         self.incidents.align(&mut self.dispatcher, now);
         let notifications = self.dispatcher.flush(now);
-        self.incidents.tell(notifications)
+        let mut told = self.incidents.tell(notifications);
+        // A digest is no word on an incident.
+        told.extend(self.dispatcher.digests(now));
+        told
     }
 
     /// What opwatch measures of itself: those who lose or refuse something tell it here.

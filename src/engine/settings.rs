@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::alert::RESOLVED_RETENTION;
-use super::dispatch::{InhibitRule, Receiver, Route, TimeIntervals};
+use super::dispatch::maintenance::Window;
+use super::dispatch::{Digest, FlapSettings, InhibitRule, Receiver, Route, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
 
@@ -24,6 +25,12 @@ pub struct Settings {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// When alerts flap; `None` where that is not looked at.
+    pub flapping: Option<FlapSettings>,
+    /// What is collected, to be told later.
+    pub digests: Vec<Digest>,
+    /// Maintenance that recurs.
+    pub maintenance: Vec<Window>,
     /// What all alerts share.
     pub external: External,
     /// How often Alertmanagers are told again.
@@ -50,6 +57,9 @@ impl Default for Settings {
             receivers: Vec::new(),
             inhibit_rules: Vec::new(),
             time_intervals: TimeIntervals::new(),
+            flapping: None,
+            digests: Vec::new(),
+            maintenance: Vec::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),
             resolved_retention: RESOLVED_RETENTION,

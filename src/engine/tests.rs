@@ -24,6 +24,7 @@ mod clocks;
 mod dependence;
 mod detection;
 mod incidents;
+mod maintenance;
 mod regression;
 mod restart;
 mod trend;

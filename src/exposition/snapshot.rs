@@ -33,6 +33,10 @@ pub struct Snapshot {
     pub(super) held_back: HeldBack,
     /// How many silences are in each state.
     pub(super) silences: [(SilenceState, usize); 3],
+    /// How many alerts flap.
+    pub(super) flapping: usize,
+    /// How much maintenance goes on.
+    pub(super) maintenance: usize,
     pub(super) groups: Vec<GroupRow>,
     /// How many instances each rule found.
     pub(super) selections: Vec<Labelled<u64>>,
@@ -213,6 +217,8 @@ impl Snapshot {
                     all.filter(|one| one.state(now.wall) == state).count(),
                 )
             }),
+            flapping: engine.dispatcher().flapping_count(now),
+            maintenance: engine.maintenance().active(now.wall),
             groups,
             selections,
             listeners,

@@ -34,6 +34,8 @@ pub enum Kind {
     Incident = 9,
     /// A silence.
     Silence = 10,
+    /// Maintenance that was started.
+    Maintenance = 12,
     /// An action that was taken.
     Action = 13,
 }
@@ -55,6 +57,7 @@ impl Kind {
             Self::Baseline,
             Self::Incident,
             Self::Silence,
+            Self::Maintenance,
             Self::Action,
         ]
         .into_iter()

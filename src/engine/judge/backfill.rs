@@ -61,7 +61,9 @@ impl RuleState {
             let Some(detecting) = &mut instance.detecting else {
                 continue;
             };
-            if let Some(closed) = detecting.look(detection, &instance.series, store, scope) {
+            if let Some(closed) =
+                detecting.look(detection, &instance.series, &instance.levels, store, scope)
+            {
                 detecting.take(detection, &closed);
             }
         }

@@ -152,12 +152,14 @@ impl Instance {
                     labels: &self.labels,
                     series: &self.series,
                     before: &self.before,
+                    alerts: &self.levels,
                     is_frozen: self.is_active(),
                 };
                 if let (Condition::Detection(detection), Some(detecting)) =
                     (&rule.condition, &self.detecting)
                 {
-                    let closed = detecting.look(detection, &self.series, store, scope);
+                    let closed =
+                        detecting.look(detection, &self.series, &self.levels, store, scope);
                     return closed.map_or(Datum::Unchanged, |one| Datum::Closed(Box::new(one)));
                 }
                 match (&rule.condition, &self.compared, &self.chart) {

@@ -9,6 +9,7 @@ pub mod export;
 pub mod incidents;
 pub mod ingest;
 pub mod lifecycle;
+pub mod maintenance;
 pub mod metrics;
 pub mod operations;
 pub mod regressions;

@@ -106,6 +106,12 @@ struct AlertBody {
     /// Whether anything keeps it from being told now, and what; of those that fire, where others are told of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
+    /// How often it began to fire lately, each time halved within a half-life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flap_score: Option<f64>,
+    /// It begins so often that it is told of at growing distances.
+    #[serde(skip_serializing_if = "is_false")]
+    flapping: bool,
 }
 
 #[derive(Serialize)]
@@ -202,7 +208,13 @@ pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> 
         let alerts = alerts.filter_map(|(rule, alert)| {
             let body = alert_body(rule, alert, alert.state.active_at()?, engine.incidents())?;
             let status = told.remove(&alert.fingerprint);
-            Some(AlertBody { status, ..body })
+            let flaps = engine.dispatcher().flaps(alert.fingerprint, now);
+            Some(AlertBody {
+                status,
+                flap_score: flaps.map(|flaps| flaps.score),
+                flapping: flaps.is_some_and(|flaps| flaps.is_flapping),
+                ..body
+            })
         });
         let mut alerts: Vec<AlertBody> = alerts.collect();
         // Those of no rule: that an action has failed.
@@ -346,6 +358,8 @@ fn alert_body(
         suppressed: alert.suppressed,
         cost_shift: alert.is_shift,
         status: None,
+        flap_score: None,
+        flapping: false,
     })
 }
 
@@ -371,6 +385,8 @@ fn failing_body(alert: &Announced, incidents: &Incidents) -> AlertBody {
         suppressed: false,
         cost_shift: false,
         status: None,
+        flap_score: None,
+        flapping: false,
     }
 }
 

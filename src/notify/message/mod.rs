@@ -329,6 +329,9 @@ fn headline(notification: &Notification) -> &'static str {
         NotifyReason::NewResolved => "Some alerts have ended, others still fire",
         NotifyReason::AllResolved => "All alerts have ended",
         NotifyReason::SilenceEnded => "A silence has ended, the alerts still fire",
+        NotifyReason::MaintenanceEnded => "Maintenance has ended, the alerts still fire",
+        NotifyReason::Flapping => "An alert flaps: it begins and ends again and again",
+        NotifyReason::Digest => "Digest of what fired since the last one",
         NotifyReason::Repeat => "Nothing new, the alerts still fire",
     }
 }

@@ -13,7 +13,7 @@ mod acted;
 mod after;
 mod cases;
 mod nothing;
-mod relative;
+pub(super) mod relative;
 mod shift;
 
 const DAY: u64 = 86_400;

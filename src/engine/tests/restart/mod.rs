@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::engine::condition::Absence;
-use crate::engine::dispatch::{GroupBy, Integration, Timing};
+use crate::engine::dispatch::{Digest, FlapSettings, GroupBy, Integration, TimeInterval, Timing};
 use crate::engine::rule::ForSamples;
 
 mod damage;
@@ -135,6 +135,21 @@ fn settings() -> Settings {
             ..External::default()
         },
         incidents: Some(incident::MERGE),
+        digests: vec![Digest {
+            name: "often".into(),
+            receiver: "team".into(),
+            matchers: Selector::default(),
+            when: TimeInterval {
+                // Every four minutes.
+                times: (0..360).map(|n| (4 * n, 4 * n + 1)).collect(),
+                ..TimeInterval::default()
+            },
+            is_also_told: true,
+        }],
+        flapping: Some(FlapSettings {
+            score: 2.0,
+            half_life: seconds(100),
+        }),
         ..Settings::default()
     }
 }
