@@ -64,6 +64,7 @@ pub mod exposition;
 pub mod http;
 pub mod incidents;
 pub mod ingest;
+pub mod links;
 pub mod logging;
 pub mod notify;
 pub mod pinned;

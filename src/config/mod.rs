@@ -7,6 +7,7 @@
 mod alertmanager;
 mod check;
 mod files;
+mod handling;
 mod incidents;
 mod inhibit;
 mod interval;
@@ -36,7 +37,7 @@ pub use listen::{Listen, listen_of};
 
 use crate::document::Fault;
 use crate::engine::Settings;
-use crate::engine::dispatch::{InhibitRule, Route, TimeIntervals};
+use crate::engine::dispatch::{InhibitRule, Route, Stage, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
@@ -100,6 +101,11 @@ pub struct Config {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// Who else is told of alerts that fire for too long or too often.
+    pub escalations: Vec<Stage>,
+    /// How long links to acknowledge by are good, which messages carry then; `None` with `acknowledgement: {links: off}`,
+    /// the default.
+    pub acknowledgement_links: Option<Duration>,
 }
 
 /// What is logged.
@@ -196,6 +202,7 @@ impl Config {
             receivers: receivers.map(ReceiverConfig::receiver).collect(),
             inhibit_rules: self.inhibit_rules.clone(),
             time_intervals: self.time_intervals.clone(),
+            escalations: self.escalations.clone(),
             external: External {
                 labels: self.external_labels.clone(),
                 url: self.external_url.clone(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, inhibit, interval, memory, paths, sections, target, wire};
+use super::{Config, Lookup, handling, inhibit, interval, memory, paths, sections, target, wire};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
 use crate::engine::dispatch::{Route, TimeIntervals};
@@ -125,7 +125,10 @@ fn join(
             checker.fault(&fault.place, fault.to_string());
         }
     }
+    let escalations = handling::escalations(&written, checker);
     Config {
+        escalations,
+        acknowledgement_links: handling::links(&written.acknowledgement, checker),
         external_labels: external_labels(&written, checker),
         log: sections::log(&written.log, checker),
         target: target::read(written.target.as_ref(), checker),
@@ -166,7 +169,6 @@ fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     let root = Place::root();
     for (key, value) in [
         ("maintenance", &written.maintenance),
-        ("escalations", &written.escalations),
         ("actions", &written.actions),
         ("digest", &written.digest),
         ("mute", &written.mute),
@@ -251,10 +253,12 @@ fn route(
     };
     let route = route::read(root, &mut known, &Place::root().key("route"), checker);
     for (index, name) in names.iter().enumerate() {
-        if !known.used.contains(*name) && !name.is_empty() {
+        let mut escalations = written.escalations.iter();
+        let is_told = escalations.any(|one| one.receiver.as_deref() == Some(*name));
+        if !known.used.contains(*name) && !name.is_empty() && !is_told {
             checker.warn(
                 &place.index(index).key("name"),
-                format!("receiver {name:?} is not used by any route"),
+                format!("receiver {name:?} is not used by any route or escalation"),
             );
         }
     }

@@ -55,9 +55,12 @@ pub(super) struct File {
     pub time_intervals: Vec<NamedIntervals>,
     #[serde(default)]
     pub mute_time_intervals: Vec<NamedIntervals>,
+    #[serde(default)]
+    pub acknowledgement: Acknowledgement,
+    #[serde(default)]
+    pub escalations: Vec<Escalation>,
     // Of the design, but not available yet.
     pub maintenance: Option<IgnoredAny>,
-    pub escalations: Option<IgnoredAny>,
     pub actions: Option<IgnoredAny>,
     pub digest: Option<IgnoredAny>,
     pub mute: Option<IgnoredAny>,
@@ -153,6 +156,32 @@ pub(super) struct InhibitRule {
     pub target_match_re: Option<BTreeMap<String, String>>,
     #[serde(default)]
     pub equal: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Acknowledgement {
+    pub links: Option<Switch>,
+    pub valid_for: Option<Period>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Escalation {
+    pub name: Option<String>,
+    pub matchers: Option<Vec<String>>,
+    pub after: Option<Period>,
+    pub more_than: Option<MoreThan>,
+    pub unless_acknowledged: Option<bool>,
+    pub receiver: Option<String>,
+    pub repeat_interval: Option<Period>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoreThan {
+    pub times: u32,
+    pub within: Period,
 }
 
 #[derive(Deserialize)]

@@ -119,14 +119,18 @@ impl Driver {
         self.gather_fortunes();
     }
 
-    /// Has what people have set written with the next commit: baselines and silences.
+    /// Has what people have set written with the next commit: baselines, silences and acknowledgements.
     pub(super) fn gather_orders(&mut self) {
         let as_of = self.engine.sequence();
         let baselines = self.engine.take_unsaved_baselines().into_iter();
         let baselines = baselines.map(|one| (Kind::Baseline, one.key, one.body));
         let silences = self.engine.take_unsaved_silences().into_iter();
         let silences = silences.map(|(id, body)| (Kind::Silence, id, body));
-        let writes = baselines.chain(silences).map(|(kind, key, body)| Write {
+        let acknowledgements = self.engine.take_unsaved_acknowledgements().into_iter();
+        let acknowledgements =
+            acknowledgements.map(|(key, body)| (Kind::Acknowledgement, key, body));
+        let orders = baselines.chain(silences).chain(acknowledgements);
+        let writes = orders.map(|(kind, key, body)| Write {
             kind,
             key,
             as_of,

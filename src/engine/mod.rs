@@ -74,6 +74,8 @@ pub mod acceptance;
 
 mod durable;
 
+mod handling;
+
 mod order;
 
 mod scope;
@@ -105,6 +107,16 @@ use series::OWN_OPERATION;
 pub use settings::Settings;
 use store::{Admitted, Store};
 use time::Now;
+
+/// The kinds of alerts, as [`judge::Subject::alert_type`] names them.
+pub const ALERT_TYPES: [&str; 6] = [
+    "threshold_exceeded",
+    "degradation",
+    "anomaly_detected",
+    "absence",
+    "no_data",
+    "rule_error",
+];
 
 /// Changes of alerts that are remembered.
 pub const HISTORY: usize = 1_000;
@@ -227,6 +239,7 @@ impl Engine {
             receivers: settings.receivers,
             inhibit_rules: settings.inhibit_rules,
             time_intervals: settings.time_intervals,
+            escalations: settings.escalations,
         };
         self.dispatcher.replace(routing, now);
         effects
@@ -371,7 +384,11 @@ impl Engine {
         self.forget_silences(now);
         self.incidents.align(&mut self.dispatcher, now);
         let notifications = self.dispatcher.flush(now);
-        self.incidents.tell(notifications)
+        let mut notifications = self.incidents.tell(notifications);
+        let escalated = self.dispatcher.escalate(now);
+        self.note_escalated(&escalated, now);
+        notifications.extend(escalated);
+        notifications
     }
 
     /// What opwatch measures of itself: those who lose or refuse something tell it here.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::dispatch::{InhibitRule, Receiver, Route, TimeIntervals};
+use super::dispatch::{InhibitRule, Receiver, Route, Stage, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
 
@@ -22,6 +22,8 @@ pub struct Settings {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// Who else is told of what is not dealt with.
+    pub escalations: Vec<Stage>,
     /// What all alerts share.
     pub external: External,
     /// How often Alertmanagers are told again.
@@ -44,6 +46,7 @@ impl Default for Settings {
             receivers: Vec::new(),
             inhibit_rules: Vec::new(),
             time_intervals: TimeIntervals::new(),
+            escalations: Vec::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),
             send_levels: false,

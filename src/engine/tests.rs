@@ -22,6 +22,7 @@ mod backfill;
 mod clocks;
 mod dependence;
 mod detection;
+mod handling;
 mod incidents;
 mod regression;
 mod restart;

@@ -21,6 +21,12 @@ enum Endpoint {
     Rules,
     Alerts,
     AlertHistory,
+    ClearAlerts,
+    ResolveAlert,
+    Acknowledge,
+    Unacknowledge,
+    AckPage,
+    AcknowledgeByLink,
     Incidents,
     Explain,
     Operations,
@@ -66,6 +72,33 @@ const ROUTES: &[(&str, Method, Endpoint, bool)] = &[
         Endpoint::AlertHistory,
         false,
     ),
+    (
+        "/api/v1/alerts",
+        Method::DELETE,
+        Endpoint::ClearAlerts,
+        true,
+    ),
+    (
+        "/api/v1/alerts/{fingerprint}/resolve",
+        Method::POST,
+        Endpoint::ResolveAlert,
+        true,
+    ),
+    (
+        "/api/v1/alerts/{fingerprint}/ack",
+        Method::POST,
+        Endpoint::Acknowledge,
+        true,
+    ),
+    (
+        "/api/v1/alerts/{fingerprint}/ack",
+        Method::DELETE,
+        Endpoint::Unacknowledge,
+        true,
+    ),
+    ("/ack", Method::GET, Endpoint::AckPage, false),
+    // On both listeners: who has the link may, where there are links.
+    ("/ack", Method::POST, Endpoint::AcknowledgeByLink, false),
     ("/api/v1/incidents", Method::GET, Endpoint::Incidents, false),
     ("/api/v1/explain", Method::GET, Endpoint::Explain, false),
     (
@@ -233,6 +266,14 @@ impl Router {
             Endpoint::Rules => api::rules::rules(services, &request).await,
             Endpoint::Alerts => api::rules::alerts(services, request.headers()).await,
             Endpoint::AlertHistory => api::rules::history(services, request.headers()).await,
+            Endpoint::ClearAlerts => api::handling::clear(services, &request).await,
+            Endpoint::ResolveAlert => api::handling::resolve(services, argument).await,
+            Endpoint::Acknowledge => {
+                api::handling::acknowledge(services, argument, request).await
+            }
+            Endpoint::Unacknowledge => api::handling::unacknowledge(services, argument).await,
+            Endpoint::AckPage => api::ack_page::show(services, &request).await,
+            Endpoint::AcknowledgeByLink => api::ack_page::acknowledge(services, request).await,
             Endpoint::Incidents => api::incidents::incidents(services, request.headers()).await,
             Endpoint::Explain => api::explain::explain(services, &request).await,
             Endpoint::Operations => api::operations::list(services, request.headers()).await,

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use super::muting::{Muted, Muter};
 use super::silence::Silences;
-use super::{Announced, HeldBack, Muting, Notification, NotifyReason, Receiver, Route, Routing};
+use super::acknowledgement::Acknowledgements;
+use super::escalation::Escalations;
+use super::{
+    Announced, HeldBack, Muting, News, Notification, NotifyReason, Receiver, Remark, Route, Routing,
+};
 use crate::engine::series::{Fnv1a, Labels};
 use crate::engine::time::Now;
 
@@ -23,14 +27,18 @@ pub(in crate::engine) type GroupId = (String, u32);
 /// pure machine on the steady clock.
 #[derive(Debug)]
 pub struct Dispatcher {
-    routing: Routing,
+    pub(super) routing: Routing,
     /// All alerts that fire, by their fingerprints.
-    alerts: BTreeMap<u64, Arc<Announced>>,
+    pub(super) alerts: BTreeMap<u64, Arc<Announced>>,
     pub(in crate::engine) groups: BTreeMap<GroupId, Group>,
     pub(in crate::engine) paces: BTreeMap<GroupId, Pace>,
     /// By group, receiver and integration.
     pub(in crate::engine) told: HashMap<(String, String, usize), Told>,
     pub(in crate::engine) silences: Arc<Silences>,
+    /// Who looks after which alerts.
+    pub(in crate::engine) acknowledgements: Acknowledgements,
+    /// What has been escalated.
+    pub(in crate::engine) escalations: Escalations,
     held_back: HeldBack,
     pub(in crate::engine) sequence: u64,
     /// Whether anything that is saved of it may have changed.
@@ -94,6 +102,8 @@ impl Dispatcher {
             paces: BTreeMap::new(),
             told: HashMap::new(),
             silences: Arc::default(),
+            acknowledgements: Acknowledgements::default(),
+            escalations: Escalations::default(),
             held_back: HeldBack::default(),
             sequence: 0,
             touched: false,
@@ -116,6 +126,10 @@ impl Dispatcher {
 
     /// Takes the latest word on an alert.
     pub fn update(&mut self, alert: &Arc<Announced>, now: Now) {
+        let before = self.alerts.get(&alert.fingerprint);
+        let is_new = before.is_none_or(|before| before.starts_at != alert.starts_at);
+        self.acknowledgements.follow(alert, is_new, now.wall);
+        self.escalations.follow(alert, now);
         self.place(alert, now, |_| Some(false));
     }
 
@@ -186,10 +200,12 @@ impl Dispatcher {
         if self.groups.values().any(|group| group.due <= now.steady) {
             self.touched = true;
             let (routing, silences) = (&self.routing, &self.silences);
+            self.acknowledgements.expire(now.wall);
             let muter = Muter::new(routing, silences, &self.alerts, now.wall);
             let mut look = Look {
                 receivers: &routing.receivers,
                 told: &mut self.told,
+                acknowledgements: &self.acknowledgements,
                 held_back: &mut self.held_back,
                 sequence: &mut self.sequence,
                 now,
@@ -229,6 +245,16 @@ impl Dispatcher {
         alerts.map(|alert| (alert, muter.of(alert))).collect()
     }
 
+    /// The alert of a fingerprint, where others know it to fire.
+    pub fn firing(&self, fingerprint: u64) -> Option<&Arc<Announced>> {
+        self.alerts.get(&fingerprint)
+    }
+
+    /// Who looks after which alerts.
+    pub fn acknowledgements(&self) -> &Acknowledgements {
+        &self.acknowledgements
+    }
+
     /// How often alerts were held back.
     pub fn held_back(&self) -> HeldBack {
         self.held_back
@@ -252,6 +278,7 @@ impl Dispatcher {
 struct Look<'a> {
     receivers: &'a [Receiver],
     told: &'a mut HashMap<(String, String, usize), Told>,
+    acknowledgements: &'a Acknowledgements,
     held_back: &'a mut HeldBack,
     sequence: &'a mut u64,
     now: Now,
@@ -309,10 +336,33 @@ impl Look<'_> {
                 resolved: resolved.iter().map(|a| a.fingerprint).collect(),
                 at: now.steady,
             };
-            let repeat = timing.repeat_interval;
+            // Of what somebody looks after nothing is repeated.
+            let is_looked_after = |alert: &Arc<Announced>| {
+                (self.acknowledgements.of(alert, now.wall)).is_some()
+            };
+            let repeat = match firing.iter().all(is_looked_after) {
+                true => Duration::MAX,
+                false => timing.repeat_interval,
+            };
             let Some(reason) = reason(told, &next, &unsilenced, means.send_resolved, repeat) else {
                 continue;
             };
+            let remarks = firing.iter().map(|alert| {
+                let news = match () {
+                    () if unsilenced.contains(&alert.fingerprint) => News::SilenceEnded,
+                    () if told.is_some_and(|told| told.firing.contains(&alert.fingerprint)) => {
+                        News::Repeat
+                    }
+                    () => News::first_of(alert),
+                };
+                let acknowledged = self.acknowledgements.of(alert, now.wall).cloned();
+                let remark = Remark {
+                    acknowledged,
+                    ..Remark::of(news)
+                };
+                (alert.fingerprint, remark)
+            });
+            let remarks = remarks.collect();
             self.told.insert(log, next);
             let mut alerts = firing;
             if means.send_resolved {
@@ -331,6 +381,8 @@ impl Look<'_> {
                 alerts,
                 incidents: Vec::new(),
                 reason,
+                remarks,
+                escalation: None,
                 at: now.wall,
             });
         }
@@ -376,7 +428,7 @@ fn reason(
     (next.at.saturating_sub(told.at) >= repeat_interval).then_some(NotifyReason::Repeat)
 }
 
-fn identify(key: &str, receiver: &str, integration: usize, sequence: u64, now: Now) -> String {
+pub(super) fn identify(key: &str, receiver: &str, integration: usize, sequence: u64, now: Now) -> String {
     let mut hash = Fnv1a::new();
     for part in [
         key.as_bytes(),
@@ -433,6 +485,7 @@ mod tests {
             limit: 1.0,
             n: 20,
             evidence: None,
+            replaces: None,
         })
     }
 

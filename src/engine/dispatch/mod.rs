@@ -1,13 +1,17 @@
 //! Who is told what, and when: alerts are routed to receivers, grouped, and told once.
 
+pub mod acknowledgement;
+pub mod escalation;
 mod group;
 mod inhibit;
 pub mod interval;
 pub mod matching;
 mod muting;
+mod news;
 mod route;
 pub mod silence;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alert::EndReason;
@@ -16,11 +20,14 @@ use super::incident::Tale;
 use super::onset::Onset;
 use super::series::Labels;
 use super::time::Timestamp;
+pub use acknowledgement::{Acknowledgement, Acknowledgements, HandlingError};
+pub use escalation::Stage;
 pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
 pub use inhibit::InhibitRule;
 pub use interval::{TimeInterval, TimeIntervals};
 pub use muting::{HeldBack, Muted, Muting};
+pub use news::{Escalated, News, Remark, Replaced};
 pub use route::{GroupBy, Integration, Receiver, Route, Routing, Timing};
 pub use silence::{Silence, SilenceError, SilenceState, Silences};
 
@@ -59,6 +66,8 @@ pub struct Announced {
     pub n: u64,
     /// What a judgement by evidence rests on.
     pub evidence: Option<Evidence>,
+    /// The alert of another level whose place it has taken.
+    pub replaces: Option<Replaced>,
 }
 
 impl Announced {
@@ -83,20 +92,23 @@ pub enum NotifyReason {
     SilenceEnded,
     /// Nothing is new, but it has been a while.
     Repeat,
+    /// Alerts have fired for too long or too often.
+    Escalated,
 }
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
         Self::AllResolved,
         Self::SilenceEnded,
         Self::Repeat,
+        Self::Escalated,
     ];
 
-    /// As logs and the API name it.
+    /// As what is saved names it; people are told [`Notification::news`].
     pub fn as_str(self) -> &'static str {
         match self {
             Self::First => "first",
@@ -105,6 +117,7 @@ impl NotifyReason {
             Self::AllResolved => "all_resolved",
             Self::SilenceEnded => "silence_ended",
             Self::Repeat => "repeat",
+            Self::Escalated => "escalated",
         }
     }
 }
@@ -128,6 +141,10 @@ pub struct Notification {
     pub incidents: Vec<Tale>,
     /// Why it is sent.
     pub reason: NotifyReason,
+    /// What is said of its alerts beside them, by their fingerprints.
+    pub remarks: BTreeMap<u64, Remark>,
+    /// The escalation that it comes of.
+    pub escalation: Option<Escalated>,
     /// When it was decided.
     pub at: Timestamp,
 }
@@ -166,6 +183,7 @@ mod tests {
             limit: 1.0,
             n: 20,
             evidence: None,
+            replaces: None,
             onset: Onset::default(),
         })
     }

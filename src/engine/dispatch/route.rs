@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{InhibitRule, TimeIntervals};
+use super::{InhibitRule, Stage, TimeIntervals};
 use crate::engine::selector::Selector;
 use crate::engine::series::Labels;
 
@@ -88,6 +88,8 @@ pub struct Routing {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// Who else is told of what is not dealt with.
+    pub escalations: Vec<Stage>,
 }
 
 impl Route {

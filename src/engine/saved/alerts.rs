@@ -70,6 +70,7 @@ impl Engine {
         }
         self.forget_saved_baselines();
         self.forget_saved_silences();
+        self.forget_saved_acknowledgements();
         self.saving.dispatch = None;
         self.saving.clocks = None;
         self.dispatcher.touched = true;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prost::Message;
 
 use super::announced::{AnnouncedMessage, integration};
+use super::escalation::EscalationsMessage;
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
 use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Pace, Told};
@@ -72,6 +73,8 @@ struct DispatchMessage {
     paused_since: Option<u64>,
     #[prost(message, repeated, tag = "6")]
     paces: Vec<PaceMessage>,
+    #[prost(message, optional, tag = "20")]
+    escalations: Option<EscalationsMessage>,
 }
 
 impl Engine {
@@ -144,6 +147,7 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
         told: told.collect(),
         groups: groups.collect(),
         paces: paces.collect(),
+        escalations: Some(EscalationsMessage::of(&dispatcher.escalations)),
         ..DispatchMessage::default()
     }
 }
@@ -170,6 +174,9 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         let silenced: BTreeSet<u64> = group.silenced.into_iter().collect();
         let times = (Duration::from_nanos(group.due), group.is_waiting);
         groups.push(((group.key, group.ordinal), times, silenced, alerts));
+    }
+    if let Some(escalations) = message.escalations {
+        escalations.read_into(WHAT, &mut dispatcher.escalations)?;
     }
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);
