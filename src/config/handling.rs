@@ -33,18 +33,23 @@ pub(super) fn links(
     (written.links == Some(wire::Switch::On)).then_some(valid_for)
 }
 
-/// The stages, checked against the receivers.
-pub(super) fn escalations(written: &wire::File, checker: &mut Checker<'_>) -> Vec<Stage> {
+/// The stages, checked against the receivers. Where the file could not be read as a whole, what seems to be missing may only
+/// be wrong, which is told already.
+pub(super) fn escalations(
+    written: &wire::File,
+    readable: bool,
+    checker: &mut Checker<'_>,
+) -> Vec<Stage> {
     let place = Place::root().key("escalations");
     let receivers = written.receivers.iter().map(|one| one.name.as_str());
     let receivers: Vec<&str> = receivers.filter(|name| !name.is_empty()).collect();
-    let damaged = checker.damaged(&[Place::root().key("receivers")]);
-    let known = (!checker.is_damaged(&damaged, &Place::root().key("receivers"))).then_some(receivers);
+    let known = readable.then_some(receivers);
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     let mut stages = Vec::new();
     for (index, one) in written.escalations.iter().enumerate() {
         let place = place.index(index);
         match one.name.as_deref() {
+            None | Some("") if !readable => {}
             None | Some("") => checker.fault(
                 &place,
                 "escalation has no name, allowed: a name by which messages and metrics know it",
@@ -76,7 +81,7 @@ fn stage(
         regex: ("match_re", None),
     };
     let receiver = written.receiver.clone().unwrap_or_default();
-    if receiver.is_empty() {
+    if receiver.is_empty() && receivers.is_some() {
         checker.fault(
             place,
             "escalation has no receiver, allowed: the name of the receiver that is told",
@@ -92,7 +97,7 @@ fn stage(
             format!("unknown receiver {receiver:?},{hint} allowed: {allowed}"),
         );
     }
-    if written.after.is_none() && written.more_than.is_none() {
+    if written.after.is_none() && written.more_than.is_none() && receivers.is_some() {
         checker.fault(
             place,
             "escalation says not when, allowed: `after: 30m`, `more_than: {times: 3, within: 1h}`, or both",

@@ -90,6 +90,7 @@ fn join(
     let time_intervals = interval::read(&written, checker);
     let inhibit_rules = inhibit::read(&written.inhibit_rules, checker);
     let route = route(&written, &time_intervals, checker);
+    let escalations = handling::escalations(&written, readable, checker);
     let switched = |one: BuiltIn, written: Option<wire::Switch>, default: wire::Switch| {
         (written.unwrap_or(default) == wire::Switch::On).then_some(one)
     };
@@ -125,7 +126,6 @@ fn join(
             checker.fault(&fault.place, fault.to_string());
         }
     }
-    let escalations = handling::escalations(&written, checker);
     Config {
         escalations,
         acknowledgement_links: handling::links(&written.acknowledgement, checker),

@@ -230,6 +230,7 @@ pub(super) fn call_off(mut alert: Announced, now: Now, effects: &mut Effects) {
     alert.starts_at = alert.starts_at.min(now.wall);
     alert.ended = Some((now.wall, EndReason::RuleRemoved));
     alert.suppressed = false;
+    alert.replaces = None;
     let alert = Arc::new(alert);
     effects.to_alertmanager.push((alert.clone(), now.wall));
     effects.announced.push(alert);

@@ -46,6 +46,9 @@ pub fn subject(notification: &Notification) -> String {
     if !notification.alerts.iter().all(|alert| is_of_group(alert)) {
         parts.push("and others".to_owned());
     }
+    if let (Some(why), Some(last)) = (reason::subject(notification), parts.last_mut()) {
+        *last += &format!(": {why}");
+    }
     // A subject is one line, whatever is in a label.
     parts
         .join(" ")

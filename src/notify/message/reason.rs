@@ -30,7 +30,15 @@ pub(super) fn headline(notification: &Notification) -> String {
             _ => format!("{text} (of an escalation: {escalated})"),
         };
     }
-    format!("{text} [{}]", news.as_str())
+    format!("{text} ({})", news.as_str())
+}
+
+/// What the subject says of why, where that is more than that something fires or has ended.
+pub(super) fn subject(notification: &Notification) -> Option<String> {
+    match notification.news() {
+        News::Fired | News::Ended(EndReason::Recovered) => None,
+        news => Some(news.as_str().replace('_', " ")),
+    }
 }
 
 /// By which escalation people are told, and why; `None` where it is none.
@@ -70,7 +78,7 @@ pub(super) fn why(alert: &Announced, notification: &Notification) -> String {
 
 fn ended(reason: EndReason) -> &'static str {
     match reason {
-        EndReason::Recovered => "resolved: it has recovered, its condition no longer holds",
+        EndReason::Recovered => "recovered: its condition no longer holds",
         EndReason::NoData => "no data: its data ended",
         EndReason::Gone => "gone: its series is gone",
         EndReason::RuleRemoved => "rule removed: its rule is gone, or is another one now",
