@@ -147,13 +147,11 @@ impl App {
         let notifiers = Notifiers::start(&notify_settings, clock, keeper, &stop_notifiers)
             .map_err(StartError::Notifiers)?;
         let notifiers = Arc::new(notifiers);
-        let link_key = LinkKey::load(
-            (config.data_dir.as_deref()).filter(|_| storage.is_durable()),
-        )
-        .map_err(|source| StartError::System {
-            attempted: "make a key for links",
-            source,
-        })?;
+        let link_key = LinkKey::load((config.data_dir.as_deref()).filter(|_| storage.is_durable()))
+            .map_err(|source| StartError::System {
+                attempted: "make a key for links",
+                source,
+            })?;
         let (links_sender, links) = watch::channel(links_of(&config, &link_key));
         notifiers.set_links(links.borrow().clone());
         notifiers.send_again(waiting);

@@ -27,7 +27,10 @@ pub(super) fn links(
     if valid_for > LONGEST {
         checker.fault(
             &place,
-            format!("links are to be good for {}, allowed: at most 30d", show(valid_for)),
+            format!(
+                "links are to be good for {}, allowed: at most 30d",
+                show(valid_for)
+            ),
         );
     }
     (written.links == Some(wire::Switch::On)).then_some(valid_for)
@@ -118,13 +121,19 @@ fn stage(
         if often.times == 0 || often.times > MOST_TIMES {
             checker.fault(
                 &place.key("times"),
-                format!("more than {} times, allowed: 1 to {MOST_TIMES}", often.times),
+                format!(
+                    "more than {} times, allowed: 1 to {MOST_TIMES}",
+                    often.times
+                ),
             );
         }
         if often.within.is_zero() || often.within > LONGEST {
             checker.fault(
                 &place.key("within"),
-                format!("within {}, allowed: above 0, at most 30d", show(often.within)),
+                format!(
+                    "within {}, allowed: above 0, at most 30d",
+                    show(often.within)
+                ),
             );
         }
     }

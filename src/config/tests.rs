@@ -453,9 +453,15 @@ escalations:
     let folder = std::env::temp_dir();
     let read = read::text("x.yaml", text.to_owned(), &folder, &|_| None);
     // A receiver that only an escalation names is used.
-    assert_eq!((read.findings.faults.len(), read.findings.warnings.len()), (0, 0));
+    assert_eq!(
+        (read.findings.faults.len(), read.findings.warnings.len()),
+        (0, 0)
+    );
     let config = read.config.unwrap();
-    assert_eq!(config.acknowledgement_links, Some(Duration::from_secs(86_400)));
+    assert_eq!(
+        config.acknowledgement_links,
+        Some(Duration::from_secs(86_400))
+    );
     let [age, often] = config.escalations.as_slice() else {
         panic!("{:?}", config.escalations);
     };

@@ -589,7 +589,12 @@ mod tests {
         assert_eq!(change, Some(Change::Resolved(EndReason::ResolvedByHand)));
         // Also long after what has ended is forgotten otherwise, and while nothing can be judged.
         let mut quiet = over;
-        for (one, now) in [(Breached, 102), (Blind, 103), (Insufficient, 104), (Breached, 900)] {
+        for (one, now) in [
+            (Breached, 102),
+            (Blind, 103),
+            (Insufficient, 104),
+            (Breached, 900),
+        ] {
             quiet = step(quiet, one, now);
             assert_eq!(quiet, over);
         }

@@ -415,7 +415,10 @@ fn a_reload_keeps_the_state_of_equal_rules_and_ends_the_alerts_of_others() {
     assert!(alert(&engine).unwrap().is_firing());
     let effects = engine.reconfigure(settings(2), at(6));
     assert_eq!(told(&effects), words(&[("medium", false)]));
-    assert_eq!(effects.announced[0].ended.unwrap().1, EndReason::RuleRemoved);
+    assert_eq!(
+        effects.announced[0].ended.unwrap().1,
+        EndReason::RuleRemoved
+    );
     assert_eq!(alert(&engine), None);
 }
 

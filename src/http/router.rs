@@ -268,9 +268,7 @@ impl Router {
             Endpoint::AlertHistory => api::rules::history(services, request.headers()).await,
             Endpoint::ClearAlerts => api::handling::clear(services, &request).await,
             Endpoint::ResolveAlert => api::handling::resolve(services, argument).await,
-            Endpoint::Acknowledge => {
-                api::handling::acknowledge(services, argument, request).await
-            }
+            Endpoint::Acknowledge => api::handling::acknowledge(services, argument, request).await,
             Endpoint::Unacknowledge => api::handling::unacknowledge(services, argument).await,
             Endpoint::AckPage => api::ack_page::show(services, &request).await,
             Endpoint::AcknowledgeByLink => api::ack_page::acknowledge(services, request).await,

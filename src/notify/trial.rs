@@ -128,7 +128,7 @@ impl Trial {
             limit: 10.0,
             n: 100,
             evidence: None,
-        replaces: None,
+            replaces: None,
         };
         // Each test is another message, but its end is known by its group.
         let mut id = Fnv1a::new();

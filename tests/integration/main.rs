@@ -24,6 +24,7 @@ mod exchange;
 mod exposition;
 mod faulty;
 mod grafana;
+mod handling;
 mod healthcheck;
 mod hostile_names;
 mod house;

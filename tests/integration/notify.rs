@@ -1,5 +1,6 @@
 //! Telling others: against servers that fail on purpose, a real mail server and a real Alertmanager.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -87,6 +88,7 @@ fn alert(operation: &str) -> Announced {
         limit: 10.0,
         n: 42,
         evidence: None,
+        replaces: None,
     }
 }
 
@@ -107,6 +109,8 @@ fn notification(id: &str, receiver: &str, alerts: Vec<Announced>) -> Notificatio
         alerts: alerts.into_iter().map(Arc::new).collect(),
         incidents: Vec::new(),
         reason: NotifyReason::First,
+        remarks: BTreeMap::new(),
+        escalation: None,
         at: Clock::start().now().wall,
     }
 }

@@ -341,6 +341,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
         receivers: settings.receivers,
         inhibit_rules: settings.inhibit_rules,
         time_intervals: settings.time_intervals,
+        escalations: settings.escalations,
     });
     let now = |after: Duration| Now {
         wall: base.after(after),
@@ -388,6 +389,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
                 limit: 0.0,
                 n: 0,
                 evidence: None,
+                replaces: None,
                 onset: Onset::default(),
             };
             dispatcher.update(&Arc::new(alert), now(begin));

@@ -86,7 +86,9 @@ impl Ack {
                 .map_or("until it ends".to_owned(), |at| format!("until {at}"));
             let (by, until) = (clean(&one.by), clean(&until));
             let note = not_durable(durable);
-            Ok(format!("{fingerprint} is looked after by {by} {until}{note}"))
+            Ok(format!(
+                "{fingerprint} is looked after by {by} {until}{note}"
+            ))
         })
     }
 }
@@ -98,7 +100,9 @@ impl Which {
             let before: Acknowledged = remote.ask(Method::DELETE, &path, None)?;
             let by = clean(&before.acknowledgement.by);
             let note = not_durable(before.durable);
-            Ok(format!("{fingerprint} is not looked after by {by} any more{note}"))
+            Ok(format!(
+                "{fingerprint} is not looked after by {by} any more{note}"
+            ))
         })
     }
 
@@ -148,7 +152,10 @@ impl Clear {
             Ok(remote) => remote,
             Err(code) => return code,
         };
-        let query = self.alert_type.iter().map(|one| ("alert_type", one.clone()));
+        let query = self
+            .alert_type
+            .iter()
+            .map(|one| ("alert_type", one.clone()));
         let path = with_query("/api/v1/alerts", query);
         match remote.ask::<Resolved>(Method::DELETE, &path, None) {
             Ok(ended) if ended.resolved.is_empty() => complain(NO_DATA, "no such alert fires"),

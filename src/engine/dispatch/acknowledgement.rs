@@ -196,9 +196,8 @@ impl Acknowledgements {
                 });
             }
         }
-        let is_over = |one: &Arc<Acknowledgement>| {
-            !alert.is_firing() || one.starts_at != alert.starts_at
-        };
+        let is_over =
+            |one: &Arc<Acknowledgement>| !alert.is_firing() || one.starts_at != alert.starts_at;
         if self.all.get(&alert.fingerprint).is_some_and(is_over) {
             self.remove(alert.fingerprint);
         }

@@ -134,7 +134,9 @@ impl Escalations {
 
     /// Forgets what no stage asks for any more; whether there was anything.
     fn forget(&mut self, stages: &[Stage], now: Duration) -> bool {
-        let within = stages.iter().filter_map(|stage| Some(stage.more_than?.within));
+        let within = stages
+            .iter()
+            .filter_map(|stage| Some(stage.more_than?.within));
         let within = within.max().unwrap_or_default();
         let before = (self.seen.len(), self.open.len(), self.often.len());
         let is_new = |at: &Duration| now.saturating_sub(*at) <= within;
@@ -338,9 +340,8 @@ impl Dispatcher {
 
 /// By which an escalated alert is grouped: as the first of its routes does.
 fn group_labels(routing: &Routing, alert: &Announced) -> Labels {
-    let routes = (routing.root.as_ref()).map_or_else(Vec::new, |root: &Route| {
-        root.matching(&alert.labels)
-    });
+    let routes =
+        (routing.root.as_ref()).map_or_else(Vec::new, |root: &Route| root.matching(&alert.labels));
     match routes.first() {
         Some(route) => route.group_by.group_labels(&alert.labels),
         None => alert.labels.clone(),

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::muting::{Muted, Muter};
-use super::silence::Silences;
 use super::acknowledgement::Acknowledgements;
 use super::escalation::Escalations;
+use super::muting::{Muted, Muter};
+use super::silence::Silences;
 use super::{
     Announced, HeldBack, Muting, News, Notification, NotifyReason, Receiver, Remark, Route, Routing,
 };
@@ -337,9 +337,8 @@ impl Look<'_> {
                 at: now.steady,
             };
             // Of what somebody looks after nothing is repeated.
-            let is_looked_after = |alert: &Arc<Announced>| {
-                (self.acknowledgements.of(alert, now.wall)).is_some()
-            };
+            let is_looked_after =
+                |alert: &Arc<Announced>| (self.acknowledgements.of(alert, now.wall)).is_some();
             let repeat = match firing.iter().all(is_looked_after) {
                 true => Duration::MAX,
                 false => timing.repeat_interval,
@@ -428,7 +427,13 @@ fn reason(
     (next.at.saturating_sub(told.at) >= repeat_interval).then_some(NotifyReason::Repeat)
 }
 
-pub(super) fn identify(key: &str, receiver: &str, integration: usize, sequence: u64, now: Now) -> String {
+pub(super) fn identify(
+    key: &str,
+    receiver: &str,
+    integration: usize,
+    sequence: u64,
+    now: Now,
+) -> String {
     let mut hash = Fnv1a::new();
     for part in [
         key.as_bytes(),

@@ -383,8 +383,10 @@ impl RuleState {
     ) -> bool {
         let rule = self.rule.clone();
         let instances = self.instances.values_mut();
-        let mut found = instances
-            .filter_map(|one| one.resolve(fingerprint, &rule, scope, effects).then_some(one));
+        let mut found = instances.filter_map(|one| {
+            one.resolve(fingerprint, &rule, scope, effects)
+                .then_some(one)
+        });
         let found = found.next();
         let is_trouble =
             |one: &&mut Tracked| one.fingerprint == fingerprint && one.state.is_firing();

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use prost::Message;
 
+use super::remark::{EscalatedMessage, RemarkMessage};
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::ALERT_TYPES;
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature};
-use super::remark::{EscalatedMessage, RemarkMessage};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason, Replaced};
 use crate::engine::incident::Tale;
 use crate::engine::judge::Effects;

@@ -62,12 +62,15 @@ pub(super) struct EscalationsMessage {
 
 impl EscalationsMessage {
     pub(super) fn of(escalations: &Escalations) -> Self {
-        let seen = escalations.seen.iter().map(|(fingerprint, seen)| SeenMessage {
-            fingerprint: *fingerprint,
-            starts_at: seen.starts_at.millis(),
-            since: seen.since.map(nanos),
-            fired: seen.fired.iter().copied().map(nanos).collect(),
-        });
+        let seen = escalations
+            .seen
+            .iter()
+            .map(|(fingerprint, seen)| SeenMessage {
+                fingerprint: *fingerprint,
+                starts_at: seen.starts_at.millis(),
+                since: seen.since.map(nanos),
+                fired: seen.fired.iter().copied().map(nanos).collect(),
+            });
         let open = (escalations.open.iter()).map(|((stage, key), open)| OpenMessage {
             stage: stage.clone(),
             key: key.clone(),

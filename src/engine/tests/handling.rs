@@ -85,21 +85,30 @@ fn wish(seconds: Option<u64>) -> Wish {
 
 fn acknowledge(engine: &mut Engine, operation: &str, now: u64, seconds: Option<u64>) {
     let of = fingerprint(engine, operation);
-    engine.acknowledge(of, None, wish(seconds), at(now)).unwrap();
+    engine
+        .acknowledge(of, None, wish(seconds), at(now))
+        .unwrap();
 }
 
 fn looked_after(engine: &Engine, now: u64) -> Vec<(String, String)> {
     let all = engine.dispatcher().acknowledgements();
     let alerts = engine.dispatcher().alerts(at(now));
-    let alerts = alerts.iter().filter(|(alert, _)| all.of(alert, at(now).wall).is_some());
+    let alerts = alerts
+        .iter()
+        .filter(|(alert, _)| all.of(alert, at(now).wall).is_some());
     let name = |one: &Announced, label: &str| one.labels.get(label).to_owned();
-    alerts.map(|(one, _)| (name(one, "operation"), name(one, "severity"))).collect()
+    alerts
+        .map(|(one, _)| (name(one, "operation"), name(one, "severity")))
+        .collect()
 }
 
 #[test]
 fn every_notification_says_why_of_the_whole_and_of_each_alert() {
     let mut engine = Engine::new(settings(Vec::new()), at(0));
-    assert_eq!(go(&mut engine, 10, &[("a", 15.0)]), ["team fired: a medium fired"]);
+    assert_eq!(
+        go(&mut engine, 10, &[("a", 15.0)]),
+        ["team fired: a medium fired"]
+    );
     assert_eq!(
         go(&mut engine, 20, &[("b", 15.0)]),
         ["team fired: a medium repeat, b medium fired"]
@@ -143,7 +152,10 @@ fn every_notification_says_why_of_the_whole_and_of_each_alert() {
     other.groups[0].rules[0].name = "Other".into();
     other.groups[0].rules[0].select = Selector::parse("operation=none").unwrap();
     engine.reconfigure(other, at(175));
-    assert_eq!(go(&mut engine, 180, &[]), ["team rule_removed: a medium rule_removed"]);
+    assert_eq!(
+        go(&mut engine, 180, &[]),
+        ["team rule_removed: a medium rule_removed"]
+    );
     let raised: Vec<bool> = engine.history().map(|change| change.is_raised).collect();
     let count = |wanted| raised.iter().filter(|one| **one == wanted).count();
     assert_eq!((count(true), count(false)), (1, raised.len() - 1));
@@ -152,7 +164,10 @@ fn every_notification_says_why_of_the_whole_and_of_each_alert() {
 #[test]
 fn what_fires_at_a_high_level_at_once_has_not_been_raised() {
     let mut engine = Engine::new(settings(Vec::new()), at(0));
-    assert_eq!(go(&mut engine, 10, &[("a", 25.0)]), ["team fired: a critical fired"]);
+    assert_eq!(
+        go(&mut engine, 10, &[("a", 25.0)]),
+        ["team fired: a critical fired"]
+    );
     assert!(engine.history().all(|change| !change.is_raised));
 }
 
@@ -163,7 +178,10 @@ fn an_alert_that_is_resolved_by_hand_ends_once_and_stays_quiet_until_it_next_hol
     let of = fingerprint(&engine, "a");
     let (ended, effects) = engine.resolve(of, at(15)).unwrap();
     // With the level below it, which says less of the same.
-    assert_eq!((ended.len(), told(&effects)), (2, words(&[("critical", false)])));
+    assert_eq!(
+        (ended.len(), told(&effects)),
+        (2, words(&[("critical", false)]))
+    );
     let end = HandlingError::Ended(of, at(15).wall);
     assert_eq!(engine.resolve(of, at(16)).unwrap_err(), end);
     let unknown = engine.resolve(1, at(16)).unwrap_err();
@@ -175,7 +193,10 @@ fn an_alert_that_is_resolved_by_hand_ends_once_and_stays_quiet_until_it_next_hol
     // Long after what has ended is forgotten.
     for step in 3..150 {
         let told = go(&mut engine, step * 10, &[("a", 25.0)]);
-        assert!(told.iter().all(|one| !one.contains("a critical")), "{told:?}");
+        assert!(
+            told.iter().all(|one| !one.contains("a critical")),
+            "{told:?}"
+        );
     }
     assert_eq!(go(&mut engine, 1_500, &[("a", 5.0)]).len(), 0);
     assert_eq!(
@@ -243,8 +264,13 @@ fn what_somebody_looks_after_is_not_repeated_but_news_is_told() {
     );
     go(&mut engine, 430, &[("b", 15.0)]);
     assert_eq!(looked_after(&engine, 430), []);
-    let changes: Vec<_> = engine.history().map(|one| (one.change, &*one.note)).collect();
-    let noted = changes.iter().filter(|(one, _)| *one == Change::Acknowledged);
+    let changes: Vec<_> = engine
+        .history()
+        .map(|one| (one.change, &*one.note))
+        .collect();
+    let noted = changes
+        .iter()
+        .filter(|(one, _)| *one == Change::Acknowledged);
     assert_eq!(noted.clone().count(), 2);
     assert!(noted.clone().all(|(_, note)| *note == "ann: on it"));
 }
@@ -257,7 +283,10 @@ fn an_acknowledgement_ends_with_a_rise_of_the_severity_and_stays_over_a_fall() {
     go(&mut engine, 20, &[("a", 15.0)]);
     assert_eq!(looked_after(&engine, 20), [("a".into(), "medium".into())]);
     let told = go(&mut engine, 30, &[("a", 25.0)]);
-    assert_eq!(told, ["team level_raised: a critical level_raised, a medium level_raised"]);
+    assert_eq!(
+        told,
+        ["team level_raised: a critical level_raised, a medium level_raised"]
+    );
     assert_eq!(looked_after(&engine, 30), []);
     // Taken back by hand.
     acknowledge(&mut engine, "a", 35, None);
@@ -302,7 +331,9 @@ fn what_cannot_be_acknowledged_is_refused_with_the_reason() {
     let medium = alerts.find(|one| one.labels.get("severity") == "medium");
     let medium = medium.unwrap().fingerprint;
     drop(alerts);
-    let error = engine.acknowledge(medium, None, wish(None), at(11)).unwrap_err();
+    let error = engine
+        .acknowledge(medium, None, wish(None), at(11))
+        .unwrap_err();
     assert_eq!(error, HandlingError::NotTold(medium));
 }
 
@@ -310,12 +341,18 @@ fn what_cannot_be_acknowledged_is_refused_with_the_reason() {
 fn what_nobody_acknowledges_is_escalated_stage_by_stage_and_its_end_is_told_to_all() {
     let stages = vec![stage("lead", Some(30)), stage("boss", Some(60))];
     let mut engine = Engine::new(settings(stages), at(0));
-    assert_eq!(go(&mut engine, 10, &[("a", 15.0)]), ["team fired: a medium fired"]);
+    assert_eq!(
+        go(&mut engine, 10, &[("a", 15.0)]),
+        ["team fired: a medium fired"]
+    );
     assert_eq!(go(&mut engine, 39, &[]), Vec::<String>::new());
     measure(&mut engine, "a", 15.0, at(40));
     tick(&mut engine, at(40));
     let told = engine.flush(at(40));
-    assert_eq!(told.iter().map(shown).collect::<Vec<_>>(), ["lead escalated: a medium escalated"]);
+    assert_eq!(
+        told.iter().map(shown).collect::<Vec<_>>(),
+        ["lead escalated: a medium escalated"]
+    );
     let escalated = told[0].escalation.clone().unwrap();
     let (fired_for, after) = (Duration::from_secs(30), Duration::from_secs(30));
     assert_eq!(escalated.cause, Cause::Age { fired_for, after });
@@ -324,7 +361,10 @@ fn what_nobody_acknowledges_is_escalated_stage_by_stage_and_its_end_is_told_to_a
     assert_eq!(told[0].news(), News::Escalated);
     // Once; another alert of its group is told with it.
     assert_eq!(go(&mut engine, 50, &[("b", 15.0)]).len(), 1);
-    assert_eq!(go(&mut engine, 70, &[]), ["boss escalated: a medium escalated"]);
+    assert_eq!(
+        go(&mut engine, 70, &[]),
+        ["boss escalated: a medium escalated"]
+    );
     assert_eq!(
         go(&mut engine, 80, &[]),
         ["lead escalated: a medium repeat, b medium escalated"]
@@ -339,7 +379,9 @@ fn what_nobody_acknowledges_is_escalated_stage_by_stage_and_its_end_is_told_to_a
     );
     let counts: Vec<_> = engine.dispatcher().escalated().collect();
     assert_eq!(counts, [("lead", 2), ("boss", 1)]);
-    let escalated = engine.history().filter(|one| one.change == Change::Escalated);
+    let escalated = engine
+        .history()
+        .filter(|one| one.change == Change::Escalated);
     let notes: Vec<&str> = escalated.map(|one| &*one.note).collect();
     assert_eq!(notes, ["lead", "boss", "lead"]);
 }
@@ -353,7 +395,10 @@ fn an_acknowledgement_holds_escalation_up_until_it_expires_unless_the_stage_does
     let mut engine = Engine::new(settings(stages), at(0));
     go(&mut engine, 10, &[("a", 15.0)]);
     acknowledge(&mut engine, "a", 15, Some(100));
-    assert_eq!(go(&mut engine, 40, &[]), ["boss escalated: a medium escalated"]);
+    assert_eq!(
+        go(&mut engine, 40, &[]),
+        ["boss escalated: a medium escalated"]
+    );
     // What somebody looks after is not repeated there either.
     assert_eq!(go(&mut engine, 109, &[]), Vec::<String>::new());
     assert_eq!(
@@ -425,7 +470,10 @@ fn case_11_the_same_breach_twice_within_the_cooldown_is_told_once_and_without_on
         let mut firing = 0;
         for (seconds, value) in [(10, 15.0), (20, 5.0), (30, 15.0), (40, 15.0)] {
             let told = go(&mut engine, seconds, &[("a", value)]);
-            firing += told.iter().filter(|one| one.contains("a medium fired")).count();
+            firing += told
+                .iter()
+                .filter(|one| one.contains("a medium fired"))
+                .count();
         }
         assert_eq!(firing, expected, "cooldown {cooldown}");
     }

@@ -391,7 +391,10 @@ fn each_message_says_why_it_is_sent_and_who_looks_after_what() {
         assert!(plain.contains(line), "{line} {plain}");
     }
     let html = html(&told, URL);
-    assert!(html.contains("href=\"http://opwatch.example.org/ack?x=1&amp;y=2\""), "{html}");
+    assert!(
+        html.contains("href=\"http://opwatch.example.org/ack?x=1&amp;y=2\""),
+        "{html}"
+    );
     assert_eq!(subject(&told), "[FIRING:2] DetectionSlow (high): escalated");
     told.escalation.as_mut().unwrap().cause = Cause::Often {
         times: 4,
@@ -401,7 +404,10 @@ fn each_message_says_why_it_is_sent_and_who_looks_after_what() {
         },
     };
     let plain = text(&told, URL);
-    assert!(plain.contains("fired 4 times within 1h 0m 0s, at most 3 are allowed"), "{plain}");
+    assert!(
+        plain.contains("fired 4 times within 1h 0m 0s, at most 3 are allowed"),
+        "{plain}"
+    );
     // Every end has its own word, and every reason of the whole its headline.
     told.escalation = None;
     let mut heads = Vec::new();
@@ -414,7 +420,13 @@ fn each_message_says_why_it_is_sent_and_who_looks_after_what() {
         let head = plain.lines().next().unwrap().to_owned();
         let name = News::Ended(reason).as_str();
         assert_eq!(head, format!("All alerts have ended ({name})"));
-        heads.push(plain.lines().find(|line| line.contains("why:")).unwrap().to_owned());
+        heads.push(
+            plain
+                .lines()
+                .find(|line| line.contains("why:"))
+                .unwrap()
+                .to_owned(),
+        );
     }
     heads.sort();
     heads.dedup();

@@ -189,9 +189,7 @@ fn body_of<'a>(
     Body {
         receiver: &notification.receiver,
         status: notification.status(),
-        alerts: alerts()
-            .map(|one| alert(one, notification))
-            .collect(),
+        alerts: alerts().map(|one| alert(one, notification)).collect(),
         group_labels: notification.group_labels.as_map(),
         common_labels: common(alerts().map(labels)),
         common_annotations: common(alerts().map(annotations)),

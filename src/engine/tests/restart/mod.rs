@@ -134,10 +134,7 @@ fn settings() -> Settings {
                     .to_vec(),
             })
             .to_vec(),
-        escalations: vec![
-            stage("lead", Some(40), None),
-            stage("boss", None, Some(2)),
-        ],
+        escalations: vec![stage("lead", Some(40), None), stage("boss", None, Some(2))],
         external: External {
             labels: [("cluster", "eu")].into_iter().collect(),
             ..External::default()
