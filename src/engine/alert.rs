@@ -110,7 +110,7 @@ pub enum AlertState {
         /// Why it ended.
         reason: EndReason,
         /// Somebody ended it while its condition held: it stays over until the condition has stopped holding.
-        awaits_end: bool,
+        is_dismissed: bool,
     },
 }
 
@@ -235,7 +235,7 @@ pub fn advance(
     let state = match state {
         AlertState::Resolved {
             since,
-            awaits_end: false,
+            is_dismissed: false,
             ..
         } if now.steady.saturating_sub(since) > RESOLVED_RETENTION => AlertState::Inactive,
         state => state,
@@ -243,7 +243,7 @@ pub fn advance(
     match (state, standing) {
         (
             AlertState::Resolved {
-                awaits_end: true, ..
+                is_dismissed: true, ..
             },
             standing,
         ) => match standing {
@@ -407,15 +407,15 @@ fn end(
         resolved_at: now.wall,
         since: now.steady,
         reason,
-        awaits_end: reason == EndReason::ResolvedByHand,
+        is_dismissed: reason == EndReason::ResolvedByHand,
     };
     (resolved, Some(Change::Resolved(reason)))
 }
 
 /// One that has ended, without waiting for the end of its condition any more.
 fn ready(mut state: AlertState) -> AlertState {
-    if let AlertState::Resolved { awaits_end, .. } = &mut state {
-        *awaits_end = false;
+    if let AlertState::Resolved { is_dismissed, .. } = &mut state {
+        *is_dismissed = false;
     }
     state
 }
@@ -615,7 +615,7 @@ mod tests {
             resolved_at: Timestamp::default(),
             since: Duration::ZERO,
             reason: EndReason::Recovered,
-            awaits_end: false,
+            is_dismissed: false,
         };
         let verdict = Verdict {
             standing: Holds,

@@ -6,7 +6,7 @@ use super::Engine;
 use super::alert::{AlertState, Change};
 use super::dispatch::acknowledgement::Wish;
 use super::dispatch::{Acknowledgement, Announced, HandlingError, Notification};
-use super::judge::{AlertChange, Effects, Tracked};
+use super::judge::{AlertChange, Effects, RuleState, Tracked};
 use super::rule::Mode;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
@@ -117,7 +117,7 @@ impl Engine {
     fn why_not(&self, fingerprint: u64) -> HandlingError {
         let rules = self.groups.iter().flat_map(|group| &group.rules);
         let rules = rules.filter(|rule| rule.rule.mode == Mode::Active);
-        let alerts = rules.flat_map(|rule| rule.alerts());
+        let alerts = rules.flat_map(RuleState::alerts);
         let states = alerts.filter(|alert: &&Tracked| alert.fingerprint == fingerprint);
         states
             .filter_map(|alert| match alert.state {

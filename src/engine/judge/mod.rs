@@ -2,6 +2,7 @@
 
 mod absence;
 mod backfill;
+mod by_hand;
 mod charted;
 mod compared;
 mod data;

@@ -40,7 +40,7 @@ struct StateMessage {
     #[prost(string, tag = "12")]
     reason: String,
     #[prost(bool, tag = "13")]
-    awaits_end: bool,
+    is_dismissed: bool,
 }
 
 impl StateMessage {
@@ -85,10 +85,10 @@ impl StateMessage {
                 resolved_at,
                 since,
                 reason,
-                awaits_end,
+                is_dismissed,
             } => Self {
                 kind: 3,
-                awaits_end,
+                is_dismissed,
                 active_at: active_at.millis(),
                 fired_at: fired_at.millis(),
                 resolved_at: resolved_at.millis(),
@@ -123,7 +123,7 @@ impl StateMessage {
                 resolved_at: Timestamp::from_millis(self.resolved_at),
                 since: Duration::from_nanos(self.since),
                 reason: end(WHAT, &self.reason)?,
-                awaits_end: self.awaits_end,
+                is_dismissed: self.is_dismissed,
             },
             other => return Err(Damaged::new(WHAT, format!("{other} is no state"))),
         })
