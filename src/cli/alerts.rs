@@ -11,10 +11,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::server::{Server, refused};
-use super::table::{Output, number};
 use super::{NO_DATA, UNUSABLE, complain, say};
+use crate::amount;
 use crate::app::remote::{Purpose, clean};
 use crate::columns;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -213,7 +214,10 @@ impl Shown {
                 clean(&change.change),
                 clean(change.reason.as_deref().unwrap_or_default()),
                 labels(&change.labels),
-                number(change.value),
+                change
+                    .value
+                    .map(|value| amount::digits(value, 6))
+                    .unwrap_or_default(),
                 clean(&change.note),
             ]
         };

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::incidents::Incidents;
 use super::{LogFormat, SendLevels};
+use crate::document::switched::Switched;
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
@@ -42,7 +43,7 @@ pub(super) struct File {
     pub drain_timeout: Option<Period>,
     pub send_levels: Option<SendLevels>,
     #[serde(default)]
-    pub incidents: Incidents,
+    pub incidents: Switched<Incidents>,
     pub smtp: Option<SmtpConfig>,
     pub route: Option<Route>,
     #[serde(default)]
