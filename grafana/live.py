@@ -43,6 +43,8 @@ route:
     - {{matchers: ['severity="critical"'], receiver: pager, continue: true}}
     - {{matchers: ['alertname="TrainingFails"'], receiver: nowhere, continue: true}}
     - {{matchers: ['severity=~".+"'], receiver: team}}
+escalations:
+  - {{name: again, after: 5s, receiver: team}}
 receivers:
   - {{name: team, webhook_configs: [{{url: 'http://127.0.0.1:{sink}/', send_resolved: true}}]}}
   - {{name: pager, webhook_configs: [{{url: 'http://127.0.0.1:{sink}/refuse', send_resolved: true}}]}}

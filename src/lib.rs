@@ -66,6 +66,7 @@ pub mod http;
 pub mod incidents;
 pub mod ingest;
 pub mod kept;
+pub mod links;
 pub mod logging;
 pub mod maintenance;
 pub mod notify;

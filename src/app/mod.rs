@@ -33,6 +33,7 @@ use crate::http::router::Router;
 use crate::ingest::budget::Budget;
 use crate::ingest::target::{SharedTarget, Watcher};
 use crate::ingest::tracking::Tracking;
+use crate::links::{LinkKey, Links};
 use crate::notify::{Notifiers, SettingFault};
 use backfill::{BackFill, BackFillStats};
 use calling::Calling;
@@ -148,6 +149,13 @@ impl App {
         let notifiers = Notifiers::start(&notify_settings, clock, keeper, &stop_notifiers)
             .map_err(StartError::Notifiers)?;
         let notifiers = Arc::new(notifiers);
+        let link_key = LinkKey::load((config.data_dir.as_deref()).filter(|_| storage.is_durable()))
+            .map_err(|source| StartError::System {
+                attempted: "make a key for links",
+                source,
+            })?;
+        let (links_sender, links) = watch::channel(links_of(&config, &link_key));
+        notifiers.set_links(links.borrow().clone());
         notifiers.send_again(waiting);
         for effects in &effects {
             notifiers.announced(&effects.announced);
@@ -217,6 +225,7 @@ impl App {
             tracking: Mutex::new(Tracking::new(target.clone())),
             taken_labels: taken,
             alertmanager_config: routing,
+            links,
             reload,
             quit: quit.clone(),
             internals: Box::new(move || -> Internals { seen.read() }),
@@ -258,6 +267,9 @@ impl App {
             engine,
             taken: taken_sender,
             routing: routing_sender,
+            links: links_sender,
+            link_key,
+            notifiers: notifiers.clone(),
             target,
             vitals: vitals.clone(),
             notify_settings,
@@ -278,6 +290,13 @@ impl App {
         tracing::info!("stopped");
         driven.map_err(StartError::from)
     }
+}
+
+/// By what alerts are acknowledged from messages, where that is on.
+fn links_of(config: &Config, key: &LinkKey) -> Option<Arc<Links>> {
+    let valid_for = config.acknowledgement_links?;
+    let links = Links::new(key.clone(), &config.external_url, valid_for);
+    Some(Arc::new(links))
 }
 
 /// Label names that measurements may not have, because all alerts get them.

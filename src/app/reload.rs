@@ -9,13 +9,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::vitals::{Vitals, locked};
-use super::{LoadConfig, StartError, list, taken_labels};
+use super::{LoadConfig, StartError, links_of, list, taken_labels};
 use crate::clock::Clock;
 use crate::config::{Config, Content, to_alertmanager};
 use crate::driver::EngineHandle;
 use crate::http::api::Reload;
 use crate::ingest::target::SharedTarget;
-use crate::notify::NotifySettings;
+use crate::links::{LinkKey, Links};
+use crate::notify::{Notifiers, NotifySettings};
 
 /// How often the files are looked at. What has changed is taken once two looks on end have seen the same, so that nothing
 /// is read while it is being written. Looking rather than being told works on every file system and through the links of a
@@ -30,6 +31,9 @@ pub(super) struct Reloader {
     pub(super) engine: EngineHandle,
     pub(super) taken: watch::Sender<Arc<Vec<String>>>,
     pub(super) routing: watch::Sender<Arc<str>>,
+    pub(super) links: watch::Sender<Option<Arc<Links>>>,
+    pub(super) link_key: LinkKey,
+    pub(super) notifiers: Arc<Notifiers>,
     pub(super) target: Arc<SharedTarget>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) notify_settings: NotifySettings,
@@ -138,6 +142,9 @@ impl Reloader {
             .map_err(|error| error.to_string())?;
         self.taken.send_replace(taken_labels(&config));
         self.routing.send_replace(to_alertmanager(&config).into());
+        let links = links_of(&config, &self.link_key);
+        self.notifiers.set_links(links.clone());
+        self.links.send_replace(links);
         self.target.lock().reconfigure(config.target.clone());
         self.target.changed.notify_one();
         self.notify_settings = settings;

@@ -96,6 +96,11 @@ fn restore(
                     found.leave_out(&key, &error);
                 }
             }
+            Kind::Acknowledgement => {
+                if let Err(error) = engine.restore_acknowledgement(&body) {
+                    found.leave_out(&key, &error);
+                }
+            }
             Kind::Clock | Kind::Series | Kind::Seen | Kind::Dispatch | Kind::ClockEvents => {}
         }
     }

@@ -1,10 +1,12 @@
-//! `opwatch alerts`: those that are pending or firing, and what has become of others.
+//! `opwatch alerts`: those that are pending or firing, what has become of others, and what people do about them.
+
+mod handle;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
+use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,16 +21,44 @@ const EXAMPLES: &str = "\
 Examples:
   opwatch alerts
   opwatch alerts history -o csv
+  opwatch alerts ack 8f2b6c1d0e9a7534 --by ann --for 4h --comment 'new index'
+  opwatch alerts resolve 8f2b6c1d0e9a7534
+  opwatch alerts clear --type threshold_exceeded
+
+An alert that is looked after is neither repeated nor escalated, until it ends, its severity rises, or the time is over. One \
+that is resolved or cleared ends now and stays quiet until its condition has stopped holding and next holds.
 
 Exit codes: 0 good; 2 wrong use; 3 there is none; 4 opwatch cannot be reached.";
 
-/// Which alerts are shown, and how.
+/// Shows alerts, looks after them and ends them.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(super) struct Alerts {
-    /// Those that are active now, or past changes.
-    #[arg(value_enum, default_value_t)]
-    which: Which,
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show those that are pending or firing, as without a command.
+    Active(Shown),
+    /// Show what alerts began and ended and what was done about them, newest first.
+    History(Shown),
+    /// Say that you look after alerts: they are neither repeated nor escalated.
+    Ack(handle::Ack),
+    /// Say that nobody looks after alerts any more.
+    Unack(handle::Which),
+    /// End alerts now, until their condition has stopped holding and next holds.
+    Resolve(handle::Which),
+    /// End all alerts, or those of one type.
+    Clear(handle::Clear),
+}
+
+/// How alerts are shown, and whose.
+#[derive(Debug, clap::Args)]
+struct Shown {
     /// How they are shown.
     #[arg(long, short, value_enum, default_value_t)]
     output: Output,
@@ -36,12 +66,9 @@ pub(super) struct Alerts {
     server: Server,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Which {
-    /// Pending and firing ones.
-    #[default]
     Active,
-    /// What alerts began and ended, newest first.
     History,
 }
 
@@ -59,10 +86,20 @@ struct Alert {
     value: String,
     #[serde(default)]
     suppressed: bool,
+    #[serde(default)]
+    fingerprint: String,
+    acknowledgement: Option<Acknowledgement>,
     status: Option<Status>,
     flap_score: Option<f64>,
     #[serde(default)]
     flapping: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Acknowledgement {
+    by: String,
+    expires_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -84,15 +121,31 @@ struct Changed {
     reason: Option<String>,
     at: String,
     value: Option<f64>,
+    #[serde(default)]
+    note: String,
 }
 
 impl Alerts {
     pub(super) fn run(self, config: Option<PathBuf>) -> ExitCode {
+        match self.action {
+            None => self.shown.run(Which::Active, config),
+            Some(Action::Active(shown)) => shown.run(Which::Active, config),
+            Some(Action::History(shown)) => shown.run(Which::History, config),
+            Some(Action::Ack(ack)) => ack.run(config),
+            Some(Action::Unack(which)) => which.unacknowledge(config),
+            Some(Action::Resolve(which)) => which.resolve(config),
+            Some(Action::Clear(clear)) => clear.run(config),
+        }
+    }
+}
+
+impl Shown {
+    fn run(self, which: Which, config: Option<PathBuf>) -> ExitCode {
         let remote = match self.server.remote(config, Purpose::Read) {
             Ok(remote) => remote,
             Err(code) => return code,
         };
-        let path = match self.which {
+        let path = match which {
             Which::Active => "/api/v1/alerts",
             Which::History => "/api/v1/alerts/history",
         };
@@ -100,7 +153,7 @@ impl Alerts {
             Ok(answer) => answer,
             Err(error) => return refused(&error),
         };
-        let (text, is_empty) = match self.shown(answer) {
+        let (text, is_empty) = match self.shown(which, answer) {
             Ok(shown) => shown,
             Err(error) => return refused(&remote.foreign(error)),
         };
@@ -115,9 +168,13 @@ impl Alerts {
     }
 
     /// The answer as text, and whether nothing is in it.
-    fn shown(&self, answer: Value) -> serde_json::Result<(serde_json::Result<String>, bool)> {
+    fn shown(
+        &self,
+        which: Which,
+        answer: Value,
+    ) -> serde_json::Result<(serde_json::Result<String>, bool)> {
         let text = serde_json::to_string_pretty(&answer);
-        let (shown, is_empty) = match self.which {
+        let (shown, is_empty) = match which {
             Which::Active => {
                 let Answer { alerts } = serde_json::from_value(answer)?;
                 (self.active(&alerts), alerts.is_empty())
@@ -142,6 +199,8 @@ impl Alerts {
                 clean(&alert.value),
                 score(alert.flap_score),
                 clean(&held_back(alert)),
+                clean(&looked_after(alert)),
+                clean(&alert.fingerprint),
             ]
         };
         let names = [
@@ -151,6 +210,8 @@ impl Alerts {
             "value",
             "flap_score",
             "not_told_because",
+            "acknowledged_by",
+            "fingerprint",
         ];
         self.lay_out(names, alerts.iter().map(row).collect())
     }
@@ -166,9 +227,10 @@ impl Alerts {
                     .value
                     .map(|value| amount::digits(value, 6))
                     .unwrap_or_default(),
+                clean(&change.note),
             ]
         };
-        let names = ["at", "change", "reason", "labels", "value"];
+        let names = ["at", "change", "reason", "labels", "value", "note"];
         self.lay_out(names, changes.iter().map(row).collect())
     }
 
@@ -190,6 +252,14 @@ fn labels(labels: &BTreeMap<String, String>) -> String {
         .iter()
         .map(|(name, value)| format!("{name}={value:?}"));
     clean(&pairs.collect::<Vec<_>>().join(","))
+}
+
+/// Who looks after an alert, and until when.
+fn looked_after(alert: &Alert) -> String {
+    (alert.acknowledgement.as_ref()).map_or_else(String::new, |one| match &one.expires_at {
+        Some(end) => format!("{} until {end}", one.by),
+        None => one.by.clone(),
+    })
 }
 
 /// Everything that keeps an alert from being told.

@@ -10,6 +10,7 @@ mod check;
 mod digest;
 mod files;
 mod flapping;
+mod handling;
 mod incidents;
 mod inhibit;
 mod interval;
@@ -42,7 +43,7 @@ use crate::document::Fault;
 use crate::engine::Settings;
 use crate::engine::action::Action;
 use crate::engine::dispatch::maintenance::Window;
-use crate::engine::dispatch::{Digest, FlapSettings, InhibitRule, Route, TimeIntervals};
+use crate::engine::dispatch::{Digest, FlapSettings, InhibitRule, Route, Stage, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
@@ -117,6 +118,11 @@ pub struct Config {
     pub maintenance: Vec<Window>,
     /// Which alerts are collected for whom, and when they are told.
     pub digests: Vec<Digest>,
+    /// Who else is told of alerts that fire for too long or too often.
+    pub escalations: Vec<Stage>,
+    /// How long links to acknowledge by are good, which messages carry then; `None` with `acknowledgement: {links: off}`,
+    /// the default.
+    pub acknowledgement_links: Option<Duration>,
 }
 
 /// What is logged.
@@ -214,6 +220,7 @@ impl Config {
             inhibit_rules: self.inhibit_rules.clone(),
             time_intervals: self.time_intervals.clone(),
             maintenance: self.maintenance.clone(),
+            escalations: self.escalations.clone(),
             external: External {
                 labels: self.external_labels.clone(),
                 url: self.external_url.clone(),

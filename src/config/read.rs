@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::route::{self, Known};
 use super::{
-    Config, Lookup, actions, digest, flapping, inhibit, interval, maintenance, memory, paths,
-    sections, target, wire,
+    Config, Lookup, actions, digest, flapping, handling, inhibit, interval, maintenance, memory,
+    paths, sections, target, wire,
 };
 use crate::document::units::Period;
 use crate::document::{Document, Place};
@@ -96,6 +96,7 @@ fn join(
     let digests = digest::read(&written, checker);
     let inhibit_rules = inhibit::read(&written.inhibit_rules, checker);
     let route = route(&written, &time_intervals, checker);
+    let escalations = handling::escalations(&written, readable, checker);
     let switched = |one: BuiltIn, written: Option<wire::Switch>, default: wire::Switch| {
         (written.unwrap_or(default) == wire::Switch::On).then_some(one)
     };
@@ -149,6 +150,8 @@ fn join(
         }
     }
     Config {
+        escalations,
+        acknowledgement_links: handling::links(&written.acknowledgement, checker),
         external_labels: external_labels(&written, checker),
         log: sections::log(&written.log, checker),
         target: target::read(written.target.as_ref(), checker),
@@ -193,7 +196,6 @@ fn join(
 fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     let root = Place::root();
     for (key, value) in [
-        ("escalations", &written.escalations),
         ("mute", &written.mute),
         ("tls", &written.tls),
         ("web", &written.web),
@@ -279,10 +281,12 @@ fn route(
         .used
         .extend(written.digest.iter().map(|one| one.receiver.clone()));
     for (index, name) in names.iter().enumerate() {
-        if !known.used.contains(*name) && !name.is_empty() {
+        let mut escalations = written.escalations.iter();
+        let is_told = escalations.any(|one| one.receiver.as_deref() == Some(*name));
+        if !known.used.contains(*name) && !name.is_empty() && !is_told {
             checker.warn(
                 &place.index(index).key("name"),
-                format!("receiver {name:?} is not used by any route"),
+                format!("receiver {name:?} is not used by any route or escalation"),
             );
         }
     }

@@ -338,6 +338,8 @@ fn bad_configurations_are_refused_with_all_their_faults_at_their_places() {
         "target_values.bad.yaml",
         "actions.bad.yaml",
         "actions_url.bad.yaml",
+        "escalations.bad.yaml",
+        "escalation_values.bad.yaml",
     ] {
         let faults = load(name).unwrap_err();
         let said = portable(&render(&faults, false)) + "\n";
@@ -360,7 +362,7 @@ fn what_is_probably_not_meant_is_a_warning_at_its_place() {
         said,
         [
             "warnings.good.yaml:2:14: no file matches \"none/*.yaml\"",
-            "warnings.good.yaml:7:12: receiver \"other\" is not used by any route",
+            "warnings.good.yaml:7:12: receiver \"other\" is not used by any route or escalation",
         ]
     );
     // Relative to the file, not to where the process runs.
@@ -444,4 +446,38 @@ fn a_missing_configuration_is_a_fault() {
             .brief()
             .contains("cannot read the configuration: No such file")
     );
+}
+
+#[test]
+fn escalations_and_links_are_read_with_their_defaults() {
+    let text = "\
+route: {receiver: team}
+receivers: [{name: team}, {name: pager}]
+acknowledgement: {links: on}
+escalations:
+  - {name: age, matchers: [severity=~\"high|critical\"], after: 30m, receiver: pager}
+  - {name: often, more_than: {times: 3, within: 1h}, unless_acknowledged: false, receiver: pager, repeat_interval: 4h}
+";
+    let folder = std::env::temp_dir();
+    let read = read::text("x.yaml", text.to_owned(), &folder, &|_| None);
+    // A receiver that only an escalation names is used.
+    assert_eq!(
+        (read.findings.faults.len(), read.findings.warnings.len()),
+        (0, 0)
+    );
+    let config = read.config.unwrap();
+    assert_eq!(
+        config.acknowledgement_links,
+        Some(Duration::from_secs(86_400))
+    );
+    let [age, often] = config.escalations.as_slice() else {
+        panic!("{:?}", config.escalations);
+    };
+    assert_eq!(age.after, Some(Duration::from_secs(1_800)));
+    assert_eq!((age.unless_acknowledged, age.repeat_interval), (true, None));
+    assert!(age.matchers.matches(|_| "high") && !age.matchers.matches(|_| "low"));
+    let limit = often.more_than.unwrap();
+    assert_eq!((limit.times, limit.within.as_secs()), (3, 3_600));
+    assert!(!often.unless_acknowledged && often.after.is_none());
+    assert_eq!(often.repeat_interval, Some(Duration::from_secs(14_400)));
 }

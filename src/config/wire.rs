@@ -67,10 +67,13 @@ pub(super) struct File {
     pub maintenance: Vec<Maintenance>,
     #[serde(default)]
     pub digest: Vec<Digest>,
-    // Of the design, but not available yet.
-    pub escalations: Option<IgnoredAny>,
+    #[serde(default)]
+    pub acknowledgement: Acknowledgement,
+    #[serde(default)]
+    pub escalations: Vec<Escalation>,
     #[serde(default)]
     pub actions: Vec<ActionConfig>,
+    // Of the design, but not available yet.
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,
     pub web: Option<IgnoredAny>,
@@ -164,6 +167,32 @@ pub(super) struct InhibitRule {
     pub target_match_re: Option<BTreeMap<String, String>>,
     #[serde(default)]
     pub equal: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Acknowledgement {
+    pub links: Option<Switch>,
+    pub valid_for: Option<Period>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Escalation {
+    pub name: Option<String>,
+    pub matchers: Option<Vec<String>>,
+    pub after: Option<Period>,
+    pub more_than: Option<MoreThan>,
+    pub unless_acknowledged: Option<bool>,
+    pub receiver: Option<String>,
+    pub repeat_interval: Option<Period>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoreThan {
+    pub times: u32,
+    pub within: Period,
 }
 
 #[derive(Deserialize)]

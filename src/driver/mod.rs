@@ -408,6 +408,7 @@ impl Driver {
                 change = ?change.change,
                 value = change.value,
                 shadow = change.is_shadow,
+                note = change.note,
                 "alert changed"
             );
         }

@@ -119,7 +119,8 @@ impl Driver {
         self.gather_fortunes();
     }
 
-    /// Has what people have set written with the next commit: baselines, silences and maintenance.
+    /// Has what people have set written with the next commit: baselines, silences, maintenance and
+    /// acknowledgements, and what has become of actions.
     pub(super) fn gather_orders(&mut self) {
         let as_of = self.engine.sequence();
         let baselines = self.engine.take_unsaved_baselines().into_iter();
@@ -130,7 +131,11 @@ impl Driver {
         let maintenance = maintenance.map(|(id, body)| (Kind::Maintenance, id, body));
         let actions = self.engine.take_changed_actions().into_iter();
         let actions = actions.map(|(key, body)| (Kind::Action, key, body));
-        let all = baselines.chain(silences).chain(maintenance).chain(actions);
+        let acknowledgements = self.engine.take_unsaved_acknowledgements().into_iter();
+        let acknowledgements =
+            acknowledgements.map(|(key, body)| (Kind::Acknowledgement, key, body));
+        let orders = baselines.chain(silences).chain(maintenance);
+        let all = orders.chain(acknowledgements).chain(actions);
         let writes = all.map(|(kind, key, body)| Write {
             kind,
             key,

@@ -16,25 +16,37 @@ pub enum EndReason {
     Recovered,
     /// Its data ended, and the rule says to resolve then or it has been stale for too long.
     NoData,
-    /// Its series or its rule is gone.
+    /// Its series is gone.
     Gone,
+    /// Its rule is gone, or is another one now.
+    RuleRemoved,
+    /// Its group has more alerts than it may have.
+    LimitExceeded,
     /// What it missed has been absent for longer than its rule remembers; it has not come back.
     Forgotten,
     /// A newer version has taken the place of the one that it is about.
     Superseded,
     /// Somebody said that what it found is usual from now on.
     Accepted,
+    /// A higher level of the same condition has taken its place.
+    LevelRaised,
+    /// Somebody said that it is over.
+    ResolvedByHand,
 }
 
 impl EndReason {
     /// All.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Recovered,
         Self::NoData,
         Self::Gone,
+        Self::RuleRemoved,
+        Self::LimitExceeded,
         Self::Forgotten,
         Self::Superseded,
         Self::Accepted,
+        Self::LevelRaised,
+        Self::ResolvedByHand,
     ];
 
     /// As the API and messages name it.
@@ -43,9 +55,13 @@ impl EndReason {
             Self::Recovered => "recovered",
             Self::NoData => "no_data",
             Self::Gone => "gone",
+            Self::RuleRemoved => "rule_removed",
+            Self::LimitExceeded => "limit_exceeded",
             Self::Forgotten => "forgotten",
             Self::Superseded => "superseded",
             Self::Accepted => "accepted",
+            Self::LevelRaised => "level_raised",
+            Self::ResolvedByHand => "resolved_by_hand",
         }
     }
 }
@@ -93,6 +109,8 @@ pub enum AlertState {
         since: Duration,
         /// Why it ended.
         reason: EndReason,
+        /// Somebody ended it while its condition held: it stays over until the condition has stopped holding.
+        is_dismissed: bool,
     },
 }
 
@@ -140,6 +158,12 @@ pub enum Change {
     Fired,
     /// It ended.
     Resolved(EndReason),
+    /// Somebody looks after it.
+    Acknowledged,
+    /// Nobody looks after it any more, though it fires.
+    Unacknowledged,
+    /// Somebody else was told, because it fires for too long or too often.
+    Escalated,
 }
 
 impl AlertState {
@@ -210,12 +234,23 @@ pub fn advance(
         standing => standing,
     };
     let state = match state {
-        AlertState::Resolved { since, .. } if now.steady.saturating_sub(since) > retention => {
-            AlertState::Inactive
-        }
+        AlertState::Resolved {
+            since,
+            is_dismissed: false,
+            ..
+        } if now.steady.saturating_sub(since) > retention => AlertState::Inactive,
         state => state,
     };
     match (state, standing) {
+        (
+            AlertState::Resolved {
+                is_dismissed: true, ..
+            },
+            standing,
+        ) => match standing {
+            Standing::Holds => (ready(state), None),
+            Standing::Breached | Standing::NoData | Standing::Insufficient => (state, None),
+        },
         (AlertState::Inactive | AlertState::Resolved { .. }, Standing::Breached) => {
             start(verdict, hold, now)
         }
@@ -373,14 +408,25 @@ fn end(
         resolved_at: now.wall,
         since: now.steady,
         reason,
+        is_dismissed: reason == EndReason::ResolvedByHand,
     };
     (resolved, Some(Change::Resolved(reason)))
 }
 
-/// Ends an alert whose series or rule is gone or forgotten, which is the `reason`.
+/// One that has ended, without waiting for the end of its condition any more.
+fn ready(mut state: AlertState) -> AlertState {
+    if let AlertState::Resolved { is_dismissed, .. } = &mut state {
+        *is_dismissed = false;
+    }
+    state
+}
+
+/// Ends an alert from outside of its condition, with that reason: what it is about is gone, say, or somebody said so.
 pub fn abandon(state: AlertState, reason: EndReason, now: Now) -> (AlertState, Option<Change>) {
     match state {
-        AlertState::Inactive | AlertState::Resolved { .. } => (state, None),
+        AlertState::Inactive => (state, None),
+        // What is gone does not hold any more.
+        AlertState::Resolved { .. } => (ready(state), None),
         AlertState::Pending { .. } => (AlertState::Inactive, Some(Change::Dropped)),
         AlertState::Firing {
             active_at,
@@ -527,6 +573,44 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_that_was_ended_by_hand_is_over_until_its_condition_has_stopped_holding() {
+        let at = |step: u64| Now::invented(Duration::from_secs(step * INTERVAL));
+        let standing = |standing| Verdict {
+            standing,
+            value: Some(1.0),
+            limit: 0.0,
+            n: 1,
+            gained: true,
+            evidence: None,
+        };
+        let step = |state, one, now| {
+            advance(state, &standing(one), &hold(0), RESOLVED_RETENTION, at(now)).0
+        };
+        let firing = step(AlertState::Inactive, Breached, 100);
+        assert!(firing.is_firing());
+        let (over, change) = abandon(firing, EndReason::ResolvedByHand, at(101));
+        assert_eq!(change, Some(Change::Resolved(EndReason::ResolvedByHand)));
+        // Also long after what has ended is forgotten otherwise, and while nothing can be judged.
+        let mut quiet = over;
+        for (one, now) in [
+            (Breached, 102),
+            (Blind, 103),
+            (Insufficient, 104),
+            (Breached, 900),
+        ] {
+            quiet = step(quiet, one, now);
+            assert_eq!(quiet, over);
+        }
+        let good = step(quiet, Holds, 901);
+        assert_ne!(good, over);
+        assert!(step(good, Breached, 902).is_firing());
+        // What has gone does not hold any more.
+        let (gone, change) = abandon(over, EndReason::Gone, at(102));
+        assert_eq!(change, None);
+        assert!(step(gone, Breached, 103).is_firing());
+    }
+
+    #[test]
     fn a_resolved_alert_is_forgotten_after_its_retention() {
         let resolved = AlertState::Resolved {
             active_at: Timestamp::default(),
@@ -534,6 +618,7 @@ mod tests {
             resolved_at: Timestamp::default(),
             since: Duration::ZERO,
             reason: EndReason::Recovered,
+            is_dismissed: false,
         };
         let verdict = Verdict {
             standing: Holds,

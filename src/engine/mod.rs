@@ -78,6 +78,8 @@ pub mod acting;
 
 mod durable;
 
+mod handling;
+
 mod maintenance;
 
 mod order;
@@ -112,6 +114,17 @@ use series::OWN_OPERATION;
 pub use settings::Settings;
 use store::{Admitted, Store};
 use time::Now;
+
+/// The kinds of alerts, as [`judge::Subject::alert_type`] names them.
+pub const ALERT_TYPES: [&str; 7] = [
+    "threshold_exceeded",
+    "degradation",
+    "anomaly_detected",
+    "absence",
+    "no_data",
+    "rule_error",
+    action::ALERT_TYPE,
+];
 
 /// Changes of alerts that are remembered.
 pub const HISTORY: usize = 1_000;
@@ -243,6 +256,7 @@ impl Engine {
             time_intervals: settings.time_intervals,
             flapping: settings.flapping,
             digests: settings.digests,
+            escalations: settings.escalations,
         };
         self.set_windows(settings.maintenance);
         self.dispatcher.replace(routing, now);
@@ -390,6 +404,9 @@ impl Engine {
         self.incidents.align(&mut self.dispatcher, now);
         let notifications = self.dispatcher.flush(now);
         let mut told = self.incidents.tell(notifications);
+        let escalated = self.dispatcher.escalate(now);
+        self.note_escalated(&escalated, now);
+        told.extend(escalated);
         // A digest is no word on an incident.
         told.extend(self.dispatcher.digests(now));
         told

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::action::Action;
 use super::alert::RESOLVED_RETENTION;
 use super::dispatch::maintenance::Window;
-use super::dispatch::{Digest, FlapSettings, InhibitRule, Receiver, Route, TimeIntervals};
+use super::dispatch::{Digest, FlapSettings, InhibitRule, Receiver, Route, Stage, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
 
@@ -31,6 +31,8 @@ pub struct Settings {
     pub digests: Vec<Digest>,
     /// Maintenance that recurs.
     pub maintenance: Vec<Window>,
+    /// Who else is told of what is not dealt with.
+    pub escalations: Vec<Stage>,
     /// What all alerts share.
     pub external: External,
     /// How often Alertmanagers are told again.
@@ -60,6 +62,7 @@ impl Default for Settings {
             flapping: None,
             digests: Vec::new(),
             maintenance: Vec::new(),
+            escalations: Vec::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),
             resolved_retention: RESOLVED_RETENTION,

@@ -23,6 +23,7 @@ mod backfill;
 mod clocks;
 mod dependence;
 mod detection;
+mod handling;
 mod incidents;
 mod maintenance;
 mod regression;
@@ -435,7 +436,10 @@ fn a_reload_keeps_the_state_of_equal_rules_and_ends_the_alerts_of_others() {
     assert!(alert(&engine).unwrap().is_firing());
     let effects = engine.reconfigure(settings(2), at(6));
     assert_eq!(told(&effects), words(&[("medium", false)]));
-    assert_eq!(effects.announced[0].ended.unwrap().1, EndReason::Gone);
+    assert_eq!(
+        effects.announced[0].ended.unwrap().1,
+        EndReason::RuleRemoved
+    );
     assert_eq!(alert(&engine), None);
 }
 
@@ -488,7 +492,7 @@ fn a_reload_that_changes_external_labels_ends_alerts_under_the_labels_they_were_
     assert_eq!(effects.announced[0].labels, began.labels);
     assert!(!effects.announced[0].is_firing());
     let last = engine.history().next_back().unwrap();
-    assert_eq!(last.change, alert::Change::Resolved(EndReason::Gone));
+    assert_eq!(last.change, alert::Change::Resolved(EndReason::RuleRemoved));
     let told = engine.flush(at(340));
     assert_eq!(told[0].status(), "resolved");
     assert_eq!(engine.next_due(), Some(at(40).steady));

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::family::{Emit, Family, Value};
-use super::labels::Rendered;
+use super::labels::{LabelText, Rendered};
 use super::page::Page;
 use super::snapshot::{AlertRow, RuleRow};
 use crate::engine::time::Timestamp;
@@ -85,6 +85,24 @@ pub(super) const FAMILIES: &[Family] = &[
         NONE,
         "Maintenance that goes on, of what recurs and of what was started: nobody is told of its alerts.",
         |page, emit| count(emit, page.snapshot.maintenance as u64),
+    ),
+    Family::gauge(
+        "opwatch_alerts_acknowledged",
+        NONE,
+        "Alerts that somebody looks after: they are neither repeated nor escalated.",
+        |page, emit| count(emit, page.snapshot.acknowledged as u64),
+    ),
+    Family::counter(
+        "opwatch_escalations",
+        "`name`",
+        "Alerts that were escalated, because they fired for too long or too often, or nobody acknowledged them.",
+        |page, emit| {
+            for (name, count) in &page.snapshot.escalations {
+                let labels = LabelText::of([("name", &**name)]);
+                emit(Rendered::new(labels.as_str()), Value::Count(*count))?;
+            }
+            Ok(())
+        },
     ),
     Family::gauge(
         "opwatch_incidents",

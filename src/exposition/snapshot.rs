@@ -31,6 +31,10 @@ pub struct Snapshot {
     pub(super) alerts: Vec<AlertRow>,
     pub(super) baselines: Vec<BaselineRow>,
     pub(super) held_back: HeldBack,
+    /// How many alerts somebody looks after.
+    pub(super) acknowledged: usize,
+    /// How many alerts each escalation has taken.
+    pub(super) escalations: Vec<(String, u64)>,
     /// How many silences are in each state.
     pub(super) silences: [(SilenceState, usize); 3],
     /// How many alerts flap.
@@ -210,6 +214,10 @@ impl Snapshot {
             alerts,
             baselines: BaselineRow::all(engine, &mut omitted),
             held_back: engine.dispatcher().held_back(),
+            acknowledged: engine.dispatcher().acknowledgements().count(now.wall),
+            escalations: (engine.dispatcher().escalated())
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
             silences: SilenceState::ALL.map(|state| {
                 let all = engine.silences().iter();
                 (

@@ -1,5 +1,6 @@
 //! Alerts and notifications for the tests of this module.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::alert::EndReason;
@@ -39,6 +40,7 @@ pub(super) fn firing(operation: &str) -> Arc<Announced> {
         limit: 10.0,
         n: 42,
         evidence: None,
+        replaces: None,
     })
 }
 
@@ -62,6 +64,8 @@ pub(super) fn notification(alerts: &[Arc<Announced>]) -> Notification {
         alerts: alerts.to_vec(),
         incidents: Vec::new(),
         reason: NotifyReason::First,
+        remarks: BTreeMap::new(),
+        escalation: None,
         at: Timestamp::from_millis(start().millis() + 900_000),
     }
 }

@@ -25,6 +25,8 @@ pub mod tls;
 pub mod trial;
 pub mod webhook;
 
+pub(crate) use self::message::reason::acknowledged;
+
 use std::time::Duration;
 
 use serde::Deserialize;

@@ -17,6 +17,7 @@ use super::{NotifySettings, SettingFault};
 use crate::clock::Clock;
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::time::Timestamp;
+use crate::links::{Links, add_all};
 
 /// Everyone who is told. Dropping it ends all its tasks at once; [`Notifiers::drain`] lets them finish.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Notifiers {
     set: Mutex<Set>,
     clock: Clock,
     keeper: Option<Arc<Keeper>>,
+    /// By what alerts are acknowledged from messages.
+    links: Mutex<Option<Arc<Links>>>,
     /// Notifications for integrations that there are not.
     homeless: AtomicU64,
     tasks: TaskTracker,
@@ -76,6 +79,7 @@ impl Notifiers {
             set: Mutex::default(),
             clock,
             keeper,
+            links: Mutex::default(),
             homeless: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             ending: Ending {
@@ -129,13 +133,24 @@ impl Notifiers {
         set.alertmanagers.append(&mut before.alertmanagers);
     }
 
+    /// Has messages carry links to acknowledge by from now on, or none.
+    pub fn set_links(&self, links: Option<Arc<Links>>) {
+        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links;
+    }
+
+    fn link(&self, notifications: &mut [Notification]) {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        add_all(links.as_ref(), notifications, self.clock.now().wall);
+    }
+
     fn set(&self) -> MutexGuard<'_, Set> {
         // Nothing panics while it holds the lock.
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes notifications to deliver.
-    pub fn send(&self, notifications: Vec<Notification>) {
+    pub fn send(&self, mut notifications: Vec<Notification>) {
+        self.link(&mut notifications);
         for notification in notifications {
             if let Some(outbox) = self.outbox_of(&notification) {
                 outbox.push(notification, self.clock);
@@ -144,7 +159,8 @@ impl Notifiers {
     }
 
     /// Takes notifications that the process before had not delivered, as far as it knew.
-    pub fn send_again(&self, notifications: Vec<Notification>) {
+    pub fn send_again(&self, mut notifications: Vec<Notification>) {
+        self.link(&mut notifications);
         for notification in notifications {
             if let Some(outbox) = self.outbox_of(&notification) {
                 outbox.push_again(notification, self.clock);

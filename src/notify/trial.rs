@@ -1,5 +1,6 @@
 //! A receiver tried out: a message that says that it is a test, sent by the means of the configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +129,7 @@ impl Trial {
             limit: 10.0,
             n: 100,
             evidence: None,
+            replaces: None,
         };
         // Each test is another message, but its end is known by its group.
         let mut id = Fnv1a::new();
@@ -146,6 +148,8 @@ impl Trial {
             } else {
                 NotifyReason::First
             },
+            remarks: BTreeMap::new(),
+            escalation: None,
             at: now,
         }
     }

@@ -65,7 +65,11 @@ impl Gathered {
                 }
                 false
             }
-            Change::Started | Change::Dropped => false,
+            Change::Started
+            | Change::Dropped
+            | Change::Acknowledged
+            | Change::Unacknowledged
+            | Change::Escalated => false,
         }
     }
 }

@@ -114,6 +114,7 @@ fn read(engine: &mut Engine, kind: Kind, key: &str, body: &[u8]) -> Result<(), S
         Kind::ClockEvents => engine.restore_clocks(body),
         Kind::Baseline => engine.restore_baseline(body),
         Kind::Incident => engine.restore_incident(body),
+        Kind::Acknowledgement => engine.restore_acknowledgement(body),
         Kind::Silence => engine.restore_silence(body),
         Kind::Maintenance => engine.restore_maintenance(body),
         Kind::Action => engine.restore_action(body),

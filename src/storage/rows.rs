@@ -34,6 +34,8 @@ pub enum Kind {
     Incident = 9,
     /// A silence.
     Silence = 10,
+    /// That somebody looks after an alert.
+    Acknowledgement = 11,
     /// Maintenance that was started.
     Maintenance = 12,
     /// An action that was taken.
@@ -57,6 +59,7 @@ impl Kind {
             Self::Baseline,
             Self::Incident,
             Self::Silence,
+            Self::Acknowledgement,
             Self::Maintenance,
             Self::Action,
         ]

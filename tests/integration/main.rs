@@ -28,6 +28,7 @@ mod exposition;
 mod faulty;
 mod flapping;
 mod grafana;
+mod handling;
 mod healthcheck;
 mod hostile_names;
 mod house;

@@ -1,5 +1,6 @@
 //! Telling others: against servers that fail on purpose, a real mail server and a real Alertmanager.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -88,6 +89,7 @@ fn alert(operation: &str) -> Announced {
         limit: 10.0,
         n: 42,
         evidence: None,
+        replaces: None,
     }
 }
 
@@ -108,6 +110,8 @@ fn notification(id: &str, receiver: &str, alerts: Vec<Announced>) -> Notificatio
         alerts: alerts.into_iter().map(Arc::new).collect(),
         incidents: Vec::new(),
         reason: NotifyReason::First,
+        remarks: BTreeMap::new(),
+        escalation: None,
         at: Clock::start().now().wall,
     }
 }
@@ -544,6 +548,7 @@ async fn a_real_alertmanager_tells_of_our_alerts_what_we_tell_ourselves() {
             "n",
             "degradation_percent",
             "reason",
+            "notify_reason",
         ] {
             assert!(
                 own["alerts"][0]
@@ -555,6 +560,8 @@ async fn a_real_alertmanager_tells_of_our_alerts_what_we_tell_ourselves() {
             );
         }
         let mut theirs = request.json.clone();
+        let why = own.as_object_mut().unwrap().remove("notifyReason");
+        assert!(why.is_some(), "{own}");
         for body in [&mut own, &mut theirs] {
             // Each names itself, and Go leaves out zeros at the end of a second.
             body["externalURL"] = json!("");

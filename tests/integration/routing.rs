@@ -344,6 +344,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
         // Alertmanager does not know it.
         flapping: None,
         digests: Vec::new(),
+        escalations: settings.escalations,
     });
     let now = |after: Duration| Now {
         wall: base.after(after),
@@ -391,6 +392,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
                 limit: 0.0,
                 n: 0,
                 evidence: None,
+                replaces: None,
                 onset: Onset::default(),
             };
             dispatcher.update(&Arc::new(alert), now(begin));

@@ -98,6 +98,7 @@ impl Failure {
             limit: 0.0,
             n: 0,
             evidence: None,
+            replaces: None,
         };
         Some(Self {
             alert: Arc::new(alert),
@@ -164,6 +165,8 @@ impl Failure {
                 at,
                 value: None,
                 is_shadow: false,
+                is_raised: false,
+                note: String::new(),
             });
         }
         if !std::mem::replace(&mut self.is_placed, true) && (is_news || self.is_firing()) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::interval::{self, TimeInterval};
 use super::muting::Muter;
-use super::{Announced, Notification, NotifyReason, Receiver};
+use super::{Announced, News, Notification, NotifyReason, Receiver, Remark};
 use crate::engine::selector::Selector;
 use crate::engine::series::Labels;
 use crate::engine::template::humanize;
@@ -138,6 +138,10 @@ impl Collected {
             group_labels.set("left_out", left_out.to_string());
         }
         let group_key = format!("{{}}/digest:{{digest={:?}}}", digest.name);
+        let firing = alerts.iter().filter(|alert| alert.is_firing());
+        let remarks: BTreeMap<u64, Remark> = firing
+            .map(|alert| (alert.fingerprint, Remark::of(News::Digest)))
+            .collect();
         let all = 0..receiver.integrations.len();
         all.map(|integration| Notification {
             id: identify(&group_key, integration),
@@ -148,6 +152,8 @@ impl Collected {
             alerts: alerts.clone(),
             incidents: Vec::new(),
             reason: NotifyReason::Digest,
+            remarks: remarks.clone(),
+            escalation: None,
             at: now.wall,
         })
         .collect()

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acknowledgement::Acknowledgements;
 use super::digest::Collected;
+use super::escalation::Escalations;
 use super::flapping::{Damped, Flapping, Flaps};
 use super::look::{Look, identify};
 use super::muting::Muter;
@@ -26,9 +28,9 @@ pub(in crate::engine) type GroupId = (String, u32);
 /// pure machine on the steady clock.
 #[derive(Debug)]
 pub struct Dispatcher {
-    routing: Routing,
+    pub(super) routing: Routing,
     /// All alerts that fire, by their fingerprints.
-    alerts: BTreeMap<u64, Arc<Announced>>,
+    pub(super) alerts: BTreeMap<u64, Arc<Announced>>,
     pub(in crate::engine) groups: BTreeMap<GroupId, Group>,
     pub(in crate::engine) paces: BTreeMap<GroupId, Pace>,
     /// By group, receiver and integration.
@@ -38,6 +40,10 @@ pub struct Dispatcher {
     pub(in crate::engine) flapping: Flapping,
     /// By the names of the digests.
     pub(in crate::engine) collected: BTreeMap<String, Collected>,
+    /// Who looks after which alerts.
+    pub(in crate::engine) acknowledgements: Acknowledgements,
+    /// What has been escalated.
+    pub(in crate::engine) escalations: Escalations,
     held_back: HeldBack,
     pub(in crate::engine) sequence: u64,
     /// Whether anything that is saved of it may have changed.
@@ -110,6 +116,8 @@ impl Dispatcher {
             told: HashMap::new(),
             silences: Arc::default(),
             maintenance: Arc::default(),
+            acknowledgements: Acknowledgements::default(),
+            escalations: Escalations::default(),
             held_back: HeldBack::default(),
             sequence: 0,
             touched: false,
@@ -148,6 +156,10 @@ impl Dispatcher {
             self.flapping.note(alert, now.steady);
         }
         self.collect(alert, now);
+        let before = self.alerts.get(&alert.fingerprint);
+        let is_new = before.is_none_or(|before| before.starts_at != alert.starts_at);
+        self.acknowledgements.follow(alert, is_new, now.wall);
+        self.escalations.follow(alert, now);
         self.place(alert, now, |_| Some(false));
     }
 
@@ -255,6 +267,7 @@ impl Dispatcher {
         let mut notifications = Vec::new();
         if self.groups.values().any(|group| group.due <= now.steady) {
             self.touched = true;
+            self.acknowledgements.expire(now.wall);
             let (routing, alerts) = (&self.routing, &self.alerts);
             let (silences, maintenance) = (&self.silences, &self.maintenance);
             let muter = Muter::new(routing, silences, maintenance, alerts, now.wall);
@@ -262,6 +275,7 @@ impl Dispatcher {
                 receivers: &routing.receivers,
                 told: &mut self.told,
                 flapping: &self.flapping,
+                acknowledgements: &self.acknowledgements,
                 held_back: &mut self.held_back,
                 sequence: &mut self.sequence,
                 now,
@@ -298,10 +312,25 @@ impl Dispatcher {
 
     /// The alerts that fire, each with what keeps it from being told now.
     pub fn alerts(&self, now: Now) -> Vec<(&Arc<Announced>, Muting)> {
-        let (silences, maintenance) = (&self.silences, &self.maintenance);
-        let muter = Muter::new(&self.routing, silences, maintenance, &self.alerts, now.wall);
+        let muter = self.muter(now);
         let alerts = self.alerts.values();
         alerts.map(|alert| (alert, muter.of(alert))).collect()
+    }
+
+    /// Everything that mutes now.
+    pub(super) fn muter(&self, now: Now) -> Muter<'_> {
+        let (silences, maintenance) = (&self.silences, &self.maintenance);
+        Muter::new(&self.routing, silences, maintenance, &self.alerts, now.wall)
+    }
+
+    /// The alert of a fingerprint, where others know it to fire.
+    pub fn firing(&self, fingerprint: u64) -> Option<&Arc<Announced>> {
+        self.alerts.get(&fingerprint)
+    }
+
+    /// Who looks after which alerts.
+    pub fn acknowledgements(&self) -> &Acknowledgements {
+        &self.acknowledgements
     }
 
     /// How often alerts were held back.
@@ -375,6 +404,7 @@ mod tests {
             limit: 1.0,
             n: 20,
             evidence: None,
+            replaces: None,
         })
     }
 

@@ -1,12 +1,15 @@
 //! A look at a group that is due: what is said of each of its alerts, and to whom.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::acknowledgement::Acknowledgements;
 use super::flapping::{self, Damped, Flapping, Say};
 use super::group::{Group, Told};
 use super::muting::{Muted, Muter};
-use super::news::{News, reason};
-use super::{HeldBack, Notification, Receiver};
+use super::reason::{Stirred, reason};
+use super::{Announced, HeldBack, News, Notification, Receiver, Remark};
 use crate::engine::series::Fnv1a;
 use crate::engine::time::Now;
 
@@ -15,6 +18,7 @@ pub(super) struct Look<'a> {
     pub(super) receivers: &'a [Receiver],
     pub(super) told: &'a mut HashMap<(String, String, usize), Told>,
     pub(super) flapping: &'a Flapping,
+    pub(super) acknowledgements: &'a Acknowledgements,
     pub(super) held_back: &'a mut HeldBack,
     pub(super) sequence: &'a mut u64,
     pub(super) now: Now,
@@ -60,13 +64,13 @@ impl Look<'_> {
             })
             .collect();
         let mut shown = BTreeSet::new();
-        let mut news = News::default();
+        let mut stirred = Stirred::default();
         for alert in firing {
             let fingerprint = alert.fingerprint;
             if group.silenced.contains(&fingerprint) {
-                news.unsilenced.insert(fingerprint);
+                stirred.unsilenced.insert(fingerprint);
             } else if group.maintained.contains(&fingerprint) {
-                news.maintained.insert(fingerprint);
+                stirred.maintained.insert(fingerprint);
             }
         }
         let name = &group.route.receiver;
@@ -90,7 +94,7 @@ impl Look<'_> {
                     Some(Say::IsQuiet) if !known(&fp) && !alert.is_firing() => continue,
                     Some(Say::IsQuiet) => alert.clone(),
                     Some(Say::Flaps(flaps) | Say::HasFlapped(flaps)) => {
-                        news.flapping.insert(fp);
+                        stirred.flapping.insert(fp);
                         flapping::annotated(alert, flaps)
                     }
                     Some(Say::Nothing(flaps)) => match (known(&fp), alert.is_firing()) {
@@ -117,10 +121,19 @@ impl Look<'_> {
                 resolved: resolved.iter().map(|a| a.fingerprint).collect(),
                 at: now.steady,
             };
-            let repeat = timing.repeat_interval;
-            let Some(reason) = reason(told, &next, &news, means.send_resolved, repeat) else {
+            // Of what somebody looks after nothing is repeated.
+            let is_looked_after =
+                |alert: &Arc<Announced>| (self.acknowledgements.of(alert, now.wall)).is_some();
+            let repeat = match firing.iter().all(is_looked_after) {
+                true => Duration::MAX,
+                false => timing.repeat_interval,
+            };
+            let Some(reason) = reason(told, &next, &stirred, means.send_resolved, repeat) else {
                 continue;
             };
+            let remarks = (firing.iter())
+                .map(|alert| (alert.fingerprint, self.remark(alert, told, &stirred)))
+                .collect();
             self.told.insert(log, next);
             let mut alerts = firing;
             if means.send_resolved {
@@ -140,6 +153,8 @@ impl Look<'_> {
                 alerts,
                 incidents: Vec::new(),
                 reason,
+                remarks,
+                escalation: None,
                 at: now.wall,
             });
         }
@@ -161,6 +176,22 @@ impl Look<'_> {
         let alerts = &mut group.alerts;
         alerts.retain(|fp, alert| alert.is_firing() || flaps(*fp));
         group.damped.retain(|fp, _| alerts.contains_key(fp));
+    }
+}
+
+impl Look<'_> {
+    /// What is said of an alert that fires beside itself.
+    fn remark(&self, alert: &Announced, told: Option<&Told>, stirred: &Stirred) -> Remark {
+        let fingerprint = alert.fingerprint;
+        let is_known = told.is_some_and(|told| told.firing.contains(&fingerprint));
+        let news = stirred.news_of(fingerprint).unwrap_or(match is_known {
+            true => News::Repeat,
+            false => News::first_of(alert),
+        });
+        Remark {
+            acknowledged: self.acknowledgements.of(alert, self.now.wall).cloned(),
+            ..Remark::of(news)
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who is told what, and when: alerts are routed to receivers, grouped, and told once.
 
+pub mod acknowledgement;
 pub mod digest;
+pub mod escalation;
 pub mod flapping;
 mod group;
 mod inhibit;
@@ -10,9 +12,11 @@ pub mod maintenance;
 pub mod matching;
 mod muting;
 mod news;
+mod reason;
 mod route;
 pub mod silence;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alert::EndReason;
@@ -21,7 +25,9 @@ use super::incident::Tale;
 use super::onset::Onset;
 use super::series::Labels;
 use super::time::Timestamp;
+pub use acknowledgement::{Acknowledgement, Acknowledgements, HandlingError};
 pub use digest::Digest;
+pub use escalation::Stage;
 pub use flapping::{FlapSettings, Flaps};
 pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
@@ -29,6 +35,7 @@ pub use inhibit::InhibitRule;
 pub use interval::{TimeInterval, TimeIntervals};
 pub use maintenance::Maintenance;
 pub use muting::{HeldBack, Muted, Muting};
+pub use news::{Escalated, News, Remark, Replaced};
 pub use route::{GroupBy, Integration, Receiver, Route, Routing, Timing};
 pub use silence::{Silence, SilenceError, SilenceState, Silences};
 
@@ -67,6 +74,8 @@ pub struct Announced {
     pub n: u64,
     /// What a judgement by evidence rests on.
     pub evidence: Option<Evidence>,
+    /// The alert of another level whose place it has taken.
+    pub replaces: Option<Replaced>,
 }
 
 impl Announced {
@@ -97,11 +106,13 @@ pub enum NotifyReason {
     Digest,
     /// Nothing is new, but it has been a while.
     Repeat,
+    /// Alerts have fired for too long or too often.
+    Escalated,
 }
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
@@ -111,9 +122,10 @@ impl NotifyReason {
         Self::Flapping,
         Self::Digest,
         Self::Repeat,
+        Self::Escalated,
     ];
 
-    /// As logs and the API name it.
+    /// As what is saved names it; people are told [`Notification::news`].
     pub fn as_str(self) -> &'static str {
         match self {
             Self::First => "first",
@@ -125,6 +137,7 @@ impl NotifyReason {
             Self::Flapping => "flapping",
             Self::Digest => "digest",
             Self::Repeat => "repeat",
+            Self::Escalated => "escalated",
         }
     }
 }
@@ -148,6 +161,10 @@ pub struct Notification {
     pub incidents: Vec<Tale>,
     /// Why it is sent.
     pub reason: NotifyReason,
+    /// What is said of its alerts beside them, by their fingerprints.
+    pub remarks: BTreeMap<u64, Remark>,
+    /// The escalation that it comes of.
+    pub escalation: Option<Escalated>,
     /// When it was decided.
     pub at: Timestamp,
 }
@@ -186,6 +203,7 @@ mod tests {
             limit: 1.0,
             n: 20,
             evidence: None,
+            replaces: None,
             onset: Onset::default(),
         })
     }

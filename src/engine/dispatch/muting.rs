@@ -176,6 +176,17 @@ impl<'a> Muter<'a> {
         (self.maintenance).by(|name| alert.labels.get(name), self.now)
     }
 
+    /// Whether nobody hears of an alert now: it is inhibited or silenced, or all of its routes are mute.
+    pub(super) fn is_quiet(&self, alert: &Announced) -> bool {
+        let routes = self.routing.root.as_ref();
+        let routes = routes.map_or_else(Vec::new, |root| root.matching(&alert.labels));
+        let is_mute =
+            !routes.is_empty() && routes.iter().all(|route| self.interval(route).is_some());
+        let muted = self.mutes(alert, is_mute);
+        // What can wait for a digest may still wait for too long.
+        muted.is_some_and(|why| why != Muted::Collected)
+    }
+
     /// Everything that keeps an alert from being told.
     pub(super) fn of(&self, alert: &Announced) -> Muting {
         let routes = self.routing.root.as_ref();

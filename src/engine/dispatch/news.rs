@@ -1,83 +1,160 @@
-//! What is news of a group, and so why it is told.
+//! Why people are told: of each alert in a notification, and of the whole.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::NotifyReason;
-use super::group::Told;
+use super::escalation::Cause;
+use super::{Acknowledgement, Announced, Notification, NotifyReason};
+use crate::engine::alert::EndReason;
 
-/// Alerts of which there is something to say though they may fire as before.
-#[derive(Default)]
-pub(super) struct News {
-    /// They fire, and a silence kept them from being told until now.
-    pub(super) unsilenced: BTreeSet<u64>,
-    /// They fire, and maintenance did.
-    pub(super) maintained: BTreeSet<u64>,
-    /// They flap, and it is time to say so; also those that have ended.
-    pub(super) flapping: BTreeSet<u64>,
+/// Why an alert is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It has begun to fire.
+    Fired,
+    /// It has taken the place of one with a lower severity.
+    LevelRaised,
+    /// It has taken the place of one with a higher severity.
+    LevelFallen,
+    /// A silence has ended, and it still fires.
+    SilenceEnded,
+    /// Maintenance has ended, and it still fires.
+    MaintenanceEnded,
+    /// It flaps, and it is time to tell of it again.
+    Flapping,
+    /// It was collected for a digest.
+    Digest,
+    /// It has fired for too long, or too often, or nobody has acknowledged it.
+    Escalated,
+    /// Nothing is new of it: it still fires.
+    Repeat,
+    /// It has ended, and why.
+    Ended(EndReason),
 }
 
 impl News {
-    /// Why to tell of these alerts, where there is something to say of all of them.
-    fn of_all(&self, mut alerts: impl Iterator<Item = u64>) -> Option<NotifyReason> {
-        let mut all = BTreeSet::new();
-        let kinds = [&self.unsilenced, &self.maintained, &self.flapping];
-        let is_of_all = alerts.all(|fp| {
-            all.insert(fp);
-            kinds.iter().any(|kind| kind.contains(&fp))
-        });
-        self.of_any(&all).filter(|_| is_of_all)
+    /// Those of an alert that fires.
+    pub const OF_FIRING: [Self; 9] = [
+        Self::Fired,
+        Self::LevelRaised,
+        Self::LevelFallen,
+        Self::SilenceEnded,
+        Self::MaintenanceEnded,
+        Self::Flapping,
+        Self::Digest,
+        Self::Escalated,
+        Self::Repeat,
+    ];
+
+    /// As messages, webhooks, logs and the API name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::LevelRaised => "level_raised",
+            Self::LevelFallen => "level_fallen",
+            Self::SilenceEnded => "silence_ended",
+            Self::MaintenanceEnded => "maintenance_ended",
+            Self::Flapping => "flapping",
+            Self::Digest => "digest",
+            Self::Escalated => "escalated",
+            Self::Repeat => "repeat",
+            Self::Ended(EndReason::Recovered) => "resolved",
+            Self::Ended(reason) => reason.as_str(),
+        }
     }
 
-    /// Why to tell of these alerts, where there is something to say of any of them.
-    fn of_any(&self, alerts: &BTreeSet<u64>) -> Option<NotifyReason> {
-        if !alerts.is_disjoint(&self.unsilenced) {
-            Some(NotifyReason::SilenceEnded)
-        } else if !alerts.is_disjoint(&self.maintained) {
-            Some(NotifyReason::MaintenanceEnded)
-        } else if !alerts.is_disjoint(&self.flapping) {
-            Some(NotifyReason::Flapping)
-        } else {
-            None
+    /// Of an alert that fires and has not been told so before.
+    pub(super) fn first_of(alert: &Announced) -> Self {
+        match alert.replaces {
+            Some(Replaced { is_raised, .. }) if is_raised => Self::LevelRaised,
+            Some(_) => Self::LevelFallen,
+            None => Self::Fired,
         }
     }
 }
 
-/// Why to tell, if at all (Alertmanager `notify/notify.go`, `DedupStage.needsUpdate`). Beyond Alertmanager, the end of a
-/// silence or of maintenance is news: whoever relied on it hears that the alert still fires.
-pub(super) fn reason(
-    told: Option<&Told>,
-    next: &Told,
-    news: &News,
-    send_resolved: bool,
-    repeat_interval: Duration,
-) -> Option<NotifyReason> {
-    let has_flapped = send_resolved && !news.flapping.is_disjoint(&next.resolved);
-    let has_flapped = has_flapped.then_some(NotifyReason::Flapping);
-    let Some(told) = told else {
-        // But for what flaps, what has resolved before anyone was told is not worth telling.
-        return match next.firing.is_empty() {
-            true => has_flapped,
-            false => {
-                Some((news.of_all(next.firing.iter().copied())).unwrap_or(NotifyReason::First))
+/// The alert of another level of the same condition whose place one has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// Whether its level was the lower one.
+    pub is_raised: bool,
+}
+
+/// What a notification says of one of its alerts beside the alert itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remark {
+    /// Why it is told, as long as it fires.
+    pub news: News,
+    /// Who looks after it.
+    pub acknowledged: Option<Arc<Acknowledgement>>,
+    /// Where it can be acknowledged; empty where there are no such links.
+    pub link: String,
+}
+
+impl Remark {
+    /// One without anything but why.
+    pub fn of(news: News) -> Self {
+        Self {
+            news,
+            acknowledged: None,
+            link: String::new(),
+        }
+    }
+}
+
+/// Which escalation a notification comes of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalated {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub cause: Cause,
+    /// Whether nobody looked after it then.
+    pub is_unacknowledged: bool,
+}
+
+impl Notification {
+    /// Why an alert is among what is told.
+    pub fn news_of(&self, alert: &Announced) -> News {
+        match alert.ended {
+            Some((_, reason)) => News::Ended(reason),
+            None => (self.remarks.get(&alert.fingerprint)).map_or(News::Fired, |one| one.news),
+        }
+    }
+
+    /// Why it is sent, in one word: the most that is new.
+    pub fn news(&self) -> News {
+        let all = || self.alerts.iter().map(|alert| self.news_of(alert));
+        match self.reason {
+            NotifyReason::First | NotifyReason::NewFiring => {
+                let is_raised = |one| one == News::LevelRaised;
+                let is_fallen = |one| one == News::LevelFallen;
+                if all().any(|one| one == News::Fired) {
+                    News::Fired
+                } else if all().any(is_raised) {
+                    News::LevelRaised
+                } else if all().any(is_fallen) {
+                    News::LevelFallen
+                } else {
+                    News::Fired
+                }
             }
-        };
-    };
-    let mut new = next.firing.difference(&told.firing).peekable();
-    if new.peek().is_some() {
-        return Some((news.of_all(new.copied())).unwrap_or(NotifyReason::NewFiring));
+            NotifyReason::NewResolved | NotifyReason::AllResolved => {
+                let mut ended = all().filter(|one| matches!(one, News::Ended(_)));
+                let first = ended.next().unwrap_or(News::Ended(EndReason::Recovered));
+                match ended.all(|other| other == first) {
+                    true => first,
+                    // Of several reasons none is that of the whole.
+                    false => News::Ended(EndReason::Recovered),
+                }
+            }
+            NotifyReason::SilenceEnded => News::SilenceEnded,
+            NotifyReason::MaintenanceEnded => News::MaintenanceEnded,
+            NotifyReason::Flapping => News::Flapping,
+            NotifyReason::Digest => News::Digest,
+            NotifyReason::Escalated => News::Escalated,
+            NotifyReason::Repeat => News::Repeat,
+        }
     }
-    if next.firing.is_empty() {
-        return match told.firing.is_empty() {
-            true => has_flapped,
-            false => Some(NotifyReason::AllResolved),
-        };
-    }
-    if let Some(reason) = news.of_any(&next.firing).or(has_flapped) {
-        return Some(reason);
-    }
-    if send_resolved && !next.resolved.is_subset(&told.resolved) {
-        return Some(NotifyReason::NewResolved);
-    }
-    (next.at.saturating_sub(told.at) >= repeat_interval).then_some(NotifyReason::Repeat)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Digest, FlapSettings, InhibitRule, TimeIntervals};
+use super::{Digest, FlapSettings, InhibitRule, Stage, TimeIntervals};
 use crate::engine::selector::Selector;
 use crate::engine::series::Labels;
 
@@ -92,6 +92,8 @@ pub struct Routing {
     pub flapping: Option<FlapSettings>,
     /// What is collected, to be told later.
     pub digests: Vec<Digest>,
+    /// Who else is told of what is not dealt with.
+    pub escalations: Vec<Stage>,
 }
 
 impl Route {

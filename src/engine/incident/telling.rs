@@ -217,6 +217,7 @@ impl Incidents {
         };
         let place = bundle.iter().position(has_first)?;
         let mut reason = reason(&bundle);
+        let remarks = bundle.iter().flat_map(|one| one.remarks.clone()).collect();
         let is_told = |(one, _): &(&Incident, _)| {
             let receiver = bundle.first().map_or("", |one| &one.receiver);
             one.told_to.contains(receiver)
@@ -229,6 +230,7 @@ impl Incidents {
             alerts: ordered,
             incidents: tales,
             reason,
+            remarks,
             ..bundle.swap_remove(place)
         })
     }

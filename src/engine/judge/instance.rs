@@ -8,8 +8,9 @@ use super::data::{self, Basis, Datum};
 use super::detecting::Detecting;
 use super::tracked::{Subject, Told, Tracked};
 use super::{Effects, Scope};
-use crate::engine::alert::EndReason;
+use crate::engine::alert::{Change, EndReason};
 use crate::engine::condition::{Condition, Standing, Verdict};
+use crate::engine::dispatch::Replaced;
 use crate::engine::rule::{External, Hold, NoData, Rule};
 use crate::engine::series::Labels;
 use crate::engine::store::{SeriesId, Store};
@@ -262,7 +263,8 @@ impl Instance {
         let coverage = coverage(rule, scope);
         let (absent_for, was_seen) = (self.absent_for(scope), self.seen.is_some());
         let since = self.seen.or(self.expected_since).unwrap_or_default();
-        for tracked in &mut self.levels {
+        let lowest = self.levels.iter().position(|one| one.state.is_firing());
+        for (index, tracked) in self.levels.iter_mut().enumerate() {
             if let Some(level) = tracked.level() {
                 let verdict = match &rule.condition {
                     Condition::Threshold(threshold) => {
@@ -302,7 +304,12 @@ impl Instance {
                         absence.judge(absent_for, was_seen, is_hidden)
                     }
                 };
+                let before = effects.changes.len();
                 tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
+                for change in effects.changes.iter_mut().skip(before) {
+                    change.is_raised =
+                        change.change == Change::Fired && lowest.is_some_and(|one| one < index);
+                }
             }
         }
         let is_firing = self.is_firing();
@@ -413,9 +420,21 @@ impl Instance {
             .iter()
             .rposition(|level| level.state.is_firing());
         let mut ended = Vec::new();
+        let known = self
+            .levels
+            .iter()
+            .rposition(|level| level.told == Told::Firing)
+            .and_then(|place| Some((place, self.levels.get(place)?.fingerprint)));
         for (index, tracked) in self.levels.iter_mut().enumerate() {
             let fires = tracked.state.is_firing();
             let told = fires && (scope.send_levels || Some(index) == highest);
+            if told && tracked.told != Told::Firing {
+                let other = known.filter(|(place, _)| *place != index);
+                tracked.replaces = other.map(|(place, fingerprint)| Replaced {
+                    fingerprint,
+                    is_raised: place < index,
+                });
+            }
             tracked.suppressed = fires && suppressed;
             tracked.is_shift = fires && self.is_shift && withhold;
             tracked.announce(told, withhold, rule, scope, effects, &mut ended);

@@ -2,6 +2,7 @@
 
 mod absence;
 mod backfill;
+mod by_hand;
 mod charted;
 mod compared;
 mod data;
@@ -126,6 +127,10 @@ pub struct AlertChange {
     pub value: Option<f64>,
     /// Whether its rule is in shadow, so that nobody is told.
     pub is_shadow: bool,
+    /// Where it began to fire, whether a lower level of the same condition fired already.
+    pub is_raised: bool,
+    /// Who did it and what they say, or by which escalation; else empty.
+    pub note: String,
 }
 
 /// What evaluations brought about.

@@ -255,7 +255,7 @@ impl RuleState {
         let exceeded = limit > 0 && active > limit;
         if exceeded {
             for instance in self.instances.values_mut() {
-                instance.depart(&rule, EndReason::Gone, scope, effects);
+                instance.depart(&rule, EndReason::LimitExceeded, scope, effects);
             }
         }
         if rule.mode == Mode::Active {
@@ -327,13 +327,13 @@ impl RuleState {
         let rule = self.rule.clone();
         let tell = rule.mode == Mode::Active;
         for instance in self.instances.values_mut().chain(&mut self.departed) {
-            instance.depart(&rule, EndReason::Gone, scope, effects);
+            instance.depart(&rule, EndReason::RuleRemoved, scope, effects);
             if tell {
                 instance.announce(&rule, scope, effects);
             }
         }
         if let Some(trouble) = &mut self.trouble {
-            trouble.abandon(&rule, EndReason::Gone, scope, effects);
+            trouble.abandon(&rule, EndReason::RuleRemoved, scope, effects);
             if tell {
                 let mut ended = Vec::new();
                 trouble.announce(false, false, &rule, scope, effects, &mut ended);
@@ -395,6 +395,40 @@ impl RuleState {
             instance.announce(&rule, scope, effects);
         }
         self.touched = true;
+    }
+
+    /// Ends the alert of a fingerprint because somebody says so; whether it was one of its that fires.
+    pub(in crate::engine) fn resolve(
+        &mut self,
+        fingerprint: u64,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) -> bool {
+        let rule = self.rule.clone();
+        let instances = self.instances.values_mut();
+        let mut found = instances.filter_map(|one| {
+            one.resolve(fingerprint, &rule, scope, effects)
+                .then_some(one)
+        });
+        let found = found.next();
+        let is_trouble =
+            |one: &&mut Tracked| one.fingerprint == fingerprint && one.state.is_firing();
+        let is_found = match (found, self.trouble.as_mut().filter(is_trouble)) {
+            (Some(instance), _) => {
+                instance.announce(&rule, scope, effects);
+                true
+            }
+            (None, Some(trouble)) => {
+                trouble.abandon(&rule, EndReason::ResolvedByHand, scope, effects);
+                let mut ended = Vec::new();
+                trouble.announce(false, false, &rule, scope, effects, &mut ended);
+                effects.end(ended);
+                true
+            }
+            (None, None) => false,
+        };
+        self.touched |= is_found;
+        is_found
     }
 
     /// The label set of two instances' alerts that are the same, if any.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{AlertChange, Effects, Scope, wording};
 use crate::engine::alert::{self, AlertState, Change, EndReason};
 use crate::engine::condition::{Evidence, Level, Verdict};
-use crate::engine::dispatch::Announced;
+use crate::engine::dispatch::{Announced, Replaced};
 use crate::engine::onset::Onset;
 use crate::engine::rule::{External, Hold, Mode, Rule};
 use crate::engine::series::Labels;
@@ -86,6 +86,8 @@ pub struct Tracked {
     pub is_shift: bool,
     /// The latest word on it while others know it to fire: all that is needed to call it off when its rule is gone.
     pub(in crate::engine) firing_as: Option<Arc<Announced>>,
+    /// The alert of another level whose place it has taken for others, while they know it to fire.
+    pub(in crate::engine) replaces: Option<Replaced>,
     /// When Alertmanagers were last told, on the steady clock.
     sent_at: Option<Duration>,
 }
@@ -119,6 +121,7 @@ impl Tracked {
             suppressed: false,
             is_shift: false,
             firing_as: None,
+            replaces: None,
             sent_at: None,
         }
     }
@@ -199,6 +202,8 @@ impl Tracked {
                 at: scope.now.wall,
                 value: self.value,
                 is_shadow: rule.mode == Mode::Shadow,
+                is_raised: false,
+                note: String::new(),
             });
         }
     }
@@ -232,7 +237,7 @@ impl Tracked {
                         ..
                     } => (resolved_at, reason),
                     // A higher level took over.
-                    _ => (now.wall, EndReason::Recovered),
+                    _ => (now.wall, EndReason::LevelRaised),
                 };
                 Told::Ended {
                     // Kept, because by the time it is told again the alert may have begun anew.
@@ -253,6 +258,7 @@ impl Tracked {
         };
         if self.told != Told::Firing {
             self.firing_as = None;
+            self.replaces = None;
         }
         if self.told == Told::Nothing {
             return;
@@ -319,6 +325,7 @@ impl Tracked {
             limit: self.limit.unwrap_or_default(),
             n: self.verdict.map_or(0, |verdict| verdict.n),
             evidence: self.evidence,
+            replaces: self.replaces,
         }
     }
 }

@@ -71,6 +71,7 @@ impl Engine {
         self.forget_saved_baselines();
         self.forget_saved_silences();
         self.forget_saved_maintenance();
+        self.forget_saved_acknowledgements();
         self.saving.dispatch = None;
         self.saving.clocks = None;
         self.dispatcher.touched = true;

@@ -5,27 +5,18 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::learned::{put_per_day, take_per_day};
+use super::remark::{EscalatedMessage, RemarkMessage};
 use super::{Damaged, Pairs, decode, labels, named};
+use crate::engine::ALERT_TYPES;
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature};
-use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, Notification, NotifyReason, Replaced};
 use crate::engine::incident::Tale;
 use crate::engine::judge::Effects;
 use crate::engine::onset::Onset;
 use crate::engine::time::{Now, Timestamp};
 
 const WHAT: &str = "notification";
-
-/// The kinds of alert that [`Subject::alert_type`](crate::engine::judge::Subject::alert_type) names.
-const ALERT_TYPES: [&str; 7] = [
-    "threshold_exceeded",
-    "degradation",
-    "anomaly_detected",
-    "absence",
-    "no_data",
-    "rule_error",
-    crate::engine::action::ALERT_TYPE,
-];
 
 /// An alert as others were told of it.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -64,6 +55,11 @@ pub(super) struct AnnouncedMessage {
     evidence: Option<EvidenceMessage>,
     #[prost(message, optional, tag = "17")]
     onset: Option<OnsetMessage>,
+    /// The fingerprint of the alert whose place it has taken, and whether that was of a lower level.
+    #[prost(fixed64, optional, tag = "20")]
+    replaces: Option<u64>,
+    #[prost(bool, tag = "21")]
+    is_raised: bool,
 }
 
 /// When something began, as closely as that is known.
@@ -188,6 +184,8 @@ impl AnnouncedMessage {
             n: alert.n,
             evidence: alert.evidence.map(EvidenceMessage::of),
             onset: Some(OnsetMessage::of(alert.onset)),
+            replaces: alert.replaces.map(|one| one.fingerprint),
+            is_raised: alert.replaces.is_some_and(|one| one.is_raised),
         }
     }
 
@@ -220,6 +218,10 @@ impl AnnouncedMessage {
             limit: self.limit,
             n: self.n,
             evidence: self.evidence.map(EvidenceMessage::read),
+            replaces: self.replaces.map(|fingerprint| Replaced {
+                fingerprint,
+                is_raised: self.is_raised,
+            }),
         })
     }
 }
@@ -232,8 +234,9 @@ pub(super) fn end(what: &'static str, name: &str) -> Result<EndReason, Damaged> 
 /// Tells that an alert which others know to fire has ended, because what it was about is gone.
 pub(super) fn call_off(mut alert: Announced, now: Now, effects: &mut Effects) {
     alert.starts_at = alert.starts_at.min(now.wall);
-    alert.ended = Some((now.wall, EndReason::Gone));
+    alert.ended = Some((now.wall, EndReason::RuleRemoved));
     alert.suppressed = false;
+    alert.replaces = None;
     let alert = Arc::new(alert);
     effects.to_alertmanager.push((alert.clone(), now.wall));
     effects.announced.push(alert);
@@ -259,6 +262,10 @@ struct NotificationMessage {
     at: i64,
     #[prost(message, repeated, tag = "9")]
     incidents: Vec<TaleMessage>,
+    #[prost(message, repeated, tag = "20")]
+    remarks: Vec<RemarkMessage>,
+    #[prost(message, optional, tag = "21")]
+    escalation: Option<EscalatedMessage>,
 }
 
 /// What a notification says of an incident.
@@ -321,6 +328,8 @@ pub fn notification_to_bytes(notification: &Notification) -> Vec<u8> {
         reason: notification.reason.as_str().to_owned(),
         at: notification.at.millis(),
         incidents: notification.incidents.iter().map(TaleMessage::of).collect(),
+        remarks: RemarkMessage::all(&notification.remarks),
+        escalation: notification.escalation.as_ref().map(EscalatedMessage::of),
     }
     .encode_to_vec()
 }
@@ -349,6 +358,8 @@ pub fn notification_from_bytes(bytes: &[u8]) -> Result<Notification, Damaged> {
             .into_iter()
             .map(TaleMessage::read)
             .collect(),
+        remarks: RemarkMessage::read_all(WHAT, message.remarks)?,
+        escalation: message.escalation.map(EscalatedMessage::read),
         at: Timestamp::from_millis(message.at),
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prost::Message;
 
 use super::announced::{AnnouncedMessage, integration};
+use super::escalation::EscalationsMessage;
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
 use crate::engine::dispatch::digest::{Collected, Entry};
@@ -106,6 +107,8 @@ struct DispatchMessage {
     histories: Vec<HistoryMessage>,
     #[prost(message, repeated, tag = "21")]
     collected: Vec<CollectedMessage>,
+    #[prost(message, optional, tag = "22")]
+    escalations: Option<EscalationsMessage>,
 }
 
 /// What has been collected for a digest.
@@ -252,6 +255,7 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
         paces: paces.collect(),
         histories: histories.collect(),
         collected: collected.collect(),
+        escalations: Some(EscalationsMessage::of(&dispatcher.escalations)),
         ..DispatchMessage::default()
     }
 }
@@ -306,6 +310,9 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
     let digests = &dispatcher.routing().digests;
     collected.retain(|name, _| digests.iter().any(|one| one.name == *name));
     dispatcher.collected.extend(collected);
+    if let Some(escalations) = message.escalations {
+        escalations.read_into(WHAT, &mut dispatcher.escalations)?;
+    }
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);
     let paces = message.paces.into_iter().map(|pace| {

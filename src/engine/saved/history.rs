@@ -15,7 +15,7 @@ const WHAT: &str = "change of an alert";
 struct ChangeMessage {
     #[prost(btree_map = "string, string", tag = "1")]
     labels: Pairs,
-    /// 1 started, 2 dropped, 3 fired, 4 resolved.
+    /// 1 started, 2 dropped, 3 fired, 4 resolved, 20 acknowledged, 21 not any more, 22 escalated.
     #[prost(uint32, tag = "2")]
     change: u32,
     #[prost(string, tag = "3")]
@@ -29,6 +29,10 @@ struct ChangeMessage {
     /// Its place among all changes there ever were.
     #[prost(uint64, tag = "7")]
     number: u64,
+    #[prost(bool, tag = "20")]
+    is_raised: bool,
+    #[prost(string, tag = "21")]
+    note: String,
 }
 
 /// A change of an alert as bytes.
@@ -38,6 +42,9 @@ fn change_to_bytes(number: u64, change: &AlertChange) -> Vec<u8> {
         Change::Dropped => (2, ""),
         Change::Fired => (3, ""),
         Change::Resolved(reason) => (4, reason.as_str()),
+        Change::Acknowledged => (20, ""),
+        Change::Unacknowledged => (21, ""),
+        Change::Escalated => (22, ""),
     };
     ChangeMessage {
         labels: change.labels.as_map().clone(),
@@ -47,6 +54,8 @@ fn change_to_bytes(number: u64, change: &AlertChange) -> Vec<u8> {
         value: change.value,
         is_shadow: change.is_shadow,
         number,
+        is_raised: change.is_raised,
+        note: change.note.clone(),
     }
     .encode_to_vec()
 }
@@ -68,11 +77,16 @@ fn change_from_bytes(bytes: &[u8]) -> Result<(u64, AlertChange), Damaged> {
             2 => Change::Dropped,
             3 => Change::Fired,
             4 => Change::Resolved(end(WHAT, &message.reason)?),
+            20 => Change::Acknowledged,
+            21 => Change::Unacknowledged,
+            22 => Change::Escalated,
             other => return Err(Damaged::new(WHAT, format!("{other} is no change"))),
         },
         at: Timestamp::from_millis(message.at),
         value: message.value,
         is_shadow: message.is_shadow,
+        is_raised: message.is_raised,
+        note: message.note,
     };
     Ok((message.number, change))
 }

@@ -8,6 +8,7 @@
 //! are. A new engine is given back the clocks first, then the dispatcher, then measurements are applied again, then come the
 //! history, the incidents and the rules, before anything else happens.
 
+mod acknowledgement;
 mod action;
 mod alerts;
 mod announced;
@@ -15,10 +16,12 @@ mod baseline;
 mod batch;
 mod clocks;
 mod dispatch;
+mod escalation;
 mod history;
 mod incident;
 mod learned;
 mod maintenance;
+mod remark;
 mod rule;
 mod seen;
 mod silence;

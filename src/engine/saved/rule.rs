@@ -244,7 +244,7 @@ impl RuleMessage {
             .collect::<Result<Vec<Orphan>, Damaged>>()?;
         let mut effects = Effects::default();
         for orphan in orphans {
-            let (_, change) = alert::abandon(orphan.state, EndReason::Gone, now);
+            let (_, change) = alert::abandon(orphan.state, EndReason::RuleRemoved, now);
             if let Some(change) = change {
                 effects.changes.push(AlertChange {
                     labels: orphan.labels,
@@ -252,6 +252,8 @@ impl RuleMessage {
                     at: now.wall,
                     value: orphan.value,
                     is_shadow: self.is_shadow,
+                    is_raised: false,
+                    note: String::new(),
                 });
             }
             if let Some(alert) = orphan.firing_as {

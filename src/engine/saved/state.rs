@@ -39,6 +39,8 @@ struct StateMessage {
     since: u64,
     #[prost(string, tag = "12")]
     reason: String,
+    #[prost(bool, tag = "13")]
+    is_dismissed: bool,
 }
 
 impl StateMessage {
@@ -83,8 +85,10 @@ impl StateMessage {
                 resolved_at,
                 since,
                 reason,
+                is_dismissed,
             } => Self {
                 kind: 3,
+                is_dismissed,
                 active_at: active_at.millis(),
                 fired_at: fired_at.millis(),
                 resolved_at: resolved_at.millis(),
@@ -119,6 +123,7 @@ impl StateMessage {
                 resolved_at: Timestamp::from_millis(self.resolved_at),
                 since: Duration::from_nanos(self.since),
                 reason: end(WHAT, &self.reason)?,
+                is_dismissed: self.is_dismissed,
             },
             other => return Err(Damaged::new(WHAT, format!("{other} is no state"))),
         })
@@ -314,6 +319,7 @@ impl TrackedMessage {
         alert.suppressed = self.suppressed;
         alert.is_shift = self.is_shift;
         let firing_as = self.firing_as.map(|word| word.read(WHAT)).transpose()?;
+        alert.replaces = firing_as.as_ref().and_then(|word| word.replaces);
         alert.firing_as = firing_as.map(Arc::new);
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! What the paths answer, one file per resource.
 
 pub mod acceptance;
+pub mod ack_page;
 pub mod actions;
 pub mod baselines;
 pub mod comparison;
 pub mod explain;
 pub mod export;
+pub mod handling;
 pub mod incidents;
 pub mod ingest;
 pub mod lifecycle;
@@ -33,6 +35,7 @@ use crate::driver::{EngineHandle, Refused};
 use crate::exposition::Internals;
 use crate::ingest::budget::{Budget, Share};
 use crate::ingest::tracking::Tracking;
+use crate::links::Links;
 
 /// A request to read the configuration again; answered with its faults, if any.
 pub type Reload = oneshot::Sender<Result<(), String>>;
@@ -57,6 +60,8 @@ pub struct Services {
     pub taken_labels: watch::Receiver<Arc<Vec<String>>>,
     /// The routing as an alertmanager.yml, without secrets.
     pub alertmanager_config: watch::Receiver<Arc<str>>,
+    /// By what alerts are acknowledged from messages; `None` where that is off.
+    pub links: watch::Receiver<Option<Arc<Links>>>,
     /// Where reloads are asked for.
     pub reload: mpsc::Sender<Reload>,
     /// Ends the process when cancelled.

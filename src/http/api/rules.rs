@@ -7,6 +7,7 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 
+use super::handling::AcknowledgementBody;
 use super::v2::alerts::Status;
 use super::{Services, unavailable};
 use crate::engine::action::Case;
@@ -103,6 +104,9 @@ struct AlertBody {
     /// Siblings have become better by as much and the whole has not become worse: nobody is told.
     #[serde(skip_serializing_if = "is_false")]
     cost_shift: bool,
+    /// Who looks after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledgement: Option<AcknowledgementBody>,
     /// Whether anything keeps it from being told now, and what; of those that fire, where others are told of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
@@ -118,11 +122,14 @@ struct AlertBody {
 struct ChangeBody {
     labels: BTreeMap<String, String>,
     change: &'static str,
-    /// Why it ended: `recovered`, `no_data`, `gone` or `forgotten`.
+    /// Why it fired (`fired` or `level_raised`) or ended (`recovered`, `no_data`, …).
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     at: String,
     value: Option<f64>,
+    /// Who did it and what they say, or by which escalation.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    note: String,
     #[serde(skip_serializing_if = "is_false")]
     shadow: bool,
 }
@@ -200,17 +207,23 @@ pub async fn rules(services: &Services, request: &Request<Incoming>) -> Response
 pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> {
     let alerts = services.engine.read(|engine, now| {
         let told = engine.dispatcher().alerts(now).into_iter();
-        let told = told.map(|(alert, muting)| (alert.fingerprint, Status::of(&muting)));
-        let mut told: HashMap<u64, Status> = told.collect();
+        let acknowledgements = engine.dispatcher().acknowledgements();
+        let told = told.map(|(alert, muting)| {
+            let acknowledged = acknowledgements.of(alert, now.wall);
+            let acknowledged = acknowledged.map(|one| AcknowledgementBody::of(one));
+            (alert.fingerprint, (Status::of(&muting), acknowledged))
+        });
+        let mut told: HashMap<u64, _> = told.collect();
         let rules = engine.groups().iter().flat_map(|group| &group.rules);
         let rules = rules.filter(|rule| rule.rule.mode == Mode::Active);
         let alerts = rules.flat_map(|rule| rule.alerts().map(move |alert| (rule, alert)));
         let alerts = alerts.filter_map(|(rule, alert)| {
             let body = alert_body(rule, alert, alert.state.active_at()?, engine.incidents())?;
-            let status = told.remove(&alert.fingerprint);
+            let (status, acknowledgement) = told.remove(&alert.fingerprint).unzip();
             let flaps = engine.dispatcher().flaps(alert.fingerprint, now);
             Some(AlertBody {
                 status,
+                acknowledgement: acknowledgement.flatten(),
                 flap_score: flaps.map(|flaps| flaps.score),
                 flapping: flaps.is_some_and(|flaps| flaps.is_flapping),
                 ..body
@@ -219,9 +232,13 @@ pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> 
         let mut alerts: Vec<AlertBody> = alerts.collect();
         // Those of no rule: that an action has failed.
         let failing = engine.actions().cases().filter_map(Case::failing);
-        alerts.extend(failing.map(|alert| AlertBody {
-            status: told.remove(&alert.fingerprint),
-            ..failing_body(alert, engine.incidents())
+        alerts.extend(failing.map(|alert| {
+            let (status, acknowledgement) = told.remove(&alert.fingerprint).unzip();
+            AlertBody {
+                status,
+                acknowledgement: acknowledgement.flatten(),
+                ..failing_body(alert, engine.incidents())
+            }
         }));
         Alerts { alerts }
     });
@@ -244,11 +261,21 @@ pub async fn history(services: &Services, headers: &HeaderMap) -> Response<Body>
                     Change::Dropped => "inactive",
                     Change::Fired => "firing",
                     Change::Resolved(_) => "resolved",
+                    Change::Acknowledged => "acknowledged",
+                    Change::Unacknowledged => "unacknowledged",
+                    Change::Escalated => "escalated",
                 },
                 reason: match change.change {
                     Change::Resolved(reason) => Some(reason.as_str()),
-                    Change::Started | Change::Dropped | Change::Fired => None,
+                    Change::Fired if change.is_raised => Some("level_raised"),
+                    Change::Fired => Some("fired"),
+                    Change::Escalated => Some("escalated"),
+                    Change::Started
+                    | Change::Dropped
+                    | Change::Acknowledged
+                    | Change::Unacknowledged => None,
                 },
+                note: change.note.clone(),
                 at: change.at.to_string(),
                 value: change.value,
                 shadow: change.is_shadow,
@@ -357,6 +384,7 @@ fn alert_body(
         shadow: rule.rule.mode == Mode::Shadow,
         suppressed: alert.suppressed,
         cost_shift: alert.is_shift,
+        acknowledgement: None,
         status: None,
         flap_score: None,
         flapping: false,
@@ -384,6 +412,7 @@ fn failing_body(alert: &Announced, incidents: &Incidents) -> AlertBody {
         shadow: false,
         suppressed: false,
         cost_shift: false,
+        acknowledgement: None,
         status: None,
         flap_score: None,
         flapping: false,

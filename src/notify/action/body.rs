@@ -1,5 +1,6 @@
 //! What a request says: a tree of templates, or what most programs need to know.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -59,6 +60,8 @@ fn notification(order: &Order) -> Notification {
         alerts: vec![order.alert.clone()],
         incidents: Vec::new(),
         reason: NotifyReason::First,
+        remarks: BTreeMap::new(),
+        escalation: None,
         at: order.at,
     }
 }

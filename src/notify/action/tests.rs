@@ -33,6 +33,7 @@ fn order() -> Order {
         limit: 0.9,
         n: 20,
         evidence: None,
+        replaces: None,
     };
     Order {
         action: "retrain".into(),

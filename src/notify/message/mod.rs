@@ -2,6 +2,7 @@
 
 mod html;
 mod incident;
+pub(crate) mod reason;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,9 +10,8 @@ use std::time::Duration;
 use self::html::Html;
 use crate::amount;
 use crate::engine::action::ALERT_TYPE as ACTION_FAILED;
-use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature, percent};
-use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::metric::{Metric, Worse};
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
@@ -46,6 +46,9 @@ pub fn subject(notification: &Notification) -> String {
     let is_of_group = |alert: &Announced| group.iter().all(|(n, v)| alert.labels.get(n) == v);
     if !notification.alerts.iter().all(|alert| is_of_group(alert)) {
         parts.push("and others".to_owned());
+    }
+    if let (Some(why), Some(last)) = (reason::subject(notification), parts.last_mut()) {
+        *last += &format!(": {why}");
     }
     // A subject is one line, whatever is in a label.
     parts
@@ -123,8 +126,9 @@ impl Cell<'_> {
     }
 }
 
-/// What is to be said of an alert at a moment.
-pub(super) fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
+/// What a notification is to say of one of its alerts.
+pub(super) fn account<'a>(alert: &'a Announced, notification: &'a Notification) -> Account<'a> {
+    let at = notification.at;
     let labels = &alert.labels;
     let severity = labels.get("severity");
     let mut title = alert.rule.clone();
@@ -141,12 +145,20 @@ pub(super) fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
                 text(format!("{} ({lasted})", moment(alert.starts_at))),
             ));
         }
-        Some((ended, reason)) => {
+        Some((ended, _)) => {
             rows.push(("started", text(moment(alert.starts_at))));
             let lasted = amount::span(ended.since(alert.starts_at));
             rows.push(("ended", text(format!("{} (after {lasted})", moment(ended)))));
-            rows.push(("why", text(why(reason).to_owned())));
         }
+    }
+    rows.push(("why", text(reason::why(alert, notification))));
+    let remark = notification.remarks.get(&alert.fingerprint);
+    let remark = remark.filter(|_| alert.is_firing());
+    if let Some(one) = remark.and_then(|remark| remark.acknowledged.as_deref()) {
+        rows.push(("looked after", text(reason::acknowledged(one))));
+    }
+    if let Some(remark) = remark.filter(|remark| !remark.link.is_empty()) {
+        rows.push(("acknowledge", Cell::Link(&remark.link)));
     }
     if ![NO_DATA, RULE_ERROR, ABSENCE, ACTION_FAILED].contains(&alert.alert_type) {
         let plural = if alert.n == 1 { "" } else { "s" };
@@ -309,33 +321,6 @@ fn missing(alert: &Announced) -> String {
     }
 }
 
-fn why(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::Recovered => "recovered: its condition no longer holds",
-        EndReason::NoData => "its data ended",
-        EndReason::Gone => "its series or its rule is gone",
-        EndReason::Forgotten => {
-            "forgotten: it has been absent for so long that it is no longer expected"
-        }
-        EndReason::Superseded => "superseded: a newer version has taken its place",
-        EndReason::Accepted => "accepted: this is usual from now on",
-    }
-}
-
-fn headline(notification: &Notification) -> &'static str {
-    match notification.reason {
-        NotifyReason::First => "New alerts",
-        NotifyReason::NewFiring => "Further alerts",
-        NotifyReason::NewResolved => "Some alerts have ended, others still fire",
-        NotifyReason::AllResolved => "All alerts have ended",
-        NotifyReason::SilenceEnded => "A silence has ended, the alerts still fire",
-        NotifyReason::MaintenanceEnded => "Maintenance has ended, the alerts still fire",
-        NotifyReason::Flapping => "An alert flaps: it begins and ends again and again",
-        NotifyReason::Digest => "Digest of what fired since the last one",
-        NotifyReason::Repeat => "Nothing new, the alerts still fire",
-    }
-}
-
 /// A moment in UTC, to the second, for people.
 fn moment(at: Timestamp) -> String {
     match jiff::Timestamp::from_millisecond(at.millis()) {
@@ -358,12 +343,12 @@ pub(super) fn line(text: &str) -> String {
 
 /// The body as plain text.
 pub fn text(notification: &Notification, external_url: &str) -> String {
-    let mut out = format!("{}\n", headline(notification));
+    let mut out = format!("{}\n", reason::headline(notification));
     if let Some(head) = incident::head(notification) {
         out += &format!("{head}\n");
     }
     for alert in &notification.alerts {
-        let account = account(alert, notification.at);
+        let account = account(alert, notification);
         let status = if account.firing { "FIRING" } else { "RESOLVED" };
         out += &format!("\n{status} {}\n", line(&account.title));
         for (name, cell) in &account.rows {
@@ -381,12 +366,12 @@ pub fn text(notification: &Notification, external_url: &str) -> String {
 /// The body as HTML, with its styles inline as mail programs want them.
 pub fn html(notification: &Notification, external_url: &str) -> String {
     let mut out = Html::document(&subject(notification));
-    out.element("h2", html::HEADLINE, headline(notification));
+    out.element("h2", html::HEADLINE, &reason::headline(notification));
     if let Some(head) = incident::head(notification) {
         out.element("p", html::INCIDENT, &head);
     }
     for alert in &notification.alerts {
-        let account = account(alert, notification.at);
+        let account = account(alert, notification);
         let (status, style) = match account.firing {
             true => ("FIRING", html::FIRING),
             false => ("RESOLVED", html::RESOLVED),

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::engine::alert::EndReason;
 use crate::engine::condition::Evidence;
+use crate::engine::dispatch::escalation::{Cause, Often};
+use crate::engine::dispatch::{Acknowledgement, Escalated, News, NotifyReason, Remark};
 use crate::engine::incident::Tale;
 use crate::notify::fixture;
 
@@ -30,11 +33,12 @@ fn the_text_says_what_how_far_since_when_and_compared_with_what() {
     let notification =
         fixture::notification(&[fixture::firing("detect"), fixture::resolved("train")]);
     let expected = "\
-New alerts
+New alerts (fired)
 
 FIRING DetectionSlow (high)
   what:      p95 of duration is 12.5s, 25.0% over the limit of 10s
   since:     2026-01-31 12:00:00 UTC (15m 0s)
+  why:       fired: its condition has begun to hold
   rests on:  42 values
   type:      threshold_exceeded
   summary:   p95 is <high>
@@ -69,7 +73,7 @@ fn the_html_says_the_same() {
     let link = |url: &str| format!("<a href=\"{url}\">{url}</a>");
     let expected = [
         "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>[RESOLVED] DetectionSlow (detect high)</title></head>\n",
-        "<body style=\"margin:16px\"><h2 style=\"font:600 18px sans-serif;margin:0 0 12px\">New alerts</h2>\n",
+        "<body style=\"margin:16px\"><h2 style=\"font:600 18px sans-serif;margin:0 0 12px\">New alerts (fired)</h2>\n",
         "<h3 style=\"font:600 15px sans-serif;margin:20px 0 6px\">",
         "<span style=\"background:#1b6e3c;color:#ffffff;padding:2px 6px;border-radius:3px\">RESOLVED</span> ",
         "DetectionSlow (high)</h3>\n",
@@ -255,7 +259,9 @@ fn a_regression_says_what_it_is_compared_with_and_how_sure_that_is() {
         ..Evidence::default()
     });
     let rows = |alert: &Announced| {
-        let account = account(alert, alert.starts_at);
+        let notification = fixture::notification(&[Arc::new(alert.clone())]);
+        let alert = &*notification.alerts[0];
+        let account = account(alert, &notification);
         let row = account
             .rows
             .into_iter()
@@ -364,4 +370,86 @@ fn a_subject_says_where_alerts_of_other_groups_are_told_as_well() {
         subject(&notification),
         "[FIRING:2] DetectionSlow (high) and others"
     );
+}
+
+#[test]
+fn each_message_says_why_it_is_sent_and_who_looks_after_what() {
+    let (a, b) = (fixture::firing("a"), fixture::firing("b"));
+    let mut told = fixture::notification(&[a.clone(), b.clone()]);
+    told.reason = NotifyReason::Escalated;
+    told.remarks = [
+        (a.fingerprint, Remark::of(News::Escalated)),
+        (b.fingerprint, Remark::of(News::Repeat)),
+    ]
+    .into();
+    let one = Acknowledgement {
+        fingerprint: b.fingerprint,
+        starts_at: b.starts_at,
+        by: "ann".into(),
+        comment: "new\nindex".into(),
+        at: fixture::start(),
+        expires_at: Some(Timestamp::from_millis(fixture::start().millis() + 60_000)),
+    };
+    told.remarks.get_mut(&b.fingerprint).unwrap().acknowledged = Some(Arc::new(one));
+    told.remarks.get_mut(&a.fingerprint).unwrap().link = format!("{URL}/ack?x=1&y=2");
+    told.escalation = Some(Escalated {
+        name: "oncall".into(),
+        cause: Cause::Age {
+            fired_for: Duration::from_secs(32 * 60),
+            after: Duration::from_secs(30 * 60),
+        },
+        is_unacknowledged: true,
+    });
+    let why = "Escalated: oncall, fired 32m 0s ago, at most 30m 0s are allowed, and nobody has acknowledged it (escalated)\n";
+    let plain = text(&told, URL);
+    assert!(plain.starts_with(why), "{plain}");
+    for line in [
+        "  why:       escalated: it fires still, or too often\n",
+        "  why:       repeat: it fires as before\n",
+        "  acknowledge: http://opwatch.example.org/ack?x=1&y=2\n",
+        "  looked after: by ann since 2026-01-31 12:00:00 UTC until 2026-01-31 12:01:00 UTC: new index\n",
+    ] {
+        assert!(plain.contains(line), "{line} {plain}");
+    }
+    let html = html(&told, URL);
+    assert!(
+        html.contains("href=\"http://opwatch.example.org/ack?x=1&amp;y=2\""),
+        "{html}"
+    );
+    assert_eq!(subject(&told), "[FIRING:2] DetectionSlow (high): escalated");
+    told.escalation.as_mut().unwrap().cause = Cause::Often {
+        times: 4,
+        limit: Often {
+            times: 3,
+            within: Duration::from_secs(3_600),
+        },
+    };
+    let plain = text(&told, URL);
+    assert!(
+        plain.contains("fired 4 times within 1h 0m 0s, at most 3 are allowed"),
+        "{plain}"
+    );
+    // Every end has its own word, and every reason of the whole its headline.
+    told.escalation = None;
+    let mut heads = Vec::new();
+    for reason in EndReason::ALL {
+        let mut one = Announced::clone(&fixture::resolved("a"));
+        one.ended = one.ended.map(|(at, _)| (at, reason));
+        told.alerts = vec![Arc::new(one)];
+        told.reason = NotifyReason::AllResolved;
+        let plain = text(&told, URL);
+        let head = plain.lines().next().unwrap().to_owned();
+        let name = News::Ended(reason).as_str();
+        assert_eq!(head, format!("All alerts have ended ({name})"));
+        heads.push(
+            plain
+                .lines()
+                .find(|line| line.contains("why:"))
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    heads.sort();
+    heads.dedup();
+    assert_eq!(heads.len(), EndReason::ALL.len());
 }

@@ -273,7 +273,7 @@ impl Outbox {
                     receiver = self.receiver,
                     kind,
                     id = notification.id,
-                    reason = notification.reason.as_str(),
+                    reason = notification.news().as_str(),
                     "notification delivered"
                 );
                 return;
@@ -309,6 +309,7 @@ impl Outbox {
             id = notification.id,
             group = notification.group_key,
             status = notification.status(),
+            reason = notification.news().as_str(),
             alerts = alerts.join(" "),
             error = why,
             "dead letter: notification given up"

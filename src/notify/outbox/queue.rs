@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::keeper::Fortune;
 use super::super::{NotifyError, backoff};
-use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, News, Notification, NotifyReason};
 use crate::engine::series::Fnv1a;
 use crate::engine::time::{Now, Timestamp};
 
@@ -370,9 +370,20 @@ fn join(older: &Notification, mut newer: Notification, now: Now) -> Notification
         }
     }
     newer.alerts.extend(kept);
+    // What was news and has not been told is news still.
+    for (fingerprint, remark) in &older.remarks {
+        match newer.remarks.get_mut(fingerprint) {
+            Some(newer) if newer.news == News::Repeat => newer.news = remark.news,
+            Some(_) => {}
+            None => {
+                newer.remarks.insert(*fingerprint, remark.clone());
+            }
+        }
+    }
     newer.alerts.sort_by_key(|alert| !alert.is_firing());
     newer.reason = match (older.reason, newer.reason) {
         (NotifyReason::First, _) => NotifyReason::First,
+        (NotifyReason::Escalated, _) => NotifyReason::Escalated,
         (older, NotifyReason::Repeat) => older,
         (_, newer) => newer,
     };

@@ -32,7 +32,11 @@ pub(super) fn of(notification: &Notification, external_url: &str, max_alerts: us
         ("Receiver", text(&notification.receiver)),
         ("Status", text(notification.status())),
         ("Subject", text(&message::subject(notification))),
-        ("Reason", text(notification.reason.as_str())),
+        ("Reason", text(notification.news().as_str())),
+        (
+            "Escalation",
+            text(&message::reason::escalation(notification).unwrap_or_default()),
+        ),
         ("Id", text(&notification.id)),
         ("GroupKey", text(&notification.group_key)),
         ("GroupLabels", strings(&notification.group_labels)),
@@ -68,7 +72,10 @@ pub(in crate::notify) fn alert(alert: &Announced, notification: &Notification) -
     let number = |number: Option<f64>| number.map_or(Value::Nil, Value::Number);
     let evidence = alert.evidence.unwrap_or_default();
     let ended = alert.ended;
-    let account = message::account(alert, notification.at);
+    let remark = notification.remarks.get(&alert.fingerprint);
+    let acknowledged = remark.and_then(|remark| remark.acknowledged.as_deref());
+    let acknowledged = acknowledged.map(message::reason::acknowledged);
+    let account = message::account(alert, notification);
     let what = account.rows.iter().find(|(name, _)| *name == "what");
     let status = if alert.is_firing() {
         "firing"
@@ -107,6 +114,9 @@ pub(in crate::notify) fn alert(alert: &Announced, notification: &Notification) -
             "DegradationPercent",
             number(message::degradation_percent(alert)),
         ),
+        ("Reason", text(notification.news_of(alert).as_str())),
+        ("Acknowledged", text(&acknowledged.unwrap_or_default())),
+        ("AckURL", text(remark.map_or("", |remark| &remark.link))),
         (
             "EndReason",
             text(ended.map_or("", |(_, reason)| reason.as_str())),

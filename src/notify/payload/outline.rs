@@ -50,7 +50,7 @@ impl<'a> Outline<'a> {
         };
         let alerts = notification.alerts.iter().take(shown).map(|alert| Told {
             alert,
-            account: message::account(alert, notification.at),
+            account: message::account(alert, notification),
         });
         let alerts: Vec<Told<'a>> = alerts.collect();
         Self {

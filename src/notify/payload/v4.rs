@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::engine::condition::{Evidence, Feature};
-use crate::engine::dispatch::{Announced, Notification};
+use crate::engine::dispatch::{Acknowledgement, Announced, Notification};
 use crate::engine::incident::Tale;
 use crate::engine::series::Labels;
 use crate::incidents::id;
@@ -39,9 +39,40 @@ struct Body<'a> {
     version: &'static str,
     group_key: &'a str,
     truncated_alerts: usize,
+    // Ours: why it is sent, and by which escalation.
+    notify_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    escalation: Option<EscalationBody<'a>>,
     // Ours, where there are incidents.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     incidents: Vec<IncidentBody>,
+}
+
+/// By which escalation people are told, and why.
+#[derive(Serialize)]
+struct EscalationBody<'a> {
+    name: &'a str,
+    why: String,
+}
+
+/// Who looks after an alert.
+#[derive(Serialize)]
+struct AcknowledgementBody<'a> {
+    by: &'a str,
+    comment: &'a str,
+    at: String,
+    expires_at: Option<String>,
+}
+
+impl<'a> AcknowledgementBody<'a> {
+    fn of(one: &'a Acknowledgement) -> Self {
+        Self {
+            by: &one.by,
+            comment: &one.comment,
+            at: one.at.to_string(),
+            expires_at: one.expires_at.map(|at| at.to_string()),
+        }
+    }
 }
 
 /// What the alerts have in common that began together. Counts are over all its alerts, also those that are not told here.
@@ -98,6 +129,13 @@ struct Alert<'a> {
     evidence: Option<Proof>,
     /// Why it ended: `recovered`, `no_data`, `gone` or `forgotten`; null while it fires.
     reason: Option<&'static str>,
+    /// Why it is told: `fired`, `repeat`, `resolved`, …
+    notify_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledgement: Option<AcknowledgementBody<'a>>,
+    /// Where it can be acknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack_url: Option<&'a str>,
 }
 
 /// The baseline, the change against it, and how sure that is. What there is not is null.
@@ -156,9 +194,7 @@ fn body_of<'a>(
     Body {
         receiver: &notification.receiver,
         status: notification.status(),
-        alerts: alerts()
-            .map(|one| alert(one, &notification.incidents))
-            .collect(),
+        alerts: alerts().map(|one| alert(one, notification)).collect(),
         group_labels: notification.group_labels.as_map(),
         common_labels: common(alerts().map(labels)),
         common_annotations: common(alerts().map(annotations)),
@@ -166,6 +202,11 @@ fn body_of<'a>(
         version: "4",
         group_key: &notification.group_key,
         truncated_alerts: all - shown,
+        notify_reason: notification.news().as_str(),
+        escalation: notification.escalation.as_ref().map(|one| EscalationBody {
+            name: &one.name,
+            why: message::reason::escalation(notification).unwrap_or_default(),
+        }),
         incidents: notification
             .incidents
             .iter()
@@ -174,8 +215,11 @@ fn body_of<'a>(
     }
 }
 
-fn alert<'a>(alert: &'a Announced, incidents: &[Tale]) -> Alert<'a> {
-    let incident = incidents
+fn alert<'a>(alert: &'a Announced, notification: &'a Notification) -> Alert<'a> {
+    let remark = notification.remarks.get(&alert.fingerprint);
+    let remark = remark.filter(|_| alert.is_firing());
+    let incident = notification
+        .incidents
         .iter()
         .find(|tale| tale.members.contains(&alert.fingerprint));
     let finite = |number: f64| Some(number).filter(|number| number.is_finite());
@@ -204,6 +248,13 @@ fn alert<'a>(alert: &'a Announced, incidents: &[Tale]) -> Alert<'a> {
         degradation_percent: message::degradation_percent(alert),
         evidence: alert.evidence.map(Proof::of),
         reason: alert.ended.map(|(_, reason)| reason.as_str()),
+        notify_reason: notification.news_of(alert).as_str(),
+        acknowledgement: remark
+            .and_then(|remark| remark.acknowledged.as_deref())
+            .map(AcknowledgementBody::of),
+        ack_url: remark
+            .map(|remark| remark.link.as_str())
+            .filter(|link| !link.is_empty()),
     }
 }
 
@@ -244,6 +295,7 @@ mod tests {
                     "n": 42,
                     "degradation_percent": 25.0,
                     "reason": null,
+                    "notify_reason": "fired",
                 }],
                 "groupLabels": {"alertname": "DetectionSlow"},
                 "commonLabels": labels,
@@ -252,6 +304,7 @@ mod tests {
                 "version": "4",
                 "groupKey": "{}:{alertname=\"DetectionSlow\"}",
                 "truncatedAlerts": 1,
+                "notifyReason": "fired",
             })
         );
     }

@@ -291,6 +291,7 @@ fn told(changes: &[AlertChange]) -> (Vec<Told>, u64) {
                 let open = open.find(|alert| alert.0 == change.labels);
                 open.unwrap().3 = Some((change.at, reason));
             }
+            Change::Acknowledged | Change::Unacknowledged | Change::Escalated => {}
         }
     }
     (alerts, dropped)

@@ -115,7 +115,7 @@ fn alerts_that_no_rule_knows_any_more_end() {
         expected.sort_unstable();
         let ends: Vec<_> = ended.announced.iter().map(|a| a.fingerprint).collect();
         assert_eq!(ends, expected, "at {step}");
-        let end = Some((time(step).wall, EndReason::Gone));
+        let end = Some((time(step).wall, EndReason::RuleRemoved));
         assert!(ended.announced.iter().all(|alert| alert.ended == end));
         assert!(engine.end_unknown(time(step)).announced.is_empty());
     }

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::engine::condition::Absence;
-use crate::engine::dispatch::{Digest, FlapSettings, GroupBy, Integration, TimeInterval, Timing};
+use crate::engine::dispatch::acknowledgement::Wish;
+use crate::engine::dispatch::escalation::Often;
+use crate::engine::dispatch::{
+    Digest, FlapSettings, GroupBy, Integration, Stage, TimeInterval, Timing,
+};
 use crate::engine::rule::ForSamples;
 
 mod damage;
@@ -124,12 +128,15 @@ fn settings() -> Settings {
                 repeat_interval: seconds(100),
             },
         )),
-        receivers: vec![Receiver {
-            name: "team".into(),
-            integrations: [true, false]
-                .map(|send_resolved| Integration { send_resolved })
-                .to_vec(),
-        }],
+        receivers: ["team", "lead", "boss"]
+            .map(|name| Receiver {
+                name: name.into(),
+                integrations: [true, false]
+                    .map(|send_resolved| Integration { send_resolved })
+                    .to_vec(),
+            })
+            .to_vec(),
+        escalations: vec![stage("lead", Some(40), None), stage("boss", None, Some(2))],
         external: External {
             labels: [("cluster", "eu")].into_iter().collect(),
             ..External::default()
@@ -151,6 +158,20 @@ fn settings() -> Settings {
             half_life: seconds(100),
         }),
         ..Settings::default()
+    }
+}
+
+/// One by age, told again, and one by how often.
+fn stage(name: &str, after: Option<u64>, times: Option<u32>) -> Stage {
+    let within = Duration::from_secs(600);
+    Stage {
+        name: name.into(),
+        matchers: Selector::default(),
+        after: after.map(Duration::from_secs),
+        more_than: times.map(|times| Often { times, within }),
+        unless_acknowledged: true,
+        receiver: name.into(),
+        repeat_interval: after.map(|_| Duration::from_secs(150)),
     }
 }
 
@@ -192,9 +213,36 @@ struct Seen {
     notifications: Vec<Notification>,
 }
 
+/// What people do: in each sixth step they look after the first alert that fires, in each tenth they end it.
+fn handle(engine: &mut Engine, step: u64) -> Effects {
+    let alerts = engine.dispatcher().alerts(time(step));
+    let Some(first) = alerts.first().map(|(alert, _)| alert.fingerprint) else {
+        return Effects::default();
+    };
+    match step {
+        step if step % 10 == 9 => {
+            let ended = engine.resolve(first, time(step));
+            ended.map_or_else(|_| Effects::default(), |(_, effects)| effects)
+        }
+        step if step % 6 == 5 => {
+            let wish = Wish {
+                by: format!("step {step}"),
+                comment: String::new(),
+                expires_after: (step % 4 == 1).then_some(Duration::from_secs(45)),
+            };
+            let (_, effects) = engine.acknowledge(first, None, wish, time(step)).unwrap();
+            effects
+        }
+        _ => Effects::default(),
+    }
+}
+
 fn go(engine: &mut Engine, step: u64) -> Seen {
     feed(engine, step);
-    let effects = tick(engine, time(step));
+    let mut effects = tick(engine, time(step));
+    let handled = handle(engine, step);
+    effects.changes.extend(handled.changes);
+    effects.announced.extend(handled.announced);
     Seen {
         step,
         changes: effects.changes,
@@ -211,6 +259,7 @@ pub(super) struct Kept {
     pub(super) clocks: Vec<u8>,
     pub(super) incidents: BTreeMap<String, Vec<u8>>,
     pub(super) actions: BTreeMap<String, Vec<u8>>,
+    pub(super) acknowledgements: BTreeMap<String, Vec<u8>>,
     history: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -226,6 +275,12 @@ impl Kept {
             match body {
                 Some(body) => self.incidents.insert(key, body),
                 None => self.incidents.remove(&key),
+            };
+        }
+        for (key, body) in engine.take_unsaved_acknowledgements() {
+            match body {
+                Some(body) => self.acknowledgements.insert(key, body),
+                None => self.acknowledgements.remove(&key),
             };
         }
         for (key, body) in engine.take_changed_actions() {
@@ -261,6 +316,9 @@ impl Kept {
         engine.restore_changes(&history).unwrap();
         for body in self.incidents.values() {
             engine.restore_incident(body).unwrap();
+        }
+        for body in self.acknowledgements.values() {
+            engine.restore_acknowledgement(body).unwrap();
         }
         for body in self.actions.values() {
             engine.restore_action(body).unwrap();

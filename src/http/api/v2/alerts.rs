@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::engine::dispatch::{Announced, Muting};
 use crate::engine::selector::Matcher;
 use crate::engine::time::Now;
+use crate::http::api::handling::AcknowledgementBody;
 use crate::http::api::{Services, unavailable};
 use crate::http::request::pairs;
 use crate::http::respond::{self, Body};
@@ -30,6 +31,9 @@ struct Alert {
     #[serde(rename = "generatorURL")]
     generator_url: String,
     labels: BTreeMap<String, String>,
+    /// Ours: who looks after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledgement: Option<AcknowledgementBody>,
 }
 
 /// Who is told.
@@ -161,6 +165,8 @@ fn found(engine: &Engine, asked: &Asked, now: Now) -> BTreeMap<u64, Alert> {
             updated_at: now.wall.to_string(),
             generator_url: alert.generator_url.clone(),
             labels: alert.labels.as_map().clone(),
+            acknowledgement: (dispatcher.acknowledgements().of(alert, now.wall))
+                .map(|one| AcknowledgementBody::of(one)),
         };
         found.insert(alert.fingerprint, alert_body);
     }
