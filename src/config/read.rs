@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, inhibit, interval, memory, paths, sections, target, wire};
+use super::{Config, Lookup, actions, inhibit, interval, memory, paths, sections, target, wire};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
 use crate::engine::alert::RESOLVED_RETENTION;
@@ -101,7 +101,7 @@ fn join(
     .into_iter()
     .flatten()
     .collect();
-    let (rule_files, loaded) = rules(
+    let (rule_files, mut loaded) = rules(
         &written.rule_files,
         &built_in,
         folder,
@@ -111,7 +111,9 @@ fn join(
         },
         checker,
     );
-    checker.findings.extend(loaded.findings);
+    checker
+        .findings
+        .extend(std::mem::take(&mut loaded.findings));
     let external_url = sections::external_url(written.external_url.as_deref(), &listen, checker);
     let resolved_retention = sections::period(
         written.resolved_retention,
@@ -125,7 +127,15 @@ fn join(
         alertmanagers: std::mem::take(&mut written.alertmanagers),
         external_url: external_url.clone(),
         resolved_retention,
+        actions: std::mem::take(&mut written.actions),
+        callback_url: actions::callback_url(&listen),
     };
+    let read_actions = actions::read(
+        &notify.actions,
+        (&loaded, &notify.callback_url),
+        store.max_history,
+        checker,
+    );
     paths::resolve(&mut notify, folder);
     // What could not be read would only be told a second time.
     if readable {
@@ -168,6 +178,7 @@ fn join(
         ),
         inhibit_rules,
         time_intervals,
+        actions: read_actions,
     }
 }
 
@@ -176,7 +187,6 @@ fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     for (key, value) in [
         ("maintenance", &written.maintenance),
         ("escalations", &written.escalations),
-        ("actions", &written.actions),
         ("digest", &written.digest),
         ("mute", &written.mute),
         ("tls", &written.tls),

@@ -11,6 +11,7 @@ use crate::document::switched::Switched;
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
+use crate::notify::action::ActionConfig;
 use crate::notify::alertmanager::AlertmanagerConfig;
 use crate::notify::email::SmtpConfig;
 
@@ -60,7 +61,8 @@ pub(super) struct File {
     // Of the design, but not available yet.
     pub maintenance: Option<IgnoredAny>,
     pub escalations: Option<IgnoredAny>,
-    pub actions: Option<IgnoredAny>,
+    #[serde(default)]
+    pub actions: Vec<ActionConfig>,
     pub digest: Option<IgnoredAny>,
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,

@@ -126,12 +126,17 @@ impl Driver {
         let baselines = baselines.map(|one| (Kind::Baseline, one.key, one.body));
         let silences = self.engine.take_unsaved_silences().into_iter();
         let silences = silences.map(|(id, body)| (Kind::Silence, id, body));
-        let writes = baselines.chain(silences).map(|(kind, key, body)| Write {
-            kind,
-            key,
-            as_of,
-            body,
-        });
+        let actions = self.engine.take_changed_actions().into_iter();
+        let actions = actions.map(|(key, body)| (Kind::Action, key, body));
+        let writes = baselines
+            .chain(silences)
+            .chain(actions)
+            .map(|(kind, key, body)| Write {
+                kind,
+                key,
+                as_of,
+                body,
+            });
         self.gathering.writes.extend(writes);
     }
 

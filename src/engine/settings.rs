@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::action::Action;
 use super::alert::RESOLVED_RETENTION;
 use super::dispatch::{InhibitRule, Receiver, Route, TimeIntervals};
 use super::rule::{External, RuleGroup};
@@ -36,6 +37,8 @@ pub struct Settings {
     /// Integrations, by receiver and number, that know what they are told of by its group: they are told of each group by
     /// itself.
     pub told_by_group: BTreeSet<(String, usize)>,
+    /// What alerts bring about.
+    pub actions: Vec<Action>,
 }
 
 impl Default for Settings {
@@ -53,6 +56,7 @@ impl Default for Settings {
             send_levels: false,
             incidents: None,
             told_by_group: BTreeSet::new(),
+            actions: Vec::new(),
         }
     }
 }

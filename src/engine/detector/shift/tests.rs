@@ -1,3 +1,5 @@
+mod families;
+
 use super::*;
 
 /// Scores of an independent implementation over four series of 288 points a day, from a warm-up of two days and a budget of

@@ -34,7 +34,7 @@ const NO_EVIDENCE: f64 = 4.0;
 const LEAST_RARE: f64 = -0.931_5;
 
 /// A change of the spread is told as one of the level where that has this share of the evidence.
-const LEVEL_FIRST: f64 = 0.4;
+pub(super) const LEVEL_FIRST: f64 = 0.4;
 
 /// A window of a certain length.
 #[derive(Clone, Copy, Debug, Default)]
