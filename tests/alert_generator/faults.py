@@ -108,11 +108,11 @@ class Restless:
 
     def run(self):
         """The whole timeline."""
-        self.generator.start()
         if self.alertmanager:
             self.alertmanager.start()
             self.listing = Listing(self.alertmanager, self.scale)
             self.listing.start()
+        self.generator.start()
         self.watch = Watch(self.generator, self.scale, self.lag)
         self.watch.start()
         self.begin = time.time() + self.scale.seconds(0.5)

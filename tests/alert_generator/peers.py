@@ -10,23 +10,39 @@ from support import Peer, free_port, get, request, wait_ready
 from timeline import DEFAULT_INTERVAL, END, LOOKBACK, RESEND, RETENTION, SERIES
 
 
-class Generator:
-    """A program that judges rules and tells Alertmanagers; it keeps its ports and its data over restarts."""
+class Program:
+    """A program on ports that it keeps over restarts."""
 
     def __init__(self, folder, scale):
-        self.folder, self.scale, self.peer = folder, scale, None
+        self.folder, self.scale, self.peer, self.port = folder, scale, None, free_port()
+
+    def renew_ports(self):
+        """Takes other ports."""
         self.port = free_port()
 
     def start(self):
         """Starts it and waits until it is ready."""
-        self.peer = Peer(self.command(), str(self.folder), cwd=str(self.folder))
-        wait_ready(self.peer, self.port)
+        # Between finding a free port and using it somebody else may take it; later others know it.
+        for attempt in range(5):
+            first, self.peer = self.peer is None, Peer(self.command(), str(self.folder), cwd=str(self.folder))
+            try:
+                wait_ready(self.peer, self.port)
+                return self
+            except SystemExit as error:
+                if not first or attempt == 4 or "address already in use" not in str(error).lower():
+                    raise
+                self.peer = None
+                self.renew_ports()
         return self
 
     def stop(self):
         """Ends it."""
         if self.peer:
             self.peer.stop()
+
+
+class Generator(Program):
+    """A program that judges rules and tells Alertmanagers."""
 
     def kill(self):
         """Ends it as a crash would."""
@@ -110,6 +126,11 @@ class Opwatch(Generator):
         self.ingest = free_port()
         self.rules, self.sinks, self.binary, self.settings = rules, sinks, binary, settings
 
+    def renew_ports(self):
+        """Takes other ports."""
+        super().renew_ports()
+        self.ingest = free_port()
+
     @property
     def control(self):
         """The port that takes commands."""
@@ -140,7 +161,7 @@ class Opwatch(Generator):
             raise AssertionError(f"/v1/operations answers {status}: {body!r}")
 
 
-class Alertmanager:
+class Alertmanager(Program):
     """A real Alertmanager that tells a webhook of each alert by itself, at once."""
 
     CONFIG = """
@@ -149,23 +170,15 @@ receivers: [{{name: hook, webhook_configs: [{{url: 'http://127.0.0.1:{port}/hook
 """
 
     def __init__(self, folder, scale, hook):
-        self.folder, self.port, self.hook, self.peer = folder, free_port(), hook, None
+        super().__init__(folder, scale)
         self.interval = scale.seconds(1)
         self.config = self.CONFIG.format(interval=scale.text(1), port=hook.port)
 
-    def start(self):
-        """Starts it and waits until it is ready."""
+    def command(self):
+        """How it is started."""
         path = self.folder / "alertmanager.yml"
         path.write_text(self.config, encoding="utf-8")
-        command = ["prometheus-alertmanager", f"--config.file={path}", f"--storage.path={self.folder / 'alertmanager'}", f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address=", "--log.level=warn"]
-        self.peer = Peer(command, str(self.folder))
-        wait_ready(self.peer, self.port)
-        return self
-
-    def stop(self):
-        """Ends it."""
-        if self.peer:
-            self.peer.stop()
+        return ["prometheus-alertmanager", f"--config.file={path}", f"--storage.path={self.folder / 'alertmanager'}", f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address=", "--log.level=warn"]
 
     def alerts(self):
         """The alerts that it has."""

@@ -5,7 +5,7 @@ import urllib.parse
 
 from checking import ROUNDING, Failed, expect, line, near
 from moments import RFC_3339, moment
-from support import get
+from support import get, samples
 from timeline import INTERVAL, RESEND, RETENTION
 
 
@@ -88,7 +88,11 @@ def end_is_sent_at_once(case):
 @line(30, "T4")
 def end_is_sent_for_a_while(case):
     """The last send of ends that nothing follows."""
-    return last_sends_of_ends(case, case.scale.seconds(RETENTION))
+    said = last_sends_of_ends(case, case.scale.seconds(RETENTION))
+    counts = samples(get(case.generator.port, "/metrics")[1].decode())
+    dropped = {name: count for name, count in counts.items() if name.startswith("opwatch_notifications_dropped_total")}
+    expect(dropped and not any(dropped.values()), f"{dropped}")
+    return said + "; none counted as dropped"
 
 
 def last_sends_of_ends(case, retention):

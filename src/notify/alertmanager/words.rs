@@ -8,6 +8,10 @@ use std::time::Duration;
 use crate::engine::dispatch::Announced;
 use crate::engine::time::Timestamp;
 
+/// How much longer than it is told an ended alert may wait: the last word on it is said right at the end of that time, and
+/// is not lost for the milliseconds that it takes to send.
+const LAST_WORD: Duration = Duration::from_secs(10);
+
 /// An alert and the end to send with it.
 #[derive(Clone, Debug)]
 pub(super) struct Word {
@@ -17,12 +21,12 @@ pub(super) struct Word {
 
 impl Word {
     /// Whether it is of no use any more: a firing alert whose validity has passed, a resolved one that long
-    /// after its end.
+    /// after its end, and a little longer.
     fn is_outdated(&self, now: Timestamp, resolved_retention: Duration) -> bool {
         if self.alert.is_firing() {
             self.ends_at < now
         } else {
-            self.ends_at.after(resolved_retention) < now
+            self.ends_at.after(resolved_retention + LAST_WORD) < now
         }
     }
 }
@@ -191,8 +195,10 @@ mod tests {
         for (seconds, lost, left) in [
             (240, 0, 2),
             (241, 1, 1),
-            (600 + 900, 0, 1),
-            (600 + 901, 1, 0),
+            // The last word on an end is said 15 minutes after it, and is sent a moment later.
+            (600 + 901, 0, 1),
+            (600 + 910, 0, 1),
+            (600 + 911, 1, 0),
         ] {
             let now = fixture::start().after(Duration::from_secs(seconds));
             assert_eq!(
