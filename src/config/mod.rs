@@ -4,6 +4,7 @@
 //! is replaced by an environment variable. The rule files that it names belong to it: what is wrong in any of them is
 //! told together with what is wrong here.
 
+mod actions;
 mod alertmanager;
 mod check;
 mod digest;
@@ -39,6 +40,7 @@ pub use listen::{Listen, listen_of};
 
 use crate::document::Fault;
 use crate::engine::Settings;
+use crate::engine::action::Action;
 use crate::engine::dispatch::maintenance::Window;
 use crate::engine::dispatch::{Digest, FlapSettings, InhibitRule, Route, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
@@ -109,6 +111,8 @@ pub struct Config {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// What alerts bring about.
+    pub actions: Vec<Action>,
     /// When nobody is told of which alerts, and perhaps nothing is learned.
     pub maintenance: Vec<Window>,
     /// Which alerts are collected for whom, and when they are told.
@@ -223,6 +227,7 @@ impl Config {
             told_by_group: (self.notify.receivers.iter())
                 .flat_map(ReceiverConfig::told_by_group)
                 .collect(),
+            actions: self.actions.clone(),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::route::{self, Known};
 use super::{
-    Config, Lookup, digest, flapping, inhibit, interval, maintenance, memory, paths, sections,
-    target, wire,
+    Config, Lookup, actions, digest, flapping, inhibit, interval, maintenance, memory, paths,
+    sections, target, wire,
 };
 use crate::document::units::Period;
 use crate::document::{Document, Place};
@@ -106,7 +106,7 @@ fn join(
     .into_iter()
     .flatten()
     .collect();
-    let (rule_files, loaded) = rules(
+    let (rule_files, mut loaded) = rules(
         &written.rule_files,
         &built_in,
         folder,
@@ -116,7 +116,9 @@ fn join(
         },
         checker,
     );
-    checker.findings.extend(loaded.findings);
+    checker
+        .findings
+        .extend(std::mem::take(&mut loaded.findings));
     let external_url = sections::external_url(written.external_url.as_deref(), &listen, checker);
     let resolved_retention = sections::period(
         written.resolved_retention,
@@ -130,7 +132,15 @@ fn join(
         alertmanagers: std::mem::take(&mut written.alertmanagers),
         external_url: external_url.clone(),
         resolved_retention,
+        actions: std::mem::take(&mut written.actions),
+        callback_url: actions::callback_url(&listen),
     };
+    let read_actions = actions::read(
+        &notify.actions,
+        (&loaded, &notify.callback_url),
+        store.max_history,
+        checker,
+    );
     paths::resolve(&mut notify, folder);
     // What could not be read would only be told a second time.
     if readable {
@@ -174,6 +184,7 @@ fn join(
         ),
         inhibit_rules,
         time_intervals,
+        actions: read_actions,
         maintenance,
         digests,
     }
@@ -183,7 +194,6 @@ fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     let root = Place::root();
     for (key, value) in [
         ("escalations", &written.escalations),
-        ("actions", &written.actions),
         ("mute", &written.mute),
         ("tls", &written.tls),
         ("web", &written.web),

@@ -14,6 +14,7 @@ use crate::document::switched::Switched;
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
+use crate::notify::action::ActionConfig;
 use crate::notify::alertmanager::AlertmanagerConfig;
 use crate::notify::email::SmtpConfig;
 
@@ -68,7 +69,8 @@ pub(super) struct File {
     pub digest: Vec<Digest>,
     // Of the design, but not available yet.
     pub escalations: Option<IgnoredAny>,
-    pub actions: Option<IgnoredAny>,
+    #[serde(default)]
+    pub actions: Vec<ActionConfig>,
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,
     pub web: Option<IgnoredAny>,

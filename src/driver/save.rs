@@ -128,7 +128,9 @@ impl Driver {
         let silences = silences.map(|(id, body)| (Kind::Silence, id, body));
         let maintenance = self.engine.take_unsaved_maintenance().into_iter();
         let maintenance = maintenance.map(|(id, body)| (Kind::Maintenance, id, body));
-        let all = baselines.chain(silences).chain(maintenance);
+        let actions = self.engine.take_changed_actions().into_iter();
+        let actions = actions.map(|(key, body)| (Kind::Action, key, body));
+        let all = baselines.chain(silences).chain(maintenance).chain(actions);
         let writes = all.map(|(kind, key, body)| Write {
             kind,
             key,

@@ -72,6 +72,10 @@ pub mod baselines;
 
 pub mod acceptance;
 
+pub mod action;
+
+pub mod acting;
+
 mod durable;
 
 mod maintenance;
@@ -92,6 +96,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use action::Actions;
 use admission::{Admission, Answer, Batch};
 use baseline::Baselines;
 use clocks::Clocks;
@@ -131,6 +136,7 @@ pub struct Engine {
     order: Order,
     dispatcher: Dispatcher,
     incidents: Incidents,
+    actions: Actions,
     external: Arc<External>,
     resend_delay: Duration,
     resolved_retention: Duration,
@@ -161,6 +167,7 @@ impl Engine {
             order: Order::default(),
             dispatcher: Dispatcher::new(Routing::default()),
             incidents: Incidents::default(),
+            actions: Actions::default(),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
             resolved_retention: settings.resolved_retention,
@@ -226,6 +233,8 @@ impl Engine {
                 rule.abandon(&scope, &mut effects);
             }
         }
+        let ended = self.configure_actions(settings.actions, now);
+        effects.append(ended);
         self.note(&effects, now);
         let routing = Routing {
             root: settings.route,

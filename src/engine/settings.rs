@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::action::Action;
 use super::alert::RESOLVED_RETENTION;
 use super::dispatch::maintenance::Window;
 use super::dispatch::{Digest, FlapSettings, InhibitRule, Receiver, Route, TimeIntervals};
@@ -43,6 +44,8 @@ pub struct Settings {
     /// Integrations, by receiver and number, that know what they are told of by its group: they are told of each group by
     /// itself.
     pub told_by_group: BTreeSet<(String, usize)>,
+    /// What alerts bring about.
+    pub actions: Vec<Action>,
 }
 
 impl Default for Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             send_levels: false,
             incidents: None,
             told_by_group: BTreeSet::new(),
+            actions: Vec::new(),
         }
     }
 }

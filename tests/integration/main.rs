@@ -11,6 +11,7 @@
 )]
 
 mod abuse;
+mod actions;
 mod alert_generator;
 mod bad_input;
 mod baselines;
@@ -42,6 +43,7 @@ mod receivers;
 mod reload;
 mod replay;
 mod resilience;
+mod retraining;
 mod routing;
 mod rules;
 mod series;

@@ -27,6 +27,7 @@ use super::selector::Matcher;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
 use super::watched::Watched;
+pub(in crate::engine) use backfill::Open;
 pub use charted::{Chart, Charting};
 pub use compared::Compared;
 pub use data::{Answer, Datum};
@@ -139,6 +140,13 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Adds what came after.
+    pub(in crate::engine) fn append(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+        self.announced.extend(later.announced);
+        self.to_alertmanager.extend(later.to_alertmanager);
+    }
+
     /// Adds alerts that have ended; whether that is news decides if others than Alertmanagers hear of it.
     fn end(&mut self, ended: Vec<(Arc<Announced>, bool)>) {
         for (announced, news) in ended {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
+use super::learned::{put_per_day, take_per_day};
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature};
@@ -16,13 +17,14 @@ use crate::engine::time::{Now, Timestamp};
 const WHAT: &str = "notification";
 
 /// The kinds of alert that [`Subject::alert_type`](crate::engine::judge::Subject::alert_type) names.
-const ALERT_TYPES: [&str; 6] = [
+const ALERT_TYPES: [&str; 7] = [
     "threshold_exceeded",
     "degradation",
     "anomaly_detected",
     "absence",
     "no_data",
     "rule_error",
+    crate::engine::action::ALERT_TYPE,
 ];
 
 /// An alert as others were told of it.
@@ -120,6 +122,9 @@ struct EvidenceMessage {
     earliest: Option<i64>,
     #[prost(sint64, optional, tag = "12")]
     latest: Option<i64>,
+    /// What a drift adds each day, and its interval.
+    #[prost(double, repeated, tag = "13")]
+    per_day: Vec<f64>,
 }
 
 impl EvidenceMessage {
@@ -137,6 +142,7 @@ impl EvidenceMessage {
             began: evidence.began.map(Timestamp::millis),
             earliest: evidence.within.map(|(earliest, _)| earliest.millis()),
             latest: evidence.within.map(|(_, latest)| latest.millis()),
+            per_day: put_per_day(evidence.per_day),
         }
     }
 
@@ -155,6 +161,7 @@ impl EvidenceMessage {
                 let at = Timestamp::from_millis;
                 (at(earliest), at(latest))
             }),
+            per_day: take_per_day(&self.per_day),
         }
     }
 }

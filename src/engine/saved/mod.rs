@@ -8,6 +8,7 @@
 //! are. A new engine is given back the clocks first, then the dispatcher, then measurements are applied again, then come the
 //! history, the incidents and the rules, before anything else happens.
 
+mod action;
 mod alerts;
 mod announced;
 mod baseline;

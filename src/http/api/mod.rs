@@ -1,6 +1,7 @@
 //! What the paths answer, one file per resource.
 
 pub mod acceptance;
+pub mod actions;
 pub mod baselines;
 pub mod comparison;
 pub mod explain;

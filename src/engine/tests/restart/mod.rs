@@ -210,6 +210,7 @@ pub(super) struct Kept {
     pub(super) dispatch: Vec<u8>,
     pub(super) clocks: Vec<u8>,
     pub(super) incidents: BTreeMap<String, Vec<u8>>,
+    pub(super) actions: BTreeMap<String, Vec<u8>>,
     history: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -225,6 +226,12 @@ impl Kept {
             match body {
                 Some(body) => self.incidents.insert(key, body),
                 None => self.incidents.remove(&key),
+            };
+        }
+        for (key, body) in engine.take_changed_actions() {
+            match body {
+                Some(body) => self.actions.insert(key, body),
+                None => self.actions.remove(&key),
             };
         }
         if let Some(bytes) = engine.save_dispatch() {
@@ -254,6 +261,9 @@ impl Kept {
         engine.restore_changes(&history).unwrap();
         for body in self.incidents.values() {
             engine.restore_incident(body).unwrap();
+        }
+        for body in self.actions.values() {
+            engine.restore_action(body).unwrap();
         }
         let mut all = Effects::default();
         for (key, body) in &self.rules {
