@@ -152,7 +152,7 @@ impl Start {
                 let note = not_durable(started.durable);
                 match note.is_empty() {
                     true => ExitCode::SUCCESS,
-                    false => complain(0, &note),
+                    false => complain(0, note),
                 }
             }
             Err(error) => refused(&error),

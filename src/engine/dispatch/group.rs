@@ -180,7 +180,7 @@ impl Dispatcher {
         for digest in &routing.digests {
             let collected = self.collected.entry(digest.name.clone());
             let collected = collected.or_insert_with(|| Collected::since(now.wall));
-            if !(digest.next(collected.since)).is_some_and(|next| next <= now.wall) {
+            if (digest.next(collected.since)).is_none_or(|next| next > now.wall) {
                 continue;
             }
             self.touched = true;

@@ -90,9 +90,8 @@ impl Look<'_> {
                     continue;
                 }
                 let said = match damping.get(&fp) {
-                    None | Some(Say::Plainly) => alert.clone(),
                     Some(Say::IsQuiet) if !known(&fp) && !alert.is_firing() => continue,
-                    Some(Say::IsQuiet) => alert.clone(),
+                    None | Some(Say::Plainly | Say::IsQuiet) => alert.clone(),
                     Some(Say::Flaps(flaps) | Say::HasFlapped(flaps)) => {
                         stirred.flapping.insert(fp);
                         flapping::annotated(alert, flaps)

@@ -118,7 +118,7 @@ impl Window {
             let Some((start, end)) = stretches.into_iter().find(|(_, end)| *end > now) else {
                 continue;
             };
-            if end < until || days == AHEAD[AHEAD.len() - 1] {
+            if end < until || AHEAD.last() == Some(&days) {
                 return Next {
                     is_open: start <= now,
                     starts_at: (start > from).then_some(start),

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::super::muting::tests::{at, dispatcher, is, silence, told, update};
-use super::super::{Dispatcher, NotifyReason, matching};
+use super::super::{Dispatcher, Muting, NotifyReason, matching};
 use super::*;
 use NotifyReason::{First, MaintenanceEnded, SilenceEnded};
 
@@ -145,7 +145,7 @@ fn an_alert_is_told_when_its_maintenance_ends_while_it_fires() {
     update(&mut d, &[("n", "2")], 10, None);
     assert_eq!(told(&mut d, 10), is(First, &["2"]));
     let muting = d.alerts(at(11)).into_iter().map(|(_, muting)| muting);
-    let held: Vec<_> = muting.filter(|muting| muting.is_suppressed()).collect();
+    let held: Vec<_> = muting.filter(Muting::is_suppressed).collect();
     assert_eq!(held.len(), 1);
     assert_eq!(held[0].maintained_by, ["training"]);
     assert_eq!(told(&mut d, 110), []);
