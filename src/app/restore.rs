@@ -81,6 +81,11 @@ fn restore(
                     found.leave_out("incident", &error);
                 }
             }
+            Kind::Action => {
+                if let Err(error) = engine.restore_action(&body) {
+                    found.leave_out("action", &error);
+                }
+            }
             Kind::Silence => {
                 if let Err(error) = engine.restore_silence(&body) {
                     found.leave_out(&key, &error);

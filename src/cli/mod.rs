@@ -1,6 +1,7 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
 mod accept;
+mod actions;
 mod alertmanager;
 mod alerts;
 mod baselines;
@@ -96,6 +97,8 @@ enum Command {
     Baselines(baselines::List),
     /// Say that what a rule has found is usual from now on; it learns anew from there.
     Accept(accept::Accept),
+    /// Show what alerts have brought about, such as retrainings, or run an action by hand.
+    Actions(actions::Actions),
     /// List the incidents: alerts that began together, the most explanatory first.
     Incidents(incidents::List),
     /// Try out receivers.
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Some(Command::SetBaseline(set)) => set.run(cli.config),
         Some(Command::Baselines(list)) => list.run(cli.config),
         Some(Command::Accept(accept)) => accept.run(cli.config),
+        Some(Command::Actions(actions)) => actions.run(cli.config),
         Some(Command::Incidents(list)) => list.run(cli.config),
         Some(Command::Notify(notify)) => notify.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),

@@ -4,6 +4,7 @@
 //! is replaced by an environment variable. The rule files that it names belong to it: what is wrong in any of them is
 //! told together with what is wrong here.
 
+mod actions;
 mod alertmanager;
 mod check;
 mod files;
@@ -37,6 +38,7 @@ pub use listen::{Listen, listen_of};
 
 use crate::document::Fault;
 use crate::engine::Settings;
+use crate::engine::action::Action;
 use crate::engine::dispatch::{InhibitRule, Route, Stage, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
@@ -88,6 +90,8 @@ pub struct Config {
     pub notify: NotifySettings,
     /// How often Alertmanagers are told again. Default 1m.
     pub resend_delay: Duration,
+    /// How long Alertmanagers are told again of an alert that has ended, so that one that was away hears of it too. Default 15m.
+    pub resolved_retention: Duration,
     /// Which of an instance's firing levels are told. Default `highest`.
     pub send_levels: SendLevels,
     /// How far the starts of alerts may lie apart that are one incident and are told as one; `None` with `incidents: off`.
@@ -106,6 +110,8 @@ pub struct Config {
     /// How long links to acknowledge by are good, which messages carry then; `None` with `acknowledgement: {links: off}`,
     /// the default.
     pub acknowledgement_links: Option<Duration>,
+    /// What alerts bring about.
+    pub actions: Vec<Action>,
 }
 
 /// What is logged.
@@ -208,11 +214,13 @@ impl Config {
                 url: self.external_url.clone(),
             },
             resend_delay: self.resend_delay,
+            resolved_retention: self.resolved_retention,
             send_levels: self.send_levels == SendLevels::All,
             incidents: self.incidents,
             told_by_group: (self.notify.receivers.iter())
                 .flat_map(ReceiverConfig::told_by_group)
                 .collect(),
+            actions: self.actions.clone(),
         }
     }
 }

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, handling, inhibit, interval, memory, paths, sections, target, wire};
+use super::{
+    Config, Lookup, actions, handling, inhibit, interval, memory, paths, sections, target, wire,
+};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
+use crate::engine::alert::RESOLVED_RETENTION;
 use crate::engine::dispatch::{Route, TimeIntervals};
 use crate::engine::series::{Labels, is_label_name};
 use crate::notify::NotifySettings;
@@ -101,7 +104,7 @@ fn join(
     .into_iter()
     .flatten()
     .collect();
-    let (rule_files, loaded) = rules(
+    let (rule_files, mut loaded) = rules(
         &written.rule_files,
         &built_in,
         folder,
@@ -111,14 +114,31 @@ fn join(
         },
         checker,
     );
-    checker.findings.extend(loaded.findings);
+    checker
+        .findings
+        .extend(std::mem::take(&mut loaded.findings));
     let external_url = sections::external_url(written.external_url.as_deref(), &listen, checker);
+    let resolved_retention = sections::period(
+        written.resolved_retention,
+        RESOLVED_RETENTION,
+        &root.key("resolved_retention"),
+        checker,
+    );
     let mut notify = NotifySettings {
         smtp: written.smtp.take().unwrap_or_default(),
         receivers: std::mem::take(&mut written.receivers),
         alertmanagers: std::mem::take(&mut written.alertmanagers),
         external_url: external_url.clone(),
+        resolved_retention,
+        actions: std::mem::take(&mut written.actions),
+        callback_url: actions::callback_url(&listen),
     };
+    let read_actions = actions::read(
+        &notify.actions,
+        (&loaded, &notify.callback_url),
+        store.max_history,
+        checker,
+    );
     paths::resolve(&mut notify, folder);
     // What could not be read would only be told a second time.
     if readable {
@@ -141,6 +161,7 @@ fn join(
             &root.key("resend_delay"),
             checker,
         ),
+        resolved_retention,
         send_levels: written.send_levels.unwrap_or_default(),
         incidents: written.incidents.merge(),
         exposition: written.exposition,
@@ -162,6 +183,7 @@ fn join(
         ),
         inhibit_rules,
         time_intervals,
+        actions: read_actions,
     }
 }
 
@@ -169,7 +191,6 @@ fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     let root = Place::root();
     for (key, value) in [
         ("maintenance", &written.maintenance),
-        ("actions", &written.actions),
         ("digest", &written.digest),
         ("mute", &written.mute),
         ("tls", &written.tls),

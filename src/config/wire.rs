@@ -11,6 +11,7 @@ use crate::document::switched::Switched;
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
+use crate::notify::action::ActionConfig;
 use crate::notify::alertmanager::AlertmanagerConfig;
 use crate::notify::email::SmtpConfig;
 
@@ -40,6 +41,7 @@ pub(super) struct File {
     #[serde(default)]
     pub alertmanagers: Vec<AlertmanagerConfig>,
     pub resend_delay: Option<Period>,
+    pub resolved_retention: Option<Period>,
     pub drain_timeout: Option<Period>,
     pub send_levels: Option<SendLevels>,
     #[serde(default)]
@@ -62,7 +64,8 @@ pub(super) struct File {
     pub escalations: Vec<Escalation>,
     // Of the design, but not available yet.
     pub maintenance: Option<IgnoredAny>,
-    pub actions: Option<IgnoredAny>,
+    #[serde(default)]
+    pub actions: Vec<ActionConfig>,
     pub digest: Option<IgnoredAny>,
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,

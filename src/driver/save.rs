@@ -129,7 +129,10 @@ impl Driver {
         let acknowledgements = self.engine.take_unsaved_acknowledgements().into_iter();
         let acknowledgements =
             acknowledgements.map(|(key, body)| (Kind::Acknowledgement, key, body));
+        let actions = self.engine.take_changed_actions().into_iter();
+        let actions = actions.map(|(key, body)| (Kind::Action, key, body));
         let orders = baselines.chain(silences).chain(acknowledgements);
+        let orders = orders.chain(actions);
         let writes = orders.map(|(kind, key, body)| Write {
             kind,
             key,

@@ -72,6 +72,10 @@ pub mod baselines;
 
 pub mod acceptance;
 
+pub mod action;
+
+pub mod acting;
+
 mod durable;
 
 mod handling;
@@ -92,6 +96,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use action::Actions;
 use admission::{Admission, Answer, Batch};
 use baseline::Baselines;
 use clocks::Clocks;
@@ -109,13 +114,14 @@ use store::{Admitted, Store};
 use time::Now;
 
 /// The kinds of alerts, as [`judge::Subject::alert_type`] names them.
-pub const ALERT_TYPES: [&str; 6] = [
+pub const ALERT_TYPES: [&str; 7] = [
     "threshold_exceeded",
     "degradation",
     "anomaly_detected",
     "absence",
     "no_data",
     "rule_error",
+    action::ALERT_TYPE,
 ];
 
 /// Changes of alerts that are remembered.
@@ -141,8 +147,10 @@ pub struct Engine {
     order: Order,
     dispatcher: Dispatcher,
     incidents: Incidents,
+    actions: Actions,
     external: Arc<External>,
     resend_delay: Duration,
+    resolved_retention: Duration,
     send_levels: bool,
     /// The baselines that were set.
     baselines: Arc<Baselines>,
@@ -170,8 +178,10 @@ impl Engine {
             order: Order::default(),
             dispatcher: Dispatcher::new(Routing::default()),
             incidents: Incidents::default(),
+            actions: Actions::default(),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
+            resolved_retention: settings.resolved_retention,
             send_levels: false,
             cpu_limit: None,
             baselines: Arc::default(),
@@ -203,6 +213,7 @@ impl Engine {
         let same_identity = self.external.labels == settings.external.labels;
         let external_before = std::mem::replace(&mut self.external, Arc::new(settings.external));
         self.resend_delay = settings.resend_delay;
+        self.resolved_retention = settings.resolved_retention;
         self.send_levels = settings.send_levels;
         self.incidents
             .configure(settings.incidents, settings.told_by_group);
@@ -233,6 +244,8 @@ impl Engine {
                 rule.abandon(&scope, &mut effects);
             }
         }
+        let ended = self.configure_actions(settings.actions, now);
+        effects.append(ended);
         self.note(&effects, now);
         let routing = Routing {
             root: settings.route,

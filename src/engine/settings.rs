@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::action::Action;
+use super::alert::RESOLVED_RETENTION;
 use super::dispatch::{InhibitRule, Receiver, Route, Stage, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
@@ -28,6 +30,8 @@ pub struct Settings {
     pub external: External,
     /// How often Alertmanagers are told again.
     pub resend_delay: Duration,
+    /// How long they are told again of an alert that has ended.
+    pub resolved_retention: Duration,
     /// Announce every firing level instead of the highest only.
     pub send_levels: bool,
     /// How far the starts of alerts may lie apart that are one incident; `None` where there are no incidents.
@@ -35,6 +39,8 @@ pub struct Settings {
     /// Integrations, by receiver and number, that know what they are told of by its group: they are told of each group by
     /// itself.
     pub told_by_group: BTreeSet<(String, usize)>,
+    /// What alerts bring about.
+    pub actions: Vec<Action>,
 }
 
 impl Default for Settings {
@@ -49,9 +55,11 @@ impl Default for Settings {
             escalations: Vec::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),
+            resolved_retention: RESOLVED_RETENTION,
             send_levels: false,
             incidents: None,
             told_by_group: BTreeSet::new(),
+            actions: Vec::new(),
         }
     }
 }

@@ -116,6 +116,7 @@ fn read(engine: &mut Engine, kind: Kind, key: &str, body: &[u8]) -> Result<(), S
         Kind::Incident => engine.restore_incident(body),
         Kind::Acknowledgement => engine.restore_acknowledgement(body),
         Kind::Silence => engine.restore_silence(body),
+        Kind::Action => engine.restore_action(body),
     }
     .map_err(|error| error.to_string())
 }

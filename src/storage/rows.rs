@@ -36,11 +36,13 @@ pub enum Kind {
     Silence = 10,
     /// That somebody looks after an alert.
     Acknowledgement = 11,
+    /// An action that was taken.
+    Action = 13,
 }
 
 impl Kind {
     /// The highest number of a kind that this version knows.
-    pub(super) const LAST: i64 = Self::Acknowledgement as i64;
+    pub(super) const LAST: i64 = Self::Action as i64;
 
     pub(super) fn of(number: i64) -> Option<Self> {
         [
@@ -56,6 +58,7 @@ impl Kind {
             Self::Incident,
             Self::Silence,
             Self::Acknowledgement,
+            Self::Action,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)

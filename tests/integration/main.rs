@@ -11,6 +11,8 @@
 )]
 
 mod abuse;
+mod actions;
+mod alert_generator;
 mod bad_input;
 mod baselines;
 mod beside_prometheus;
@@ -39,6 +41,7 @@ mod receivers;
 mod reload;
 mod replay;
 mod resilience;
+mod retraining;
 mod routing;
 mod rules;
 mod series;

@@ -272,6 +272,7 @@ fn anomaly(
         within: None,
         size: size.is_finite().then_some(size),
         interval: None,
+        per_day: None,
         is_rise: value >= usual,
     })
 }
@@ -291,6 +292,7 @@ fn changed(
     Change {
         feature: match change.channel {
             Channel::Level => Feature::Level,
+            Channel::Drift => Feature::Drift,
             Channel::Spread => Feature::Spread,
             Channel::Tail => Feature::Tail,
         },
@@ -302,6 +304,10 @@ fn changed(
             .0
             .relative(usual)
             .zip(change.interval.1.relative(usual)),
+        per_day: change.per_day.and_then(|(best, (low, high))| {
+            let of = |size: shift::Size| size.relative(usual);
+            Some((of(best)?, (of(low)?, of(high)?)))
+        }),
         is_rise: change.is_rise(),
     }
 }

@@ -382,6 +382,30 @@ impl Instance {
         Some(since)
     }
 
+    /// Ends its alerts as accepted and learns what is usual anew, from what came since then.
+    pub(super) fn learn_anew(
+        &mut self,
+        rule: &Rule,
+        since: Timestamp,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) {
+        for tracked in &mut self.levels {
+            tracked.abandon(rule, EndReason::Accepted, scope, effects);
+        }
+        self.basis = None;
+        match (&rule.condition, &mut self.detecting, &mut self.compared) {
+            (Condition::Detection(detection), Some(detecting), _) => {
+                **detecting = Detecting::from(detection, since);
+            }
+            (_, _, Some(compared)) => {
+                compared.accept(since);
+                self.has_learned_saved = false;
+            }
+            _ => {}
+        }
+    }
+
     /// Works out what others are to hear: of the levels only the highest that fires, a lower one that
     /// takes over before the one above it is called off.
     pub(super) fn announce(&mut self, rule: &Rule, scope: &Scope, effects: &mut Effects) {

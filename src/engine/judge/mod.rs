@@ -26,6 +26,7 @@ use super::rule::External;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
 use super::watched::Watched;
+pub(in crate::engine) use backfill::Open;
 pub use charted::{Chart, Charting};
 pub use compared::Compared;
 pub use data::{Answer, Datum};
@@ -62,6 +63,8 @@ pub struct Scope {
     pub interval: Duration,
     /// How often Alertmanagers are told again.
     pub resend_delay: Duration,
+    /// How long they are told again of an alert that has ended.
+    pub resolved_retention: Duration,
     /// Announce every firing level instead of the highest only.
     pub send_levels: bool,
     /// Cores that `cpu_ratio` is a share of, where known.
@@ -115,6 +118,13 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Adds what came after.
+    pub(in crate::engine) fn append(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+        self.announced.extend(later.announced);
+        self.to_alertmanager.extend(later.to_alertmanager);
+    }
+
     /// Adds alerts that have ended; whether that is news decides if others than Alertmanagers hear of it.
     fn end(&mut self, ended: Vec<(Arc<Announced>, bool)>) {
         for (announced, news) in ended {

@@ -75,6 +75,7 @@ impl Engine {
         self.saving.clocks = None;
         self.dispatcher.touched = true;
         self.forget_saved_incidents();
+        self.forget_saved_actions();
         self.saving.changes = 0;
     }
 
@@ -138,6 +139,7 @@ impl Engine {
         let known: HashSet<u64> = (rules.flat_map(RuleState::alerts))
             .filter(|alert| alert.told == Told::Firing)
             .map(|alert| alert.fingerprint)
+            .chain((self.actions.cases()).filter_map(|case| Some(case.failing()?.fingerprint)))
             .collect();
         let groups = self.dispatcher.groups.values();
         let of_incidents = self

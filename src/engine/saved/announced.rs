@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
+use super::learned::{put_per_day, take_per_day};
 use super::remark::{EscalatedMessage, RemarkMessage};
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::ALERT_TYPES;
@@ -117,6 +118,9 @@ struct EvidenceMessage {
     earliest: Option<i64>,
     #[prost(sint64, optional, tag = "12")]
     latest: Option<i64>,
+    /// What a drift adds each day, and its interval.
+    #[prost(double, repeated, tag = "13")]
+    per_day: Vec<f64>,
 }
 
 impl EvidenceMessage {
@@ -134,6 +138,7 @@ impl EvidenceMessage {
             began: evidence.began.map(Timestamp::millis),
             earliest: evidence.within.map(|(earliest, _)| earliest.millis()),
             latest: evidence.within.map(|(_, latest)| latest.millis()),
+            per_day: put_per_day(evidence.per_day),
         }
     }
 
@@ -152,6 +157,7 @@ impl EvidenceMessage {
                 let at = Timestamp::from_millis;
                 (at(earliest), at(latest))
             }),
+            per_day: take_per_day(&self.per_day),
         }
     }
 }

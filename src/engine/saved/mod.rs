@@ -9,6 +9,7 @@
 //! history, the incidents and the rules, before anything else happens.
 
 mod acknowledgement;
+mod action;
 mod alerts;
 mod announced;
 mod baseline;

@@ -156,6 +156,33 @@ fn what_is_over_is_not_alerted_on_and_what_goes_on_is() {
 }
 
 #[test]
+fn of_a_rule_only_what_is_new_is_looked_for() {
+    let blocks = PER_DAY;
+    let mut engine = measured(blocks);
+    add_rules(&mut engine, blocks);
+    let of = |operation| {
+        let draft = Draft {
+            operation,
+            duration_seconds: Some(1.0),
+            ..Draft::default()
+        };
+        Measurement::new(draft).unwrap()
+    };
+    let now = then(blocks * BLOCK);
+    let batch = Batch {
+        origin: None,
+        records: vec![Ok(of("other"))],
+    };
+    let (admitted, _) = engine.admit(batch, now);
+    engine.apply(&admitted, now);
+    let later = then((blocks + 1) * BLOCK);
+    tick(&mut engine, later);
+    let mut wanted = Wanted::of(&engine.lesson(later).unwrap());
+    let is_wanted = ["op", "other"].map(|name| wanted.has(now.wall, &of(name)));
+    assert_eq!(is_wanted, [false, true]);
+}
+
+#[test]
 fn what_was_learned_from_the_log_is_saved_and_not_looked_for_again() {
     let blocks = 3 * PER_DAY;
     let mut engine = measured(blocks);

@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod ack_page;
+pub mod actions;
 pub mod baselines;
 pub mod comparison;
 pub mod explain;

@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::handling::AcknowledgementBody;
 use super::v2::alerts::Status;
 use super::{Services, unavailable};
+use crate::engine::action::Case;
 use crate::engine::alert::{AlertState, Change};
+use crate::engine::dispatch::Announced;
 use crate::engine::incident::Incidents;
 use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
 use crate::engine::rule::{Mode, Templated};
@@ -218,9 +220,18 @@ pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> 
                 ..body
             })
         });
-        Alerts {
-            alerts: alerts.collect(),
-        }
+        let mut alerts: Vec<AlertBody> = alerts.collect();
+        // Those of no rule: that an action has failed.
+        let failing = engine.actions().cases().filter_map(Case::failing);
+        alerts.extend(failing.map(|alert| {
+            let (status, acknowledgement) = told.remove(&alert.fingerprint).unzip();
+            AlertBody {
+                status,
+                acknowledgement: acknowledgement.flatten(),
+                ..failing_body(alert, engine.incidents())
+            }
+        }));
+        Alerts { alerts }
     });
     match alerts.await {
         Ok(alerts) => respond::compress(headers, respond::api_data(&alerts)).await,
@@ -367,6 +378,32 @@ fn alert_body(
         acknowledgement: None,
         status: None,
     })
+}
+
+/// An alert that says that an action has failed.
+fn failing_body(alert: &Announced, incidents: &Incidents) -> AlertBody {
+    let incident = incidents.of(alert.fingerprint).filter(|one| one.is_open());
+    AlertBody {
+        labels: map(&alert.labels),
+        annotations: map(&alert.annotations),
+        state: "firing",
+        active_at: alert.starts_at.to_string(),
+        value: scientific(f64::NAN),
+        fired_at: Some(alert.starts_at.to_string()),
+        kind: alert.alert_type,
+        metric: alert.metric.clone(),
+        stat: alert.stat.clone(),
+        threshold: None,
+        n: 0,
+        evidence: None,
+        fingerprint: format!("{:016x}", alert.fingerprint),
+        incident: incident.map(|one| id(one.id)),
+        shadow: false,
+        suppressed: false,
+        cost_shift: false,
+        acknowledgement: None,
+        status: None,
+    }
 }
 
 fn map(labels: &Labels) -> BTreeMap<String, String> {

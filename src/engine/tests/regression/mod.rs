@@ -9,6 +9,7 @@ use crate::engine::contrast::Feature;
 use crate::engine::metric::Worse;
 
 mod accepted;
+mod acted;
 mod after;
 mod cases;
 mod nothing;

@@ -242,6 +242,7 @@ pub(super) struct Kept {
     pub(super) clocks: Vec<u8>,
     pub(super) incidents: BTreeMap<String, Vec<u8>>,
     pub(super) acknowledgements: BTreeMap<String, Vec<u8>>,
+    pub(super) actions: BTreeMap<String, Vec<u8>>,
     history: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -263,6 +264,12 @@ impl Kept {
             match body {
                 Some(body) => self.acknowledgements.insert(key, body),
                 None => self.acknowledgements.remove(&key),
+            };
+        }
+        for (key, body) in engine.take_changed_actions() {
+            match body {
+                Some(body) => self.actions.insert(key, body),
+                None => self.actions.remove(&key),
             };
         }
         if let Some(bytes) = engine.save_dispatch() {
@@ -295,6 +302,9 @@ impl Kept {
         }
         for body in self.acknowledgements.values() {
             engine.restore_acknowledgement(body).unwrap();
+        }
+        for body in self.actions.values() {
+            engine.restore_action(body).unwrap();
         }
         let mut all = Effects::default();
         for (key, body) in &self.rules {
