@@ -16,6 +16,7 @@ mod baselines;
 mod beside_prometheus;
 mod check_regression;
 mod comparison;
+mod delivery;
 mod detect;
 mod detecting;
 mod durable;

@@ -46,7 +46,7 @@ fn settings(yaml: &str) -> NotifySettings {
     }
 }
 
-fn start(yaml: &str) -> Notifiers {
+pub fn start(yaml: &str) -> Notifiers {
     Notifiers::start(
         &settings(yaml),
         Clock::start(),
@@ -56,13 +56,13 @@ fn start(yaml: &str) -> Notifiers {
     .unwrap()
 }
 
-fn wait_stats(notifiers: &Notifiers, good: impl Fn(&NotifyStats) -> bool) -> NotifyStats {
+pub fn wait_stats(notifiers: &Notifiers, good: impl Fn(&NotifyStats) -> bool) -> NotifyStats {
     wait_until("counts", || {
         Some(notifiers.stats()).filter(|stats| good(stats))
     })
 }
 
-fn alert(operation: &str) -> Announced {
+pub fn alert(operation: &str) -> Announced {
     let labels: Labels = [
         ("alertname", "Slow"),
         ("operation", operation),
@@ -97,7 +97,7 @@ fn ended(alert: &Announced) -> Announced {
     }
 }
 
-fn notification(id: &str, receiver: &str, alerts: Vec<Announced>) -> Notification {
+pub fn notification(id: &str, receiver: &str, alerts: Vec<Announced>) -> Notification {
     Notification {
         id: id.to_owned(),
         receiver: receiver.to_owned(),
@@ -108,6 +108,14 @@ fn notification(id: &str, receiver: &str, alerts: Vec<Announced>) -> Notificatio
         incidents: Vec::new(),
         reason: NotifyReason::First,
         at: Clock::start().now().wall,
+    }
+}
+
+/// The same to another integration of its receiver.
+pub fn to_integration(notification: &Notification, integration: usize) -> Notification {
+    Notification {
+        integration,
+        ..notification.clone()
     }
 }
 
