@@ -58,7 +58,18 @@ struct Alert {
     value: String,
     #[serde(default)]
     suppressed: bool,
+    /// An older opwatch says nothing of it.
+    tally: Option<Tally>,
     status: Option<Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tally {
+    evaluations: u64,
+    values: u64,
+    last_seen: String,
+    worst: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -127,15 +138,31 @@ impl Alerts {
 
     fn active(&self, alerts: &[Alert]) -> String {
         let row = |alert: &Alert| {
+            let tally = alert.tally.as_ref();
+            let of = |say: fn(&Tally) -> String| tally.map(say).unwrap_or_default();
             [
                 clean(&alert.state),
                 labels(&alert.labels),
                 clean(&alert.active_at),
                 clean(&alert.value),
+                of(|tally| number(tally.worst)),
+                of(|tally| tally.evaluations.to_string()),
+                of(|tally| tally.values.to_string()),
+                of(|tally| clean(&tally.last_seen)),
                 clean(&held_back(alert)),
             ]
         };
-        let names = ["state", "labels", "active_at", "value", "not_told_because"];
+        let names = [
+            "state",
+            "labels",
+            "active_at",
+            "value",
+            "worst",
+            "found",
+            "values",
+            "last_seen",
+            "not_told_because",
+        ];
         self.lay_out(names, alerts.iter().map(row).collect())
     }
 

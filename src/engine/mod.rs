@@ -56,6 +56,8 @@ pub mod alert;
 
 pub mod onset;
 
+pub mod tally;
+
 pub mod dispatch;
 
 pub mod incident;
@@ -71,6 +73,8 @@ pub mod backfill;
 pub mod baselines;
 
 pub mod acceptance;
+
+mod course;
 
 mod durable;
 
@@ -371,7 +375,9 @@ impl Engine {
         self.forget_silences(now);
         self.incidents.align(&mut self.dispatcher, now);
         let notifications = self.dispatcher.flush(now);
-        self.incidents.tell(notifications)
+        let mut notifications = self.incidents.tell(notifications);
+        self.add_courses(&mut notifications, now);
+        notifications
     }
 
     /// What opwatch measures of itself: those who lose or refuse something tell it here.

@@ -39,6 +39,7 @@ pub(super) fn firing(operation: &str) -> Arc<Announced> {
         limit: 10.0,
         n: 42,
         evidence: None,
+        tally: None,
     })
 }
 
@@ -61,6 +62,7 @@ pub(super) fn notification(alerts: &[Arc<Announced>]) -> Notification {
         group_labels: [("alertname", "DetectionSlow")].into_iter().collect(),
         alerts: alerts.to_vec(),
         incidents: Vec::new(),
+        courses: Vec::new(),
         reason: NotifyReason::First,
         at: Timestamp::from_millis(start().millis() + 900_000),
     }

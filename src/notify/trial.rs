@@ -127,6 +127,7 @@ impl Trial {
             limit: 10.0,
             n: 100,
             evidence: None,
+            tally: None,
         };
         // Each test is another message, but its end is known by its group.
         let mut id = Fnv1a::new();
@@ -140,6 +141,7 @@ impl Trial {
             group_labels: [("alertname", NAME)].into_iter().collect(),
             alerts: vec![Arc::new(alert)],
             incidents: Vec::new(),
+            courses: Vec::new(),
             reason: if ended {
                 NotifyReason::AllResolved
             } else {

@@ -388,6 +388,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
                 limit: 0.0,
                 n: 0,
                 evidence: None,
+                tally: None,
                 onset: Onset::default(),
             };
             dispatcher.update(&Arc::new(alert), now(begin));

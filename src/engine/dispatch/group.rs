@@ -330,6 +330,7 @@ impl Look<'_> {
                 group_labels: group.labels.clone(),
                 alerts,
                 incidents: Vec::new(),
+                courses: Vec::new(),
                 reason,
                 at: now.wall,
             });
@@ -433,6 +434,7 @@ mod tests {
             limit: 1.0,
             n: 20,
             evidence: None,
+            tally: None,
         })
     }
 

@@ -9,12 +9,14 @@ mod route;
 pub mod silence;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::alert::EndReason;
 use super::condition::Evidence;
 use super::incident::Tale;
 use super::onset::Onset;
 use super::series::Labels;
+use super::tally::Tally;
 use super::time::Timestamp;
 pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
@@ -59,6 +61,8 @@ pub struct Announced {
     pub n: u64,
     /// What a judgement by evidence rests on.
     pub evidence: Option<Evidence>,
+    /// How often it was found and when, and the worst of it; `None` where an older version did not say.
+    pub tally: Option<Tally>,
 }
 
 impl Announced {
@@ -109,6 +113,21 @@ impl NotifyReason {
     }
 }
 
+/// The course that an alert's value has taken, as those who are told of it see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// Of which alert.
+    pub fingerprint: u64,
+    /// How much time each value stands for.
+    pub step: Duration,
+    /// When it ends.
+    pub to: Timestamp,
+    /// The values, oldest first, in the unit of the alert's value; `None` where there was none.
+    pub values: Vec<Option<f64>>,
+    /// Between which values it mostly lay before the alert began; `None` where too little is known of that.
+    pub usual: Option<(f64, f64)>,
+}
+
 /// One message to one integration of one receiver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
@@ -126,6 +145,8 @@ pub struct Notification {
     pub alerts: Vec<Arc<Announced>>,
     /// What incidents the alerts belong to, the one of the first alert first; none where incidents are off.
     pub incidents: Vec<Tale>,
+    /// The courses that values have taken, of some of the alerts.
+    pub courses: Vec<Course>,
     /// Why it is sent.
     pub reason: NotifyReason,
     /// When it was decided.
@@ -166,6 +187,7 @@ mod tests {
             limit: 1.0,
             n: 20,
             evidence: None,
+            tally: None,
             onset: Onset::default(),
         })
     }

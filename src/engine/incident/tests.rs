@@ -27,6 +27,7 @@ pub(in crate::engine) fn alert(labels: &[(&str, &str)], started: u64) -> Announc
         limit: 1.0,
         n: 20,
         evidence: None,
+        tally: None,
     }
 }
 

@@ -254,7 +254,13 @@ impl Instance {
         scope: &Scope,
         effects: &mut Effects,
     ) {
+        let before = self.arrivals;
         let gained = self.read(rule, datum, scope);
+        // What had come before it was first looked at is none of what has been found.
+        let came = match before {
+            0 => self.arrivals.min(self.reading.n),
+            _ => self.arrivals.saturating_sub(before),
+        };
         let was_firing = self.is_firing();
         let reading = self.reading;
         let coverage = coverage(rule, scope);
@@ -300,7 +306,9 @@ impl Instance {
                         absence.judge(absent_for, was_seen, is_hidden)
                     }
                 };
+                let began = tracked.state.active_at();
                 tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
+                tracked.count(began, came, scope.now.wall);
             }
         }
         let is_firing = self.is_firing();

@@ -1,17 +1,19 @@
 //! Alerts as others were told of them, and notifications that are still to be delivered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message;
 
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature};
-use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, Course, Notification, NotifyReason};
 use crate::engine::incident::Tale;
 use crate::engine::judge::Effects;
 use crate::engine::onset::Onset;
-use crate::engine::time::{Now, Timestamp};
+use crate::engine::tally::Tally;
+use crate::engine::time::{Now, Timestamp, nanos};
 
 const WHAT: &str = "notification";
 
@@ -62,6 +64,45 @@ pub(super) struct AnnouncedMessage {
     evidence: Option<EvidenceMessage>,
     #[prost(message, optional, tag = "17")]
     onset: Option<OnsetMessage>,
+    #[prost(message, optional, tag = "40")]
+    tally: Option<TallyMessage>,
+}
+
+/// What an alert has found so far.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(super) struct TallyMessage {
+    #[prost(uint64, tag = "1")]
+    evaluations: u64,
+    #[prost(uint64, tag = "2")]
+    values: u64,
+    #[prost(sint64, tag = "3")]
+    first: i64,
+    #[prost(sint64, tag = "4")]
+    last: i64,
+    #[prost(double, optional, tag = "5")]
+    worst: Option<f64>,
+}
+
+impl TallyMessage {
+    pub(super) fn of(tally: Tally) -> Self {
+        Self {
+            evaluations: tally.evaluations,
+            values: tally.values,
+            first: tally.first.millis(),
+            last: tally.last.millis(),
+            worst: tally.worst,
+        }
+    }
+
+    pub(super) fn read(self) -> Tally {
+        Tally {
+            evaluations: self.evaluations,
+            values: self.values,
+            first: Timestamp::from_millis(self.first),
+            last: Timestamp::from_millis(self.last),
+            worst: self.worst,
+        }
+    }
 }
 
 /// When something began, as closely as that is known.
@@ -181,6 +222,7 @@ impl AnnouncedMessage {
             n: alert.n,
             evidence: alert.evidence.map(EvidenceMessage::of),
             onset: Some(OnsetMessage::of(alert.onset)),
+            tally: alert.tally.map(TallyMessage::of),
         }
     }
 
@@ -213,6 +255,7 @@ impl AnnouncedMessage {
             limit: self.limit,
             n: self.n,
             evidence: self.evidence.map(EvidenceMessage::read),
+            tally: self.tally.map(TallyMessage::read),
         })
     }
 }
@@ -252,6 +295,53 @@ struct NotificationMessage {
     at: i64,
     #[prost(message, repeated, tag = "9")]
     incidents: Vec<TaleMessage>,
+    #[prost(message, repeated, tag = "40")]
+    courses: Vec<CourseMessage>,
+}
+
+/// The course that an alert's value has taken.
+#[derive(Clone, PartialEq, prost::Message)]
+struct CourseMessage {
+    #[prost(fixed64, tag = "1")]
+    fingerprint: u64,
+    #[prost(uint64, tag = "2")]
+    step: u64,
+    #[prost(sint64, tag = "3")]
+    to: i64,
+    /// NaN where there was none.
+    #[prost(double, repeated, tag = "4")]
+    values: Vec<f64>,
+    #[prost(double, optional, tag = "5")]
+    low: Option<f64>,
+    #[prost(double, optional, tag = "6")]
+    high: Option<f64>,
+}
+
+impl CourseMessage {
+    fn of(course: &Course) -> Self {
+        let values = course.values.iter();
+        Self {
+            fingerprint: course.fingerprint,
+            step: nanos(course.step),
+            to: course.to.millis(),
+            values: values.map(|value| value.unwrap_or(f64::NAN)).collect(),
+            low: course.usual.map(|(low, _)| low),
+            high: course.usual.map(|(_, high)| high),
+        }
+    }
+
+    fn read(self) -> Course {
+        let values = self.values.into_iter();
+        Course {
+            fingerprint: self.fingerprint,
+            step: Duration::from_nanos(self.step),
+            to: Timestamp::from_millis(self.to),
+            values: values
+                .map(|value| (!value.is_nan()).then_some(value))
+                .collect(),
+            usual: self.low.zip(self.high),
+        }
+    }
 }
 
 /// What a notification says of an incident.
@@ -314,6 +404,7 @@ pub fn notification_to_bytes(notification: &Notification) -> Vec<u8> {
         reason: notification.reason.as_str().to_owned(),
         at: notification.at.millis(),
         incidents: notification.incidents.iter().map(TaleMessage::of).collect(),
+        courses: notification.courses.iter().map(CourseMessage::of).collect(),
     }
     .encode_to_vec()
 }
@@ -341,6 +432,9 @@ pub fn notification_from_bytes(bytes: &[u8]) -> Result<Notification, Damaged> {
             .incidents
             .into_iter()
             .map(TaleMessage::read)
+            .collect(),
+        courses: (message.courses.into_iter())
+            .map(CourseMessage::read)
             .collect(),
         at: Timestamp::from_millis(message.at),
     })

@@ -14,6 +14,7 @@ use crate::engine::incident::Incidents;
 use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
 use crate::engine::rule::{Mode, Templated};
 use crate::engine::series::Labels;
+use crate::engine::tally::Tally;
 use crate::engine::time::Timestamp;
 use crate::explanation::Evidence;
 use crate::http::request::decode;
@@ -89,6 +90,9 @@ struct AlertBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<Evidence>,
     fingerprint: String,
+    /// What it has found since it became active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tally: Option<TallyBody>,
     /// The incident that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<String>,
@@ -104,6 +108,30 @@ struct AlertBody {
     /// Whether anything keeps it from being told now, and what; of those that fire, where others are told of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TallyBody {
+    /// Evaluations that found it by new data.
+    evaluations: u64,
+    /// Values that had come by these; 0 where the condition does not go by single values.
+    values: u64,
+    first_seen: String,
+    last_seen: String,
+    worst: Option<f64>,
+}
+
+impl TallyBody {
+    fn of(tally: Tally) -> Self {
+        Self {
+            evaluations: tally.evaluations,
+            values: tally.values,
+            first_seen: tally.first.to_string(),
+            last_seen: tally.last.to_string(),
+            worst: tally.worst,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -334,6 +362,7 @@ fn alert_body(
         n: alert.verdict.map_or(0, |verdict| verdict.n),
         evidence: alert.evidence.map(Evidence::from),
         fingerprint: format!("{:016x}", alert.fingerprint),
+        tally: alert.tally.map(TallyBody::of),
         incident: incidents.of_firing(alert).map(|one| id(one.id)),
         shadow: rule.rule.mode == Mode::Shadow,
         suppressed: alert.suppressed,

@@ -1,5 +1,6 @@
 //! What a message to people says: what happened, how far off, since when, compared with what.
 
+mod course;
 mod html;
 mod incident;
 
@@ -13,8 +14,11 @@ use crate::engine::condition::{Evidence, Feature, percent};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::metric::{Metric, Worse};
 use crate::engine::series::Labels;
+use crate::engine::tally::Tally;
 use crate::engine::time::Timestamp;
 
+/// Most characters of a subject.
+const SUBJECT_CHARACTERS: usize = 200;
 /// The name of the alert type that says data is missing.
 const NO_DATA: &str = "no_data";
 /// The name of the alert type that says a rule fails.
@@ -34,10 +38,11 @@ pub fn subject(notification: &Notification) -> String {
     };
     let group = &notification.group_labels;
     let mut parts = vec![status];
-    parts.extend(names_first(group).map(|(_, value)| value.to_owned()));
+    parts.extend(names_first(group).map(|(_, value)| words(value)));
     let shared = common(notification.alerts.iter().map(|alert| &alert.labels));
     let others = shared.iter().filter(|(name, _)| group.get(name).is_empty());
-    let others: Vec<&str> = others.map(|(_, value)| *value).collect();
+    let others: Vec<String> = others.map(|(_, value)| words(value)).collect();
+    let others: Vec<String> = others.into_iter().filter(|one| !one.is_empty()).collect();
     if !others.is_empty() {
         parts.push(format!("({})", others.join(" ")));
     }
@@ -46,12 +51,23 @@ pub fn subject(notification: &Notification) -> String {
     if !notification.alerts.iter().all(|alert| is_of_group(alert)) {
         parts.push("and others".to_owned());
     }
-    // A subject is one line, whatever is in a label.
-    parts
-        .join(" ")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    parts.retain(|part| !part.is_empty());
+    shortened(parts.join(" "))
+}
+
+/// A text as words of one line, whatever is in it.
+fn words(text: &str) -> String {
+    let line = line(text);
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A subject that servers take and people read.
+fn shortened(subject: String) -> String {
+    if subject.chars().count() <= SUBJECT_CHARACTERS {
+        return subject;
+    }
+    let most = subject.chars().take(SUBJECT_CHARACTERS - 1);
+    most.chain(['…']).collect()
 }
 
 /// Labels in the order of names, but the alert's name first, as Alertmanager sorts them.
@@ -155,6 +171,9 @@ pub(super) fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
         };
         rows.push(("rests on", text(rests_on)));
     }
+    if let Some(tally) = alert.tally.filter(|_| alert.alert_type != ABSENCE) {
+        rows.push(("found", text(tallied(alert, tally))));
+    }
     if let Some(found) = alert.evidence.and_then(found) {
         rows.push(("what changed", text(found)));
     } else if let Some(compared) = alert
@@ -230,6 +249,26 @@ fn what(alert: &Announced) -> String {
         _ => format!("at {against}"),
     };
     format!("{measured} {is} {}, {distance}", amount(value))
+}
+
+/// How often it was found, when last, and the worst of it.
+fn tallied(alert: &Announced, tally: Tally) -> String {
+    let mut text = match tally.evaluations {
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
+    };
+    if tally.values > 0 {
+        let plural = if tally.values == 1 { "" } else { "s" };
+        text += &format!(" in {} value{plural}", tally.values);
+    }
+    if tally.evaluations > 1 {
+        text += &format!(", last {}", moment(tally.last));
+    }
+    if let Some(worst) = tally.worst {
+        let metric = Metric::named(&alert.metric);
+        text += &format!(", worst {}", amount::of(&metric, &alert.stat, worst));
+    }
+    text
 }
 
 /// The baseline, by how much it has changed, and how sure that is.
@@ -338,10 +377,17 @@ pub(super) fn is_web_link(text: &str) -> bool {
     web && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-/// Text of one line each: what a label holds must not look like another row.
+/// Text of one line each: what a label holds must not look like another row, nor turn around what stands behind it.
 pub(super) fn line(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    text.trim_end().replace(breaks, " ")
+    text.trim_end()
+        .replace(breaks, " ")
+        .replace(turns, "\u{fffd}")
+}
+
+/// Whether a character changes the direction of what follows, until another one or for good.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The body as plain text.
@@ -354,8 +400,16 @@ pub fn text(notification: &Notification, external_url: &str) -> String {
         let account = account(alert, notification.at);
         let status = if account.firing { "FIRING" } else { "RESOLVED" };
         out += &format!("\n{status} {}\n", line(&account.title));
-        for (name, cell) in &account.rows {
-            out += &format!("  {:<10} {}\n", format!("{name}:"), line(cell.text()));
+        let mut row = |name: &str, said: &str| {
+            out += &format!("  {:<10} {said}\n", format!("{name}:"));
+        };
+        for (number, (name, cell)) in account.rows.iter().enumerate() {
+            // After what happened, and before all the rest of it.
+            if let (1, Some(course)) = (number, course::of(notification, alert)) {
+                row("course", &course.line());
+                row("", &course.caption());
+            }
+            row(name, &line(cell.text()));
         }
     }
     out += &format!("\nSent by opwatch to {}", line(&notification.receiver));
@@ -384,6 +438,14 @@ pub fn html(notification: &Notification, external_url: &str) -> String {
         out.text(" ");
         out.text(&account.title);
         out.close();
+        if let Some(course) = course::of(notification, alert) {
+            out.raster(&course.raster());
+            out.element(
+                "p",
+                html::CAPTION,
+                &format!("{}; {}", course.range(), course.caption()),
+            );
+        }
         out.open("table", html::TABLE);
         for (name, cell) in &account.rows {
             out.open("tr", "");

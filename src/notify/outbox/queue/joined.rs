@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::GIVE_UP;
 use crate::engine::alert::EndReason;
-use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, Course, Notification, NotifyReason};
 use crate::engine::time::Now;
 
 /// Most beginnings of one alert that are told together; of one that comes and goes all the time the latest are.
@@ -49,6 +49,12 @@ pub(super) fn join(older: &Notification, mut newer: Notification, now: Now) -> N
             }
         }
     }
+    let known = |course: &&Course| {
+        let mut of = newer.courses.iter();
+        of.all(|one| one.fingerprint != course.fingerprint)
+    };
+    let more: Vec<Course> = older.courses.iter().filter(known).cloned().collect();
+    newer.courses.extend(more);
     sort(&mut newer.alerts);
     newer.reason = match (older.reason, newer.reason) {
         (NotifyReason::First, _) => NotifyReason::First,
