@@ -169,7 +169,7 @@ async fn every_text_makes_one_message_with_the_headers_it_should_have() {
         if !text.is_empty() {
             let row = format!("  summary:   {}", shown(text));
             assert!(
-                body.lines().any(|line| line == row.trim_end()),
+                body.lines().any(|line| line.trim_end() == row.trim_end()),
                 "{row:?} {what}"
             );
         }

@@ -256,11 +256,8 @@ impl Instance {
     ) {
         let before = self.arrivals;
         let gained = self.read(rule, datum, scope);
-        // What had come before it was first looked at is none of what has been found.
-        let came = match before {
-            0 => self.arrivals.min(self.reading.n),
-            _ => self.arrivals.saturating_sub(before),
-        };
+        let came = self.arrivals.saturating_sub(before);
+        let held = self.arrivals.min(self.reading.n);
         let was_firing = self.is_firing();
         let reading = self.reading;
         let coverage = coverage(rule, scope);
@@ -308,7 +305,8 @@ impl Instance {
                 };
                 let began = tracked.state.active_at();
                 tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
-                tracked.count(began, came, scope.now.wall);
+                let values = if began.is_none() { held } else { came };
+                tracked.count(began, values, scope.now.wall);
             }
         }
         let is_firing = self.is_firing();

@@ -139,7 +139,7 @@ mod tests {
             (
                 vec![Some(1.0), Some(1.5), None, Some(8.0), Some(4.5)],
                 Some((1.0, 1.9)),
-                "▁▁·█▅ 1s to 8s, usually 1s to 1.9s",
+                "▁▂·█▅ 1s to 8s, usually 1s to 1.9s",
             ),
             (vec![Some(2.0), Some(2.0)], None, "▅▅ 2s to 2s"),
         ] {
