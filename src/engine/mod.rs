@@ -344,6 +344,8 @@ impl Engine {
         let limit = self.groups.get(due.group).map_or(0, |group| group.limit);
         if let Some(rule) = rule_of(&mut self.groups, due) {
             rule.judge(answer, limit, &scope, &mut effects);
+            let fired = (effects.changes.iter()).filter(|one| one.change == alert::Change::Fired);
+            rule.fired += fired.count() as u64;
         }
         self.note(&effects, now);
         effects
@@ -366,6 +368,7 @@ impl Engine {
             group.took += took;
             if let Some(rule) = group.rules.get_mut(due.rule) {
                 rule.took = took;
+                rule.spent += took;
             }
         }
     }

@@ -422,4 +422,6 @@ pub fn html(notification: &Notification, external_url: &str) -> String {
 }
 
 #[cfg(test)]
+mod preview;
+#[cfg(test)]
 mod tests;
