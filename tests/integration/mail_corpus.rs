@@ -11,12 +11,12 @@ use crate::sidecar::{Folder, run};
 /// The headers of a mail, in this order and each of them once.
 const HEADERS: [&str; 11] = [
     "From",
-    "Subject",
     "Date",
     "Message-ID",
     "In-Reply-To",
     "References",
     "To",
+    "Subject",
     "Auto-Submitted",
     "X-Opwatch-Notification-Id",
     "MIME-Version",

@@ -93,7 +93,7 @@ impl Html {
                 '"' => self.out += "&quot;",
                 '\'' => self.out += "&#39;",
                 '\n' => self.out += "<br>",
-                c if c.is_control() => self.out += " ",
+                c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => self.out += " ",
                 c if super::turns(c) => self.out.push('\u{fffd}'),
                 c => self.out.push(c),
             }

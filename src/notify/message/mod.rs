@@ -357,7 +357,7 @@ pub fn text(notification: &Notification, external_url: &str) -> String {
             // After what happened, and before all the rest of it.
             if let (1, Some(course)) = (number, course::of(notification, alert)) {
                 row("course", &course.line());
-                row("", &course.caption());
+                row("over", &course.caption());
             }
             row(name, &line(cell.text()));
         }
