@@ -53,6 +53,30 @@ pub(crate) fn of(metric: &Metric, stat: &str, number: f64) -> String {
     }
 }
 
+/// A number with so many significant digits at most, whole ones always; very small and very large ones as `1.5e20`.
+pub(crate) fn digits(value: f64, significant: u8) -> String {
+    let magnitude = value.abs();
+    let fraction = usize::from(significant.saturating_sub(1));
+    if magnitude != 0.0 && !(1e-4..1e15).contains(&magnitude) {
+        let text = format!("{value:.fraction$e}");
+        return match text.split_once('e') {
+            Some((digits, exponent)) => format!("{}e{exponent}", without_zeros(digits)),
+            None => text,
+        };
+    }
+    // Each power of ten that it reaches takes a decimal, and each that it falls short of gives one.
+    let (mut decimals, mut bound, mut scaled) = (fraction, 10.0, magnitude);
+    while decimals > 0 && magnitude >= bound {
+        decimals -= 1;
+        bound *= 10.0;
+    }
+    while scaled > 0.0 && scaled < 1.0 {
+        decimals += 1;
+        scaled *= 10.0;
+    }
+    without_zeros(&format!("{value:.decimals$}")).to_owned()
+}
+
 /// A decimal number without the zeros that end its fraction.
 pub(crate) fn without_zeros(text: &str) -> &str {
     match text.contains('.') {
@@ -69,6 +93,26 @@ pub(crate) fn span(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_so_many_significant_digits_at_most() {
+        for (value, significant, expected) in [
+            (0.0, 6, "0"),
+            (12.0, 6, "12"),
+            (5.123_456_789, 6, "5.12346"),
+            (0.001_234_567_89, 6, "0.00123457"),
+            (123_456.789, 6, "123457"),
+            (123_456.789, 4, "123457"),
+            (99_999.96, 6, "100000"),
+            (1_073_741_824.0, 6, "1073741824"),
+            (-20.5, 6, "-20.5"),
+            (12.344_6, 4, "12.34"),
+            (1e20, 6, "1e20"),
+            (1.5e-7, 6, "1.5e-7"),
+        ] {
+            assert_eq!(digits(value, significant), expected, "{value}");
+        }
+    }
 
     #[test]
     fn amounts_are_in_the_unit_of_their_metric() {

@@ -124,7 +124,7 @@ fn take_back_pinned(engine: &mut Engine, found: &Found, begin: Now) {
     };
     let kept = pinned::from_text(&pinned.text);
     if pinned.is_needed {
-        let baselines = kept.baselines.into_iter();
+        let baselines = kept.items.into_iter();
         let taken = baselines.filter_map(|one| engine.take_back_baseline(one).then_some(()));
         found.took_back(taken.count() as u64);
     }
@@ -140,7 +140,7 @@ fn take_back_silences(engine: &mut Engine, found: &Found, begin: Now) {
     };
     let kept = silences::from_text(&beside.text);
     if beside.is_needed {
-        let silences = kept.silences.into_iter();
+        let silences = kept.items.into_iter();
         let taken = silences.filter(|one| engine.take_back_silence(one));
         found.took_back_silences(taken.count() as u64);
     }

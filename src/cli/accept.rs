@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::baselines::not_durable;
 use super::say;
 use super::server::{Server, refused};
-use super::table::Output;
 use crate::app::remote::{Purpose, clean, with_query};
 use crate::columns;
+use crate::output::Output;
 
 const PATH: &str = "/api/v1/baselines/accept";
 

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::server::{Server, refused};
-use super::table::{Output, number};
 use super::{NO_DATA, UNUSABLE, complain, say};
+use crate::amount;
 use crate::app::remote::{Purpose, clean};
 use crate::columns;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -145,7 +146,10 @@ impl Alerts {
                 labels(&alert.labels),
                 clean(&alert.active_at),
                 clean(&alert.value),
-                of(|tally| number(tally.worst)),
+                of(|tally| {
+                    let worst = tally.worst.map(|value| amount::digits(value, 6));
+                    worst.unwrap_or_default()
+                }),
                 of(|tally| tally.evaluations.to_string()),
                 of(|tally| tally.values.to_string()),
                 of(|tally| clean(&tally.last_seen)),
@@ -173,7 +177,10 @@ impl Alerts {
                 clean(&change.change),
                 clean(change.reason.as_deref().unwrap_or_default()),
                 labels(&change.labels),
-                number(change.value),
+                change
+                    .value
+                    .map(|value| amount::digits(value, 6))
+                    .unwrap_or_default(),
             ]
         };
         let names = ["at", "change", "reason", "labels", "value"];

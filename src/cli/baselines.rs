@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::server::{Server, refused};
-use super::table::{Output, number};
 use super::{NO_DATA, UNUSABLE, complain, say};
+use crate::amount;
 use crate::app::remote::{Purpose, clean, with_query};
 use crate::columns;
+use crate::output::Output;
 use crate::pinned::Form;
 
 /// Where they are.
@@ -129,6 +130,13 @@ pub(super) fn not_durable(durable: bool) -> &'static str {
     }
 }
 
+/// Nothing where there is none.
+fn digits(value: Option<f64>) -> String {
+    value
+        .map(|value| amount::digits(value, 6))
+        .unwrap_or_default()
+}
+
 /// Baselines as a table or as CSV.
 pub(super) fn shown(baselines: &[Form], output: Output) -> String {
     let labels = |form: &Form| {
@@ -145,11 +153,11 @@ pub(super) fn shown(baselines: &[Form], output: Output) -> String {
             form.version.map(|v| v.to_string()).unwrap_or_default(),
             clean(form.set_at.as_deref().unwrap_or_default()),
             form.n.map(|n| n.to_string()).unwrap_or_default(),
-            number(form.value.or(form.mean)),
-            number(form.sd),
-            number(form.median),
-            number(form.p95),
-            number(form.p99),
+            digits(form.value.or(form.mean)),
+            digits(form.sd),
+            digits(form.median),
+            digits(form.p95),
+            digits(form.p99),
         ]
     };
     let rows = baselines.iter().map(row);

@@ -90,7 +90,7 @@ pub(super) struct CheckRegression {
     #[arg(long, value_name = "RULE")]
     compat: Option<String>,
     /// table, json, markdown, junit or csv.
-    #[arg(long, short, default_value = "table")]
+    #[arg(long, short, value_enum, default_value_t)]
     output: Output,
 }
 

@@ -7,7 +7,8 @@ use super::server::{Server, refused};
 use super::{FOUND, NO_DATA, UNUSABLE, complain, data, say};
 use crate::app::remote::{Purpose, with_query};
 use crate::clock::Clock;
-use crate::comparison::{Asked, ComparisonBody, KeptError, Output, compare_kept, render};
+use crate::comparison::{Asked, ComparisonBody, KeptError, compare_kept, render};
+use crate::output::Output;
 
 /// Where a running opwatch compares.
 const PATH: &str = "/api/v1/comparison";
@@ -45,7 +46,7 @@ pub(super) struct Compare {
     #[command(flatten)]
     data: data::Kept,
     /// table, json or csv.
-    #[arg(long, short, default_value_t)]
+    #[arg(long, short, value_enum, default_value_t)]
     output: Output,
 }
 

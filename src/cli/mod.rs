@@ -29,7 +29,6 @@ mod shown;
 mod silence;
 mod store;
 mod suggest;
-mod table;
 mod test;
 mod trends;
 

@@ -14,7 +14,8 @@ use crate::document::units::{Cores, Period};
 use crate::engine::rule::RuleGroup;
 use crate::engine::time::Timestamp;
 use crate::export::moment;
-use crate::replay::show::{Output, write, write_budgets};
+use crate::output::Output;
+use crate::replay::show::{write, write_budgets};
 use crate::replay::{Recording, ReplayError, Setting, replay, replay_budgets};
 use crate::rulefile::{Surroundings, read_budget};
 
@@ -50,7 +51,7 @@ pub(super) struct Replay {
     #[arg(long, value_name = "BUDGETS", value_delimiter = ',')]
     budgets: Vec<String>,
     /// table, json or csv.
-    #[arg(long, short, default_value = "table")]
+    #[arg(long, short, value_enum, default_value_t)]
     output: Output,
 }
 

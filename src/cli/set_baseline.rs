@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::baselines::{PATH, not_durable, shown};
 use super::server::{Server, refused};
-use super::table::Output;
 use super::{UNUSABLE, complain, say};
 use crate::app::remote::Purpose;
+use crate::output::Output;
 use crate::pinned::{Form, GUIDE, guide_numbers};
 
 const EXAMPLES: &str = "\

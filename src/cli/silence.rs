@@ -11,7 +11,6 @@ use serde::Deserialize;
 
 use super::baselines::not_durable;
 use super::server::{Server, refused};
-use super::table::Output;
 use super::{NO_DATA, UNUSABLE, complain, say};
 use crate::app::remote::{Purpose, Remote, RemoteError, clean, with_query};
 use crate::clock::Clock;
@@ -21,6 +20,7 @@ use crate::engine::dispatch::matching;
 use crate::engine::selector::Matcher;
 use crate::engine::time::Timestamp;
 use crate::export::moment;
+use crate::output::Output;
 use crate::silences::{Form, MatcherForm};
 
 const PATH: &str = "/api/v2/silences";

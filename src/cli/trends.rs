@@ -10,7 +10,7 @@ use super::server::{Server, refused};
 use super::{NO_DATA, complain, say};
 use crate::app::remote::{Purpose, with_query};
 use crate::columns;
-use crate::replay::show::Output;
+use crate::output::Output;
 
 /// Where a running opwatch tells of trends.
 const PATH: &str = "/api/v1/trends";
@@ -56,7 +56,7 @@ pub(super) struct Trends {
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     reaches: Option<String>,
     /// table, json or csv.
-    #[arg(long, short, default_value = "table")]
+    #[arg(long, short, value_enum, default_value_t)]
     output: Output,
 }
 

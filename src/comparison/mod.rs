@@ -9,5 +9,5 @@ mod select;
 pub use asked::{Asked, By};
 pub use body::ComparisonBody;
 pub use kept::{KeptError, compare_kept};
-pub use render::{Output, UnknownOutput, render};
+pub use render::render;
 pub use select::{Found, Missing, find};

@@ -1,50 +1,8 @@
 //! A comparison as a table for people, as JSON or as CSV.
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::body::{ComparisonBody, DifferenceBody, PlaceBody, RankingBody, SeenBody};
-use crate::amount::without_zeros;
-
-/// How it is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
-    /// For people.
-    #[default]
-    Table,
-    /// As the API has it.
-    Json,
-    /// A row for each in each ranking.
-    Csv,
-}
-
-/// A name of no output.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is none; allowed are table, json, csv")]
-pub struct UnknownOutput(String);
-
-impl FromStr for Output {
-    type Err = UnknownOutput;
-
-    fn from_str(text: &str) -> Result<Self, UnknownOutput> {
-        match text {
-            "table" => Ok(Self::Table),
-            "json" => Ok(Self::Json),
-            "csv" => Ok(Self::Csv),
-            _ => Err(UnknownOutput(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Table => "table",
-            Self::Json => "json",
-            Self::Csv => "csv",
-        })
-    }
-}
+use crate::amount;
+use crate::output::Output;
 
 const COLUMNS: [&str; 15] = [
     "aspect",
@@ -249,18 +207,7 @@ fn quantity(value: f64, unit: Option<&str>) -> String {
 
 /// A number to four digits, without zeros at its end.
 fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    if value != 0.0 && !(1e-3..1e15).contains(&magnitude) {
-        return format!("{value:.3e}");
-    }
-    let text = match magnitude {
-        1_000.0.. => format!("{value:.0}"),
-        100.0.. => format!("{value:.1}"),
-        10.0.. => format!("{value:.2}"),
-        1.0.. => format!("{value:.3}"),
-        _ => format!("{value:.4}"),
-    };
-    without_zeros(&text).to_owned()
+    amount::digits(value, 4)
 }
 
 #[cfg(test)]
@@ -354,7 +301,7 @@ left out, fewer than 3 operations: few (2)";
             (0.0, None, "0"),
             (123_456.7, None, "123457"),
             (-0.05, None, "-0.05"),
-            (1e-9, None, "1.000e-9"),
+            (1e-9, None, "1e-9"),
         ] {
             assert_eq!(quantity(value, unit), expected);
         }

@@ -87,6 +87,8 @@ pub struct Config {
     pub notify: NotifySettings,
     /// How often Alertmanagers are told again. Default 1m.
     pub resend_delay: Duration,
+    /// How long Alertmanagers are told again of an alert that has ended, so that one that was away hears of it too. Default 15m.
+    pub resolved_retention: Duration,
     /// Which of an instance's firing levels are told. Default `highest`.
     pub send_levels: SendLevels,
     /// How far the starts of alerts may lie apart that are one incident and are told as one; `None` with `incidents: off`.
@@ -201,6 +203,7 @@ impl Config {
                 url: self.external_url.clone(),
             },
             resend_delay: self.resend_delay,
+            resolved_retention: self.resolved_retention,
             send_levels: self.send_levels == SendLevels::All,
             incidents: self.incidents,
             told_by_group: (self.notify.receivers.iter())

@@ -9,6 +9,7 @@ use super::route::{self, Known};
 use super::{Config, Lookup, inhibit, interval, memory, paths, sections, target, wire};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
+use crate::engine::alert::RESOLVED_RETENTION;
 use crate::engine::dispatch::{Route, TimeIntervals};
 use crate::engine::series::{Labels, is_label_name};
 use crate::notify::NotifySettings;
@@ -112,11 +113,18 @@ fn join(
     );
     checker.findings.extend(loaded.findings);
     let external_url = sections::external_url(written.external_url.as_deref(), &listen, checker);
+    let resolved_retention = sections::period(
+        written.resolved_retention,
+        RESOLVED_RETENTION,
+        &root.key("resolved_retention"),
+        checker,
+    );
     let mut notify = NotifySettings {
         smtp: written.smtp.take().unwrap_or_default(),
         receivers: std::mem::take(&mut written.receivers),
         alertmanagers: std::mem::take(&mut written.alertmanagers),
         external_url: external_url.clone(),
+        resolved_retention,
     };
     paths::resolve(&mut notify, folder);
     // What could not be read would only be told a second time.
@@ -138,6 +146,7 @@ fn join(
             &root.key("resend_delay"),
             checker,
         ),
+        resolved_retention,
         send_levels: written.send_levels.unwrap_or_default(),
         incidents: written.incidents.merge(),
         exposition: written.exposition,

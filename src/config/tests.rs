@@ -56,6 +56,7 @@ fn an_empty_configuration_has_every_default() {
     };
     assert_eq!(config.limits, limits);
     assert_eq!(config.resend_delay, Duration::from_secs(60));
+    assert_eq!(config.resolved_retention, Duration::from_secs(900));
     assert_eq!(config.send_levels, SendLevels::Highest);
     assert_eq!(config.incidents, Some(Duration::from_secs(300)));
     let settings = config.engine_settings();
@@ -134,6 +135,8 @@ fn every_key_has_its_effect() {
     assert!(settings.send_levels);
     assert_eq!(settings.incidents, Some(Duration::from_secs(600)));
     assert_eq!(settings.resend_delay, Duration::from_secs(120));
+    assert_eq!(settings.resolved_retention, Duration::from_secs(1_800));
+    assert_eq!(config.notify.resolved_retention, Duration::from_secs(1_800));
     assert_eq!(settings.external.url, config.external_url);
     assert_eq!(settings.receivers[0].name, "team");
     let resolved = |send_resolved| Integration { send_resolved };

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::incidents::Incidents;
 use super::{LogFormat, SendLevels};
+use crate::document::switched::Switched;
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
@@ -39,10 +40,11 @@ pub(super) struct File {
     #[serde(default)]
     pub alertmanagers: Vec<AlertmanagerConfig>,
     pub resend_delay: Option<Period>,
+    pub resolved_retention: Option<Period>,
     pub drain_timeout: Option<Period>,
     pub send_levels: Option<SendLevels>,
     #[serde(default)]
-    pub incidents: Incidents,
+    pub incidents: Switched<Incidents>,
     pub smtp: Option<SmtpConfig>,
     pub route: Option<Route>,
     #[serde(default)]

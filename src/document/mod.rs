@@ -41,6 +41,8 @@ mod inside;
 mod node;
 mod place;
 mod source;
+pub mod switched;
+pub(crate) mod text;
 pub mod units;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
+use super::text::deserialize_from_text;
 
 /// Why a value with a unit could not be read: the value, and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -294,31 +294,6 @@ impl FromStr for Quantity {
 fn excerpt(text: &str) -> String {
     const SHOWN: usize = 60;
     text.chars().take(SHOWN).collect()
-}
-
-/// Reads a value through its `FromStr`, from the text as it is written.
-macro_rules! deserialize_from_text {
-    ($($type:ident: $allowed:literal)*) => {
-        $(impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Text;
-
-                impl Visitor<'_> for Text {
-                    type Value = $type;
-
-                    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        formatter.write_str($allowed)
-                    }
-
-                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
-                        text.parse().map_err(E::custom)
-                    }
-                }
-
-                deserializer.deserialize_str(Text)
-            }
-        })*
-    };
 }
 
 deserialize_from_text! {

@@ -6,7 +6,7 @@ use super::condition::{Standing, Verdict};
 use super::rule::{ForSamples, Hold, NoData};
 use super::time::{Now, Timestamp};
 
-/// How long a resolved alert is remembered and told again, as in Prometheus.
+/// How long a resolved alert is remembered and told again where nothing else is asked for, as in Prometheus.
 pub const RESOLVED_RETENTION: Duration = Duration::from_secs(15 * 60);
 
 /// Why a firing alert ended.
@@ -194,11 +194,12 @@ impl AlertState {
 /// Follows Prometheus (`rules/alerting.go`): a breach starts a pending alert, which fires at the first
 /// evaluation that is at least `for` later, at once where `for` is zero; `keep_firing_for` counts from
 /// the first evaluation that no longer matches. Beyond Prometheus: an evaluation that cannot judge
-/// pauses the hold instead of ending or counting it.
+/// pauses the hold instead of ending or counting it. A resolved alert is forgotten after `retention`.
 pub fn advance(
     state: AlertState,
     verdict: &Verdict,
     hold: &Hold,
+    retention: Duration,
     now: Now,
 ) -> (AlertState, Option<Change>) {
     // A rule with `no_data: resolve` takes missing data for good news, as PromQL does.
@@ -209,9 +210,7 @@ pub fn advance(
         standing => standing,
     };
     let state = match state {
-        AlertState::Resolved { since, .. }
-            if now.steady.saturating_sub(since) > RESOLVED_RETENTION =>
-        {
+        AlertState::Resolved { since, .. } if now.steady.saturating_sub(since) > retention => {
             AlertState::Inactive
         }
         state => state,
@@ -413,7 +412,7 @@ mod tests {
                 evidence: None,
             };
             let now = Now::invented(Duration::from_secs(step * INTERVAL));
-            (state, _) = advance(state, &verdict, hold, now);
+            (state, _) = advance(state, &verdict, hold, RESOLVED_RETENTION, now);
             letters.push(match state {
                 AlertState::Inactive => '.',
                 AlertState::Pending { .. } => 'p',
@@ -546,7 +545,13 @@ mod tests {
         };
         for (seconds, kept) in [(900, true), (901, false)] {
             let now = Now::invented(Duration::from_secs(seconds));
-            let (state, change) = advance(resolved, &verdict, &Hold::default(), now);
+            let (state, change) = advance(
+                resolved,
+                &verdict,
+                &Hold::default(),
+                RESOLVED_RETENTION,
+                now,
+            );
             assert_eq!((state == resolved, change), (kept, None));
         }
     }
@@ -562,12 +567,29 @@ mod tests {
             gained: true,
             evidence: None,
         };
-        let (pending, change) =
-            advance(AlertState::Inactive, &verdict(Breached), &hold(10), at(100));
+        let (pending, change) = advance(
+            AlertState::Inactive,
+            &verdict(Breached),
+            &hold(10),
+            RESOLVED_RETENTION,
+            at(100),
+        );
         assert_eq!(change, Some(Change::Started));
-        let (firing, change) = advance(pending, &verdict(Breached), &hold(10), at(110));
+        let (firing, change) = advance(
+            pending,
+            &verdict(Breached),
+            &hold(10),
+            RESOLVED_RETENTION,
+            at(110),
+        );
         assert_eq!(change, Some(Change::Fired));
-        let (ended, change) = advance(firing, &verdict(Holds), &hold(10), at(120));
+        let (ended, change) = advance(
+            firing,
+            &verdict(Holds),
+            &hold(10),
+            RESOLVED_RETENTION,
+            at(120),
+        );
         assert_eq!(change, Some(Change::Resolved(EndReason::Recovered)));
         let AlertState::Resolved {
             active_at,

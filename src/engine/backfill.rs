@@ -188,6 +188,8 @@ impl Learner {
         let settings = Settings {
             store: StoreSettings {
                 retention: kept.min(lesson.store.retention),
+                // Detectors look at blocks alone.
+                max_history: 0,
                 ..lesson.store
             },
             groups,

@@ -135,6 +135,7 @@ pub struct Engine {
     incidents: Incidents,
     external: Arc<External>,
     resend_delay: Duration,
+    resolved_retention: Duration,
     send_levels: bool,
     /// The baselines that were set.
     baselines: Arc<Baselines>,
@@ -164,6 +165,7 @@ impl Engine {
             incidents: Incidents::default(),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
+            resolved_retention: settings.resolved_retention,
             send_levels: false,
             cpu_limit: None,
             baselines: Arc::default(),
@@ -195,6 +197,7 @@ impl Engine {
         let same_identity = self.external.labels == settings.external.labels;
         let external_before = std::mem::replace(&mut self.external, Arc::new(settings.external));
         self.resend_delay = settings.resend_delay;
+        self.resolved_retention = settings.resolved_retention;
         self.send_levels = settings.send_levels;
         self.incidents
             .configure(settings.incidents, settings.told_by_group);

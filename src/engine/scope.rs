@@ -60,6 +60,7 @@ impl Engine {
             external: self.external.clone(),
             interval,
             resend_delay: self.resend_delay,
+            resolved_retention: self.resolved_retention,
             send_levels: self.send_levels,
             cpu_limit: self.cpu_limit,
             baselines: self.baselines.clone(),

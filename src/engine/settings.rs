@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::alert::RESOLVED_RETENTION;
 use super::dispatch::{InhibitRule, Receiver, Route, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub external: External,
     /// How often Alertmanagers are told again.
     pub resend_delay: Duration,
+    /// How long they are told again of an alert that has ended.
+    pub resolved_retention: Duration,
     /// Announce every firing level instead of the highest only.
     pub send_levels: bool,
     /// How far the starts of alerts may lie apart that are one incident; `None` where there are no incidents.
@@ -46,6 +49,7 @@ impl Default for Settings {
             time_intervals: TimeIntervals::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),
+            resolved_retention: RESOLVED_RETENTION,
             send_levels: false,
             incidents: None,
             told_by_group: BTreeSet::new(),

@@ -297,20 +297,38 @@ fn alertmanagers_are_told_again_only_after_more_than_the_resend_delay() {
 
 #[test]
 fn a_resolved_alert_is_told_to_alertmanagers_for_fifteen_minutes() {
-    let mut engine = engine(rule());
+    let last = last_told_of_the_end(Settings::default().resolved_retention);
+    assert!((840..=910).contains(&last), "{last}");
+}
+
+#[test]
+fn a_resolved_alert_is_told_for_as_long_as_is_asked_for() {
+    for (seconds, expected) in [(60, 10), (300, 290), (1_800, 1_760)] {
+        let last = last_told_of_the_end(Duration::from_secs(seconds));
+        assert_eq!(last, expected, "{seconds}");
+    }
+}
+
+/// When an alert that has ended after 10 s is told to Alertmanagers for the last time.
+fn last_told_of_the_end(resolved_retention: Duration) -> u64 {
+    let settings = Settings {
+        groups: vec![group(rule())],
+        resolved_retention,
+        ..Settings::default()
+    };
+    let mut engine = Engine::new(settings, at(0));
     measure(&mut engine, "op", 15.0, at(0));
     tick(&mut engine, at(0));
     measure(&mut engine, "op", 5.0, at(5));
     let mut sent = Vec::new();
-    for seconds in (10..1_200).step_by(10) {
+    for seconds in (10..3_600).step_by(10) {
         for (alert, end) in tick(&mut engine, at(seconds)).to_alertmanager {
             assert_eq!((alert.is_firing(), end), (false, at(10).wall));
             sent.push(seconds);
         }
     }
     assert_eq!(sent.first(), Some(&10));
-    let last = sent.last().copied().unwrap();
-    assert!((800..=910).contains(&last), "{sent:?}");
+    sent.last().copied().unwrap()
 }
 
 #[test]

@@ -90,6 +90,8 @@ pub(super) struct Way {
     endpoint: Endpoint,
     timeout: Duration,
     drop_labels: Vec<String>,
+    /// How long an alert that has ended is worth telling.
+    resolved_retention: Duration,
     client: Client,
 }
 
@@ -110,7 +112,11 @@ enum Outcome {
 }
 
 impl Way {
-    pub(super) fn new(config: &AlertmanagerConfig, place: &Place) -> Result<Self, SettingFault> {
+    pub(super) fn new(
+        config: &AlertmanagerConfig,
+        resolved_retention: Duration,
+        place: &Place,
+    ) -> Result<Self, SettingFault> {
         let fault = |key, message: String| SettingFault::new(place.key(key), &message);
         let endpoint = config.url.join("/api/v2/alerts");
         let client = Client::new(&config.tls_config);
@@ -119,6 +125,7 @@ impl Way {
             endpoint: endpoint.map_err(|error| fault("url", error.to_string()))?,
             timeout: config.timeout.0,
             drop_labels: config.drop_labels.clone(),
+            resolved_retention,
             client: client.map_err(|error| fault("tls_config", error.to_string()))?,
         })
     }
@@ -236,8 +243,10 @@ impl Alertmanager {
         loop {
             let (way, batch) = {
                 let mut state = self.lock();
-                let State { words, stats, .. } = &mut *state;
-                stats.dropped += words.forget_outdated(clock.now().wall);
+                let State {
+                    way, words, stats, ..
+                } = &mut *state;
+                stats.dropped += words.forget_outdated(clock.now().wall, way.resolved_retention);
                 (state.way.clone(), state.words.take(BATCH))
             };
             if batch.is_empty() {
@@ -360,7 +369,7 @@ mod tests {
     fn way(drop_labels: &str) -> Way {
         let yaml = format!("{{url: 'http://127.0.0.1:9093/am/', drop_labels: {drop_labels}}}");
         let config = serde_yaml::from_str(&yaml).unwrap();
-        Way::new(&config, &Place::root()).unwrap()
+        Way::new(&config, Duration::from_secs(900), &Place::root()).unwrap()
     }
 
     #[test]

@@ -9,13 +9,13 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Mailboxes, Message, MultiPart};
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
 
 use super::credential;
 use super::smtp::{Dialogue, Encryption};
 use super::tls::TlsConfig;
 use super::{NotifyError, SettingFault, message};
 use crate::document::Place;
+use crate::document::text::deserialize_from_text;
 use crate::engine::dispatch::Notification;
 use crate::engine::series::Fnv1a;
 use crate::secret::Secret;
@@ -184,31 +184,6 @@ impl fmt::Display for Smarthost {
             write!(formatter, "{}:{}", self.host, self.port)
         }
     }
-}
-
-/// Reads a type through its `FromStr`.
-macro_rules! deserialize_from_text {
-    ($($type:ident: $allowed:literal)*) => {
-        $(impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Text;
-
-                impl Visitor<'_> for Text {
-                    type Value = $type;
-
-                    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        formatter.write_str($allowed)
-                    }
-
-                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
-                        text.parse().map_err(E::custom)
-                    }
-                }
-
-                deserializer.deserialize_str(Text)
-            }
-        })*
-    };
 }
 
 deserialize_from_text! {

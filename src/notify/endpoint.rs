@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use hyper::Uri;
 use hyper::http::uri::Scheme;
-use serde::de::{Deserialize, Deserializer, Visitor};
 
+use crate::document::text::deserialize_from_text;
 use crate::secret::Secret;
 
 /// Why an address cannot be used. The address itself is not repeated, since it may hold a password.
@@ -144,24 +144,8 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl Visitor<'_> for Text {
-            type Value = Endpoint;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an http:// or https:// URL")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Endpoint, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_str(Text)
-    }
+deserialize_from_text! {
+    Endpoint: "an http:// or https:// URL"
 }
 
 #[cfg(test)]

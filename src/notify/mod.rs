@@ -33,6 +33,7 @@ use self::email::{Email, EmailConfig, SmtpConfig};
 use self::payload::Preset;
 use self::webhook::{Webhook, WebhookConfig};
 use crate::document::Place;
+use crate::engine::alert::RESOLVED_RETENTION;
 use crate::engine::dispatch::{Integration, Notification, Receiver};
 pub use keeper::{Fortune, Keeper};
 pub use outbox::{Deliveries, IntegrationStats};
@@ -80,7 +81,7 @@ impl ReceiverConfig {
 }
 
 /// Everything that telling others depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifySettings {
     /// The mail server of receivers without their own.
     pub smtp: SmtpConfig,
@@ -90,6 +91,20 @@ pub struct NotifySettings {
     pub alertmanagers: Vec<AlertmanagerConfig>,
     /// Address of this opwatch as others reach it, for links in messages.
     pub external_url: String,
+    /// How long Alertmanagers are told of an alert that has ended.
+    pub resolved_retention: Duration,
+}
+
+impl Default for NotifySettings {
+    fn default() -> Self {
+        Self {
+            smtp: SmtpConfig::default(),
+            receivers: Vec::new(),
+            alertmanagers: Vec::new(),
+            external_url: String::new(),
+            resolved_retention: RESOLVED_RETENTION,
+        }
+    }
 }
 
 /// A setting that cannot work, and where it stands in the configuration.

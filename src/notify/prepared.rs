@@ -64,7 +64,7 @@ impl NotifySettings {
         let mut alertmanagers = Vec::new();
         for (number, config) in self.alertmanagers.iter().enumerate() {
             let place = Place::root().key("alertmanagers").index(number);
-            match Way::new(config, &place) {
+            match Way::new(config, self.resolved_retention, &place) {
                 Ok(way) => alertmanagers.push(way),
                 Err(wrong) => faults.push(wrong),
             }

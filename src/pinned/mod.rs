@@ -10,4 +10,4 @@ mod kept;
 pub use asked::{Fault, Surroundings, read, wanted};
 pub use form::Form;
 pub use guide::{GUIDE, guide_numbers};
-pub use kept::{Kept, from_text, to_text};
+pub use kept::{from_text, to_text};

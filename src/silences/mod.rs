@@ -4,4 +4,4 @@ mod form;
 mod kept;
 
 pub use form::{Form, MatcherForm};
-pub use kept::{Kept, from_text, to_text};
+pub use kept::{from_text, to_text};

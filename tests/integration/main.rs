@@ -11,6 +11,7 @@
 )]
 
 mod abuse;
+mod alert_generator;
 mod bad_input;
 mod baselines;
 mod beside_prometheus;

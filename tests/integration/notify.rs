@@ -43,6 +43,7 @@ fn settings(yaml: &str) -> NotifySettings {
         receivers: config.receivers,
         alertmanagers: config.alertmanagers,
         external_url: "http://opwatch.example.org".to_owned(),
+        ..NotifySettings::default()
     }
 }
 

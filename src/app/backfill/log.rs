@@ -1,9 +1,10 @@
 //! The log in the order of the times for which measurements count, in bounded memory.
 //!
-//! It is read twice. First it is noted where in it the measurements of each few minutes are: a live log is in order, and an
+//! It is read twice. First it is noted where in it the measurements of each few moments are: a live log is in order, and an
 //! import is somewhere else in it. Then stretch after stretch is read, sorted and learned.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::{ControlFlow, RangeInclusive};
 
 use crate::engine::backfill::{Learned, Learner, Lesson, Wanted};
@@ -12,10 +13,12 @@ use crate::engine::saved::admitted_from_bytes;
 use crate::engine::time::Timestamp;
 use crate::storage::Database;
 
-/// Milliseconds that are looked at together.
-const UNIT: i64 = 300_000;
-/// A stretch is made of as many of them as hold no more measurements than this together.
-const AT_ONCE: u64 = 50_000;
+/// Milliseconds that are looked at together at least: where measurements are dense, as few as may be.
+const SHORTEST: i64 = 1_000;
+/// With more units than this, each becomes twice as long.
+const MOST_UNITS: usize = 20_000;
+/// A stretch is made of as many of them as hold no more measurements than this together. One takes some 270 bytes.
+const AT_ONCE: u64 = 10_000;
 
 /// Why nothing was learned.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +54,21 @@ impl Read {
     }
 }
 
-/// Where in the log the measurements of some minutes are.
+/// Where in the log the measurements of each unit of time are.
+struct Units {
+    /// Milliseconds of each.
+    length: i64,
+    all: BTreeMap<i64, Unit>,
+}
+
+/// Where in the log the measurements of a unit of time are.
 #[derive(Clone, Debug)]
 struct Unit {
     measurements: u64,
     groups: RangeInclusive<u64>,
 }
 
-/// Some minutes that are read together.
+/// Some units that are read together.
 struct Stretch {
     units: RangeInclusive<i64>,
     unit: Unit,
@@ -75,32 +85,28 @@ pub(super) fn learn(
         until: Some(lesson.until),
         ..Read::default()
     };
-    let mut units: BTreeMap<i64, Unit> = BTreeMap::new();
+    let mut units = Units::default();
     read.unreadable = each(database, 0..=u64::MAX, stops, |group, at, measurement| {
         if !wanted.has(at, &measurement) {
             return;
         }
         read.measurements += 1;
         read.first = Some(read.first.map_or(at, |first| first.min(at)));
-        let unit = units.entry(unit_of(at)).or_insert_with(|| Unit {
-            measurements: 0,
-            groups: group..=group,
-        });
-        unit.measurements += 1;
-        unit.include(&(group..=group));
+        units.note(at, group);
     })?;
     let Some(first) = read.first else {
         return Ok((Learner::new(lesson, Timestamp::default()).forgotten(), read));
     };
     let mut learner = Learner::new(lesson, first);
-    for stretch in stretches(units) {
+    let length = units.length;
+    for stretch in stretches(units.all) {
         let mut taken: Vec<(Timestamp, Measurement)> = Vec::new();
         each(
             database,
             stretch.unit.groups,
             stops,
             |_, at, measurement| {
-                if stretch.units.contains(&unit_of(at)) && wanted.has(at, &measurement) {
+                if stretch.units.contains(&unit_of(at, length)) && wanted.has(at, &measurement) {
                     taken.push((at, measurement));
                 }
             },
@@ -116,27 +122,61 @@ pub(super) fn learn(
     Ok((learner.learned(), read))
 }
 
-fn unit_of(at: Timestamp) -> i64 {
-    at.millis().div_euclid(UNIT)
+fn unit_of(at: Timestamp, length: i64) -> i64 {
+    at.millis().div_euclid(length)
+}
+
+impl Default for Units {
+    fn default() -> Self {
+        Self {
+            length: SHORTEST,
+            all: BTreeMap::new(),
+        }
+    }
+}
+
+impl Units {
+    fn note(&mut self, at: Timestamp, group: u64) {
+        let one = Unit {
+            measurements: 1,
+            groups: group..=group,
+        };
+        self.put(unit_of(at, self.length), one);
+        while self.all.len() > MOST_UNITS {
+            self.length = self.length.saturating_mul(2);
+            for (number, unit) in std::mem::take(&mut self.all) {
+                self.put(number.div_euclid(2), unit);
+            }
+        }
+    }
+
+    fn put(&mut self, number: i64, unit: Unit) {
+        match self.all.entry(number) {
+            Entry::Vacant(entry) => {
+                entry.insert(unit);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().include(&unit),
+        }
+    }
 }
 
 impl Unit {
-    fn include(&mut self, groups: &RangeInclusive<u64>) {
-        let first = *self.groups.start().min(groups.start());
-        let last = *self.groups.end().max(groups.end());
+    fn include(&mut self, other: &Self) {
+        self.measurements += other.measurements;
+        let first = *self.groups.start().min(other.groups.start());
+        let last = *self.groups.end().max(other.groups.end());
         self.groups = first..=last;
     }
 }
 
-/// Neighbouring minutes together, as many as may be.
+/// Neighbouring units together, as many as may be.
 fn stretches(units: BTreeMap<i64, Unit>) -> Vec<Stretch> {
     let mut stretches: Vec<Stretch> = Vec::new();
     for (number, unit) in units {
         match stretches.last_mut() {
             Some(last) if last.unit.measurements + unit.measurements <= AT_ONCE => {
                 last.units = *last.units.start()..=number;
-                last.unit.measurements += unit.measurements;
-                last.unit.include(&unit.groups);
+                last.unit.include(&unit);
             }
             _ => stretches.push(Stretch {
                 units: number..=number,
@@ -180,7 +220,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbouring_minutes_are_read_together_as_far_as_memory_allows() {
+    fn units_are_short_where_measurements_are_dense_and_never_too_many() {
+        let noted = |times: &mut dyn Iterator<Item = i64>| {
+            let mut units = Units::default();
+            for (time, group) in times.zip(1..) {
+                units.note(Timestamp::from_millis(time), group);
+            }
+            units
+        };
+        let dense = noted(&mut (0..600_000).step_by(10));
+        assert_eq!((dense.length, dense.all.len()), (1_000, 600));
+        assert_eq!(dense.all[&7].measurements, 100);
+        assert_eq!(dense.all[&7].groups, 701..=800);
+        let month = noted(&mut (-1_000_000..2_592_000_000).step_by(60_000));
+        assert!(month.all.len() <= MOST_UNITS && month.all.len() > MOST_UNITS / 3);
+        let measurements: u64 = month.all.values().map(|unit| unit.measurements).sum();
+        assert_eq!(measurements, 43_217);
+        let places = |unit: &Unit| unit.groups.end() - unit.groups.start() + 1;
+        assert!(
+            month
+                .all
+                .values()
+                .all(|unit| unit.measurements == places(unit))
+        );
+    }
+
+    #[test]
+    fn neighbouring_units_are_read_together_as_far_as_memory_allows() {
         let unit = |measurements, groups: RangeInclusive<u64>| Unit {
             measurements,
             groups,

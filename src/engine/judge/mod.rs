@@ -61,6 +61,8 @@ pub struct Scope {
     pub interval: Duration,
     /// How often Alertmanagers are told again.
     pub resend_delay: Duration,
+    /// How long they are told again of an alert that has ended.
+    pub resolved_retention: Duration,
     /// Announce every firing level instead of the highest only.
     pub send_levels: bool,
     /// Cores that `cpu_ratio` is a share of, where known.

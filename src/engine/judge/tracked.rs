@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AlertChange, Effects, Scope, wording};
-use crate::engine::alert::{self, AlertState, Change, EndReason, RESOLVED_RETENTION};
+use crate::engine::alert::{self, AlertState, Change, EndReason};
 use crate::engine::condition::{Evidence, Level, Standing, Verdict};
 use crate::engine::dispatch::Announced;
 use crate::engine::onset::Onset;
@@ -141,7 +141,7 @@ impl Tracked {
             Told::Nothing => false,
             Told::Firing => true,
             Told::Ended { since, .. } => {
-                scope.now.steady.saturating_sub(since) <= RESOLVED_RETENTION
+                scope.now.steady.saturating_sub(since) <= scope.resolved_retention
             }
         }
     }
@@ -155,7 +155,13 @@ impl Tracked {
         scope: &Scope,
         effects: &mut Effects,
     ) {
-        let (state, change) = alert::advance(self.state, &verdict, hold, scope.now);
+        let (state, change) = alert::advance(
+            self.state,
+            &verdict,
+            hold,
+            scope.resolved_retention,
+            scope.now,
+        );
         self.verdict = Some(verdict);
         self.value = verdict.value.or(self.value);
         if let (Subject::Level(_), true) = (&self.subject, verdict.limit.is_finite()) {
@@ -258,7 +264,7 @@ impl Tracked {
             // Once it is active again, or after a while, its end is no longer told, as in Prometheus.
             (false, Told::Ended { since, .. })
                 if self.state.is_pending()
-                    || now.steady.saturating_sub(since) > RESOLVED_RETENTION =>
+                    || now.steady.saturating_sub(since) > scope.resolved_retention =>
             {
                 Told::Nothing
             }

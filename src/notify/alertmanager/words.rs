@@ -3,8 +3,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::engine::alert::RESOLVED_RETENTION;
 use crate::engine::dispatch::Announced;
 use crate::engine::time::Timestamp;
 
@@ -16,12 +16,13 @@ pub(super) struct Word {
 }
 
 impl Word {
-    /// Whether it is of no use any more: a firing alert whose validity has passed, a resolved one 15 minutes after its end.
-    fn is_outdated(&self, now: Timestamp) -> bool {
+    /// Whether it is of no use any more: a firing alert whose validity has passed, a resolved one that long
+    /// after its end.
+    fn is_outdated(&self, now: Timestamp, resolved_retention: Duration) -> bool {
         if self.alert.is_firing() {
             self.ends_at < now
         } else {
-            self.ends_at.after(RESOLVED_RETENTION) < now
+            self.ends_at.after(resolved_retention) < now
         }
     }
 }
@@ -89,11 +90,11 @@ impl Words {
     }
 
     /// Drops what is of no use any more and says how many that were.
-    pub(super) fn forget_outdated(&mut self, now: Timestamp) -> u64 {
+    pub(super) fn forget_outdated(&mut self, now: Timestamp, resolved_retention: Duration) -> u64 {
         let before = self.waiting.len();
         let numbers = &mut self.numbers;
         self.waiting.retain(|_, word| {
-            let keep = !word.is_outdated(now);
+            let keep = !word.is_outdated(now, resolved_retention);
             if !keep {
                 numbers.remove(&word.alert.fingerprint);
             }
@@ -110,8 +111,6 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::notify::fixture;
 
@@ -196,7 +195,11 @@ mod tests {
             (600 + 901, 1, 0),
         ] {
             let now = fixture::start().after(Duration::from_secs(seconds));
-            assert_eq!(words.forget_outdated(now), lost, "{seconds}");
+            assert_eq!(
+                words.forget_outdated(now, Duration::from_secs(900)),
+                lost,
+                "{seconds}"
+            );
             assert_eq!(
                 (words.len(), words.numbers.len()),
                 (left, left),

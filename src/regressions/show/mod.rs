@@ -5,15 +5,15 @@ mod junit;
 mod markdown;
 mod table;
 
-use std::fmt;
 use std::io;
-use std::str::FromStr;
+
+use clap::ValueEnum;
 
 use super::{Body, Finding, Findings, Question, Status};
 use crate::amount;
 
 /// How findings are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// A table for people.
     #[default]
@@ -26,49 +26,6 @@ pub enum Output {
     Junit,
     /// One a row below a row of names.
     Csv,
-}
-
-impl Output {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Table,
-        Self::Json,
-        Self::Markdown,
-        Self::Junit,
-        Self::Csv,
-    ];
-
-    /// Its name, as it is written in an option.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Json => "json",
-            Self::Markdown => "markdown",
-            Self::Junit => "junit",
-            Self::Csv => "csv",
-        }
-    }
-}
-
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// An output that there is not.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no output; allowed are table, json, markdown, junit, csv")]
-pub struct UnknownOutput(String);
-
-impl FromStr for Output {
-    type Err = UnknownOutput;
-
-    fn from_str(text: &str) -> Result<Self, UnknownOutput> {
-        let known = Self::ALL.into_iter().find(|output| output.as_str() == text);
-        // As much of it as a message should repeat.
-        known.ok_or_else(|| UnknownOutput(text.chars().take(60).collect()))
-    }
 }
 
 /// Writes findings.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Output;
 use crate::columns::table;
 use crate::document::units::Period;
+use crate::output::Output;
 use crate::replay::Replayed;
 
 #[derive(Serialize)]

@@ -4,61 +4,13 @@ mod budgets;
 mod json;
 mod table;
 
-use std::fmt;
 use std::io;
-use std::str::FromStr;
 
 use super::{Alert, Replayed};
 use crate::engine::time::Timestamp;
+use crate::output::Output;
 
 pub use budgets::write_budgets;
-
-/// How a replay is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
-    /// Tables for people: the alerts, then the rules.
-    #[default]
-    Table,
-    /// One object with everything.
-    Json,
-    /// The alerts, one a row below a row of names.
-    Csv,
-}
-
-impl Output {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Table, Self::Json, Self::Csv];
-
-    /// Its name, as it is written in an option.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Json => "json",
-            Self::Csv => "csv",
-        }
-    }
-}
-
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// An output that there is not.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no output; allowed are table, json, csv")]
-pub struct UnknownOutput(String);
-
-impl FromStr for Output {
-    type Err = UnknownOutput;
-
-    fn from_str(text: &str) -> Result<Self, UnknownOutput> {
-        let known = Self::ALL.into_iter().find(|output| output.as_str() == text);
-        // As much of it as a message should repeat.
-        known.ok_or_else(|| UnknownOutput(text.chars().take(60).collect()))
-    }
-}
 
 /// Writes a replay.
 ///

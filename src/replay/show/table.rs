@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::ended;
-use crate::amount::without_zeros;
+use crate::amount;
 use crate::columns::table;
 use crate::document::units::Period;
 use crate::engine::series::Labels;
@@ -127,43 +127,6 @@ fn time(at: Timestamp) -> String {
     }
 }
 
-/// With six significant digits.
 fn number(value: f64) -> String {
-    if value == 0.0 || !(1e-4..1e15).contains(&value.abs()) {
-        return format!("{value:?}");
-    }
-    let (mut decimals, mut bound, mut scaled) = (5, 10.0, value.abs());
-    while decimals > 0 && value.abs() >= bound {
-        decimals -= 1;
-        bound *= 10.0;
-    }
-    while decimals < 9 && scaled < 1.0 {
-        decimals += 1;
-        scaled *= 10.0;
-    }
-    let text = format!("{value:.decimals$}");
-    without_zeros(&text).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_six_significant_digits_at_most() {
-        for (value, expected) in [
-            (0.0, "0.0"),
-            (12.0, "12"),
-            (5.123_456_789, "5.12346"),
-            (0.25, "0.25"),
-            (0.001_234_567_89, "0.00123457"),
-            (123_456.789, "123457"),
-            (99_999.96, "100000"),
-            (-20.5, "-20.5"),
-            (1e20, "1e20"),
-            (1e-7, "1e-7"),
-        ] {
-            assert_eq!(number(value), expected, "{value}");
-        }
-    }
+    amount::digits(value, 6)
 }
