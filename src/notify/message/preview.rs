@@ -49,8 +49,8 @@ fn firing(operation: &str) -> Arc<Announced> {
     Arc::new(alert)
 }
 
-fn with_courses(alerts: Vec<Arc<Announced>>) -> Notification {
-    let mut notification = fixture::notification(&alerts);
+fn with_courses(alerts: &[Arc<Announced>]) -> Notification {
+    let mut notification = fixture::notification(alerts);
     let shown = alerts.iter().take(8).enumerate();
     notification.courses = shown
         .map(|(place, one)| course(one, place % 2 == 1))
@@ -62,14 +62,11 @@ fn all() -> Vec<(&'static str, Notification)> {
     let mut resolved = Announced::clone(&firing("detect"));
     resolved.ended = fixture::resolved("detect").ended;
     resolved.value = Some(1.3);
-    let mut ended = with_courses(vec![Arc::new(resolved)]);
+    let mut ended = with_courses(&[Arc::new(resolved)]);
     ended.reason = NotifyReason::AllResolved;
     let many = (0..30).map(|number| firing(&format!("operation-{number}")));
-    let mut incident = with_courses(vec![
-        firing("detect"),
-        firing("train"),
-        fixture::resolved("load"),
-    ]);
+    let mut incident =
+        with_courses(&[firing("detect"), firing("train"), fixture::resolved("load")]);
     incident.incidents = vec![Tale {
         id: 0xb2,
         since: fixture::start(),
@@ -94,11 +91,11 @@ fn all() -> Vec<(&'static str, Notification)> {
         .annotations
         .set("page", "http://a/\"onmouseover=\"alert(1)");
     vec![
-        ("firing", with_courses(vec![firing("detect")])),
+        ("firing", with_courses(&[firing("detect")])),
         ("resolved", ended),
-        ("many", with_courses(many.collect())),
+        ("many", with_courses(&many.collect::<Vec<_>>())),
         ("incident", incident),
-        ("hostile", with_courses(vec![Arc::new(hostile)])),
+        ("hostile", with_courses(&[Arc::new(hostile)])),
     ]
 }
 

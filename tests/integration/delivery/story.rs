@@ -274,7 +274,7 @@ impl Story {
                 _ if all_know && !matches!(planned, Kill::After(_)) => break,
                 _ => {}
             }
-            let patience = 2 * PATIENCE.as_millis() as u64;
+            let patience = 2_000 * PATIENCE.as_secs();
             assert!(waited < patience, "{firing:?}: {self:?}");
         }
         // What was planned and did not come to pass must not hit a later process.

@@ -250,7 +250,12 @@ fn an_alert_that_has_begun_again_before_it_was_told_is_told_for_both_times() {
     let mut queue = Queue::new(10);
     queue.push(notification("1", "g", NotifyReason::First, &[first]), at(0));
     queue.push(
-        notification("2", "g", NotifyReason::NewFiring, &[again.clone()]),
+        notification(
+            "2",
+            "g",
+            NotifyReason::NewFiring,
+            std::slice::from_ref(&again),
+        ),
         at(11),
     );
     let (sent, said_then) = next(&mut queue, 11).unwrap();
