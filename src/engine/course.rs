@@ -114,7 +114,10 @@ impl Engine {
         if values.iter().flatten().count() < 2 {
             return None;
         }
-        let usual = line(onset.before(REFERENCE.max(span)), onset, step);
+        // The piece in which it began holds what is not usual.
+        let length = millis(step).max(1);
+        let before = Timestamp::from_millis(onset.millis().div_euclid(length) * length);
+        let usual = line(before.before(REFERENCE.max(span)), before, step);
         let usual = usual.and_then(|(_, points)| {
             let before: Vec<f64> = points.iter().filter_map(value).collect();
             range(before)
