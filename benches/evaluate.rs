@@ -38,6 +38,7 @@ fn rule(number: u64) -> Option<Rule> {
         hold: Hold::default(),
         on_error: OnError::Keep,
         depends_on: Vec::new(),
+        actions: Vec::new(),
         mode: Mode::Active,
         labels: Vec::new(),
         annotations: Vec::new(),

@@ -134,6 +134,7 @@ fn rule(number: u64) -> Option<Rule> {
         mode: Mode::Active,
         on_error: OnError::Keep,
         depends_on: Vec::new(),
+        actions: Vec::new(),
         labels: Vec::new(),
         annotations: Vec::new(),
         definition: number,

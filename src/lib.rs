@@ -46,6 +46,7 @@
 //! - Nothing is lost in silence: every refusal and loss has a counter.
 //! - Everything is bounded: memory, series, queues, bodies, connections, templates.
 
+mod actions;
 mod amount;
 pub mod app;
 pub mod cgroup;
@@ -66,6 +67,7 @@ pub mod incidents;
 pub mod ingest;
 pub mod kept;
 pub mod logging;
+pub mod maintenance;
 pub mod notify;
 pub mod output;
 pub mod pinned;

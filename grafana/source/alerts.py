@@ -165,10 +165,12 @@ def notifications():
             "none", (8, 8), bars=True, min=0, decimals=0,
         ),
         lines(
-            "Held back", "How often an alert that fires was not told when its group was looked at, by what kept it: a silence, an inhibit rule, a time interval, or an alert that it follows from; and how many silences there are.",
+            "Held back", "How often an alert that fires was not told when its group was looked at, by what kept it: a silence, an inhibit rule, a time interval, maintenance, that it flaps, that it waits for a digest, or an alert that it follows from; and how many silences, maintenance and alerts that flap there are.",
             [
                 query(total(increase("opwatch_alerts_held_back_total", TARGET), "reason"), "{{reason}}"),
                 query(f'sum by (state) (opwatch_silences{{{TARGET}, state!="expired"}})', "silences {{state}}"),
+                query(f"sum(opwatch_maintenance_active{{{TARGET}}})", "maintenance"),
+                query(f"sum(opwatch_alerts_flapping{{{TARGET}}})", "flapping"),
             ],
             "none", (6, 8), bars=True, min=0, decimals=0,
         ),

@@ -1,6 +1,7 @@
 //! The one place that knows every part: build, run, drain.
 
 mod backfill;
+mod calling;
 pub mod import;
 pub mod open_files;
 mod process;
@@ -34,6 +35,7 @@ use crate::ingest::target::{SharedTarget, Watcher};
 use crate::ingest::tracking::Tracking;
 use crate::notify::{Notifiers, SettingFault};
 use backfill::{BackFill, BackFillStats};
+use calling::Calling;
 use reload::Reloader;
 use vitals::{LastReload, Vitals, locked};
 
@@ -167,7 +169,14 @@ impl App {
             storage,
             config.limits.queue,
         );
+        let (calls, work) = mpsc::channel(calling::LANE);
+        let driver = driver.calling(calls);
         let tasks = TaskTracker::new();
+        let calling = Calling {
+            engine: engine.clone(),
+            notifiers: notifiers.clone(),
+        };
+        tasks.spawn(calling.serve(work, quit.clone()));
         // Without its engine opwatch could only refuse everything: then it ends, so that it is started anew.
         let without_engine = quit.clone().drop_guard();
         let stop = stop_driver.clone();

@@ -275,13 +275,20 @@ pub fn with_query<N: AsRef<str>, V: AsRef<str>>(
         out.push(if index == 0 { '?' } else { '&' });
         out += name.as_ref();
         out.push('=');
-        for byte in value.as_ref().bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                out.push(char::from(byte));
-            } else {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "%{byte:02X}");
-            }
+        out += &escaped(value.as_ref());
+    }
+    out
+}
+
+/// A text as it may stand in a path or in a query.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::engine::baseline::Baselines;
-use crate::engine::dispatch::{GroupBy, Integration, Receiver, Route, Timing};
+use crate::engine::dispatch::{GroupBy, Integration, Maintenance, Receiver, Route, Timing};
 use crate::engine::measurement::Measurement;
 use crate::engine::metric::Metric;
 use crate::engine::rule::RuleGroup;
@@ -102,15 +102,29 @@ fn with_time(measurement: Measurement) -> Result<(Timestamp, Measurement), Field
     Ok((at, measurement))
 }
 
-/// The baselines that were set and are kept in a database; those that cannot be read are left out.
-pub fn baselines(database: &Database) -> Arc<Baselines> {
+/// What people have set and started that judgements rest on.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// The baselines that were set.
+    pub baselines: Arc<Baselines>,
+    /// The maintenance that was started.
+    pub maintenance: Arc<Maintenance>,
+}
+
+/// What of that is kept in a database; what cannot be read is left out.
+pub fn orders(database: &Database) -> Orders {
     let mut engine = Engine::new(Settings::default(), Now::default());
     let _ = database.state(|row| {
-        if let (Kind::Baseline, Ok(Some(body))) = (row.kind, &row.body) {
-            let _ = engine.restore_baseline(body);
-        }
+        let _ = match (row.kind, &row.body) {
+            (Kind::Baseline, Ok(Some(body))) => engine.restore_baseline(body),
+            (Kind::Maintenance, Ok(Some(body))) => engine.restore_maintenance(body),
+            _ => Ok(()),
+        };
     });
-    engine.baselines().clone()
+    Orders {
+        baselines: engine.baselines().clone(),
+        maintenance: engine.maintenance().clone(),
+    }
 }
 
 /// How a recording is replayed under a configuration, or under other rules than its own; with what is to be known of it.

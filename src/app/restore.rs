@@ -81,8 +81,18 @@ fn restore(
                     found.leave_out("incident", &error);
                 }
             }
+            Kind::Action => {
+                if let Err(error) = engine.restore_action(&body) {
+                    found.leave_out("action", &error);
+                }
+            }
             Kind::Silence => {
                 if let Err(error) = engine.restore_silence(&body) {
+                    found.leave_out(&key, &error);
+                }
+            }
+            Kind::Maintenance => {
+                if let Err(error) = engine.restore_maintenance(&body) {
                     found.leave_out(&key, &error);
                 }
             }

@@ -62,6 +62,9 @@ struct Alert {
     /// An older opwatch says nothing of it.
     tally: Option<Tally>,
     status: Option<Status>,
+    flap_score: Option<f64>,
+    #[serde(default)]
+    flapping: bool,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +82,10 @@ struct Status {
     silenced_by: Vec<String>,
     inhibited_by: Vec<String>,
     muted_by: Vec<String>,
+    #[serde(default)]
+    maintained_by: Vec<String>,
+    #[serde(default)]
+    collected_by: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -153,6 +160,7 @@ impl Alerts {
                 of(|tally| tally.evaluations.to_string()),
                 of(|tally| tally.values.to_string()),
                 of(|tally| clean(&tally.last_seen)),
+                score(alert.flap_score),
                 clean(&held_back(alert)),
             ]
         };
@@ -165,6 +173,7 @@ impl Alerts {
             "found",
             "values",
             "last_seen",
+            "flap_score",
             "not_told_because",
         ];
         self.lay_out(names, alerts.iter().map(row).collect())
@@ -195,6 +204,11 @@ impl Alerts {
     }
 }
 
+/// To two decimals: more would only be other at every look.
+fn score(score: Option<f64>) -> String {
+    score.map_or_else(String::new, |score| format!("{score:.2}"))
+}
+
 fn labels(labels: &BTreeMap<String, String>) -> String {
     let pairs = labels
         .iter()
@@ -219,6 +233,13 @@ fn held_back(alert: &Alert) -> String {
                 .iter()
                 .map(|name| format!("time interval {name}")),
         );
+        let maintenance = status.maintained_by.iter();
+        reasons.extend(maintenance.map(|name| format!("maintenance {name}")));
+        let digests = status.collected_by.iter();
+        reasons.extend(digests.map(|name| format!("digest {name}")));
+    }
+    if alert.flapping {
+        reasons.push("it flaps: told at growing distances".to_owned());
     }
     if alert.suppressed {
         reasons.push("an alert that its rule depends on".to_owned());

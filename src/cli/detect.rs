@@ -161,7 +161,11 @@ impl Detect {
             let at = |row: usize| series.points.get(row).map(|point| point.at);
             let said = |row| at(row).as_ref().map_or_else(String::new, At::to_string);
             for alert in &detection.alerts {
-                let since = alert.since.map(|row| format!(", since {}", said(row)));
+                let within = alert.within.filter(|(from, to)| from < to);
+                let within = within.map_or_else(String::new, |(from, to)| {
+                    format!(" [{}, {}]", said(from), said(to))
+                });
+                let since = (alert.since).map(|row| format!(", since {}{within}", said(row)));
                 text += &format!(
                     "\n  {}: {}{}, score {:.2}",
                     said(alert.row),

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use super::input::{note_down, read_file};
 use super::{UNUSABLE, complain, data};
-use crate::app::replay::{Gathering, Reading, baselines};
-use crate::engine::baseline::Baselines;
+use crate::app::replay::{Gathering, Orders, Reading, orders};
 use crate::engine::time::Timestamp;
 use crate::export::{Filter, Form, Measured, moment};
 use crate::replay::Recording;
@@ -52,12 +50,12 @@ impl History {
         })
     }
 
-    /// The measurements with the baselines that are kept beside them; complains where they cannot be read.
+    /// The measurements with what people have set that is kept beside them; complains where they cannot be read.
     pub(super) fn gather(
         self,
         mut gathering: Gathering,
         config: Option<PathBuf>,
-    ) -> Result<(Recording, Arc<Baselines>), ExitCode> {
+    ) -> Result<(Recording, Orders), ExitCode> {
         if self.files.is_empty() {
             let database = self.data.open(config)?;
             let unreadable = gathering.add_kept(&database);
@@ -66,7 +64,7 @@ impl History {
                     "left out {unreadable} groups of measurements that cannot be read; `opwatch store check` says more"
                 ));
             }
-            return Ok((gathering.recording(), baselines(&database)));
+            return Ok((gathering.recording(), orders(&database)));
         }
         let reading = match (self.metric, self.operation) {
             (Some(metric), Some(operation)) => Reading::Plain(operation, metric),
@@ -77,6 +75,6 @@ impl History {
                 gathering.add_file(input, &reading, tell)
             })?;
         }
-        Ok((gathering.recording(), Arc::default()))
+        Ok((gathering.recording(), Orders::default()))
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: definitions here, one file per command, no logic of their own.
 
 mod accept;
+mod actions;
 mod alertmanager;
 mod alerts;
 mod baselines;
@@ -19,6 +20,7 @@ mod history;
 mod import;
 mod incidents;
 mod input;
+mod maintenance;
 mod man;
 mod notify;
 mod replay;
@@ -96,6 +98,8 @@ enum Command {
     Baselines(baselines::List),
     /// Say that what a rule has found is usual from now on; it learns anew from there.
     Accept(accept::Accept),
+    /// Show what alerts have brought about, such as retrainings, or run an action by hand.
+    Actions(actions::Actions),
     /// List the incidents: alerts that began together, the most explanatory first.
     Incidents(incidents::List),
     /// Try out receivers.
@@ -112,6 +116,8 @@ enum Command {
     Alerts(alerts::Alerts),
     /// Tell nobody of certain alerts for a while; show such silences and call them off.
     Silence(silence::Silence),
+    /// Tell nobody of what is worked on: start and end that from a job, and show it.
+    Maintenance(maintenance::Maintenance),
     /// Take routes and receivers to a real Alertmanager.
     Alertmanager(alertmanager::Alertmanager),
 }
@@ -136,6 +142,7 @@ pub fn main() -> ExitCode {
         Some(Command::SetBaseline(set)) => set.run(cli.config),
         Some(Command::Baselines(list)) => list.run(cli.config),
         Some(Command::Accept(accept)) => accept.run(cli.config),
+        Some(Command::Actions(actions)) => actions.run(cli.config),
         Some(Command::Incidents(list)) => list.run(cli.config),
         Some(Command::Notify(notify)) => notify.run(cli.config),
         Some(Command::Explain(explain)) => explain.run(cli.config),
@@ -144,6 +151,7 @@ pub fn main() -> ExitCode {
         Some(Command::Man(man)) => man.run(),
         Some(Command::Alerts(alerts)) => alerts.run(cli.config),
         Some(Command::Silence(silence)) => silence.run(cli.config),
+        Some(Command::Maintenance(maintenance)) => maintenance.run(cli.config),
         Some(Command::Alertmanager(alertmanager)) => alertmanager.run(cli.config),
     }
 }

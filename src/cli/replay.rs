@@ -79,8 +79,8 @@ impl Replay {
             return Err(complain(UNUSABLE, message));
         }
         let (output, budgets) = (self.output, self.budgets.clone());
-        let (recording, baselines) = self.history.gather(Gathering::new(&config, filter), file)?;
-        setting.baselines = baselines;
+        let (recording, orders) = self.history.gather(Gathering::new(&config, filter), file)?;
+        (setting.baselines, setting.maintenance) = (orders.baselines, orders.maintenance);
         setting.until = match until {
             Some(Until::At(at)) => Some(at),
             Some(Until::After(tail)) => recording.span().map(|(_, last)| last.after(tail.0)),

@@ -91,8 +91,8 @@ impl Suggest {
             configuration::load(found.as_deref()).map_err(|faults| complain(UNUSABLE, &faults))?;
         let (mut setting, _) = setting(&config, Some(Vec::new()), None);
         let gathering = Gathering::new(&config, filter);
-        let (recording, baselines) = self.history.gather(gathering, file)?;
-        setting.baselines = baselines;
+        let (recording, orders) = self.history.gather(gathering, file)?;
+        (setting.baselines, setting.maintenance) = (orders.baselines, orders.maintenance);
         let around = Surroundings {
             evaluation_interval: config.evaluation_interval,
             retention: config.store.retention,

@@ -68,7 +68,7 @@ pub(super) fn read(written: &wire::File, checker: &mut Checker<'_>) -> TimeInter
     intervals
 }
 
-fn interval(
+pub(super) fn interval(
     written: &wire::TimeInterval,
     place: &Place,
     checker: &mut Checker<'_>,
@@ -228,7 +228,7 @@ fn times(written: &[wire::TimeRange], place: &Place, checker: &mut Checker<'_>) 
 }
 
 /// Minutes from midnight of `HH:MM`.
-fn minute(text: &str) -> Option<u16> {
+pub(super) fn minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
     let two = |part: &str| {
         let is_two = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());

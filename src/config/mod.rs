@@ -4,13 +4,17 @@
 //! is replaced by an environment variable. The rule files that it names belong to it: what is wrong in any of them is
 //! told together with what is wrong here.
 
+mod actions;
 mod alertmanager;
 mod check;
+mod digest;
 mod files;
+mod flapping;
 mod incidents;
 mod inhibit;
 mod interval;
 mod listen;
+mod maintenance;
 mod matchers;
 mod memory;
 mod paths;
@@ -36,7 +40,9 @@ pub use listen::{Listen, listen_of};
 
 use crate::document::Fault;
 use crate::engine::Settings;
-use crate::engine::dispatch::{InhibitRule, Route, TimeIntervals};
+use crate::engine::action::Action;
+use crate::engine::dispatch::maintenance::Window;
+use crate::engine::dispatch::{Digest, FlapSettings, InhibitRule, Route, TimeIntervals};
 use crate::engine::rule::{External, RuleGroup};
 use crate::engine::series::Labels;
 use crate::engine::store::StoreSettings;
@@ -94,6 +100,9 @@ pub struct Config {
     /// How far the starts of alerts may lie apart that are one incident and are told as one; `None` with `incidents: off`.
     /// Default 5m.
     pub incidents: Option<Duration>,
+    /// When alerts flap, so that they are told of at growing distances; `None` with `flapping: off`. Default from a score of 4
+    /// on, with a half-life of 1h.
+    pub flapping: Option<FlapSettings>,
     /// Who hears of which alert; `None` when opwatch itself tells nobody.
     pub route: Option<Route>,
     /// How long requests in flight and undelivered notifications have together when opwatch ends. Default 10s.
@@ -102,6 +111,12 @@ pub struct Config {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// What alerts bring about.
+    pub actions: Vec<Action>,
+    /// When nobody is told of which alerts, and perhaps nothing is learned.
+    pub maintenance: Vec<Window>,
+    /// Which alerts are collected for whom, and when they are told.
+    pub digests: Vec<Digest>,
 }
 
 /// What is logged.
@@ -198,6 +213,7 @@ impl Config {
             receivers: receivers.map(ReceiverConfig::receiver).collect(),
             inhibit_rules: self.inhibit_rules.clone(),
             time_intervals: self.time_intervals.clone(),
+            maintenance: self.maintenance.clone(),
             external: External {
                 labels: self.external_labels.clone(),
                 url: self.external_url.clone(),
@@ -206,9 +222,12 @@ impl Config {
             resolved_retention: self.resolved_retention,
             send_levels: self.send_levels == SendLevels::All,
             incidents: self.incidents,
+            flapping: self.flapping,
+            digests: self.digests.clone(),
             told_by_group: (self.notify.receivers.iter())
                 .flat_map(ReceiverConfig::told_by_group)
                 .collect(),
+            actions: self.actions.clone(),
         }
     }
 }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::route::{self, Known};
-use super::{Config, Lookup, inhibit, interval, memory, paths, sections, target, wire};
+use super::{
+    Config, Lookup, actions, digest, flapping, inhibit, interval, maintenance, memory, paths,
+    sections, target, wire,
+};
 use crate::document::units::Period;
 use crate::document::{Document, Place};
 use crate::engine::alert::RESOLVED_RETENTION;
@@ -89,6 +92,8 @@ fn join(
         checker,
     );
     let time_intervals = interval::read(&written, checker);
+    let maintenance = maintenance::read(&written.maintenance, &time_intervals, checker);
+    let digests = digest::read(&written, checker);
     let inhibit_rules = inhibit::read(&written.inhibit_rules, checker);
     let route = route(&written, &time_intervals, checker);
     let switched = |one: BuiltIn, written: Option<wire::Switch>, default: wire::Switch| {
@@ -101,7 +106,7 @@ fn join(
     .into_iter()
     .flatten()
     .collect();
-    let (rule_files, loaded) = rules(
+    let (rule_files, mut loaded) = rules(
         &written.rule_files,
         &built_in,
         folder,
@@ -111,7 +116,9 @@ fn join(
         },
         checker,
     );
-    checker.findings.extend(loaded.findings);
+    checker
+        .findings
+        .extend(std::mem::take(&mut loaded.findings));
     let external_url = sections::external_url(written.external_url.as_deref(), &listen, checker);
     let resolved_retention = sections::period(
         written.resolved_retention,
@@ -125,7 +132,15 @@ fn join(
         alertmanagers: std::mem::take(&mut written.alertmanagers),
         external_url: external_url.clone(),
         resolved_retention,
+        actions: std::mem::take(&mut written.actions),
+        callback_url: actions::callback_url(&listen),
     };
+    let read_actions = actions::read(
+        &notify.actions,
+        (&loaded, &notify.callback_url),
+        store.max_history,
+        checker,
+    );
     paths::resolve(&mut notify, folder);
     // What could not be read would only be told a second time.
     if readable {
@@ -149,6 +164,7 @@ fn join(
         resolved_retention,
         send_levels: written.send_levels.unwrap_or_default(),
         incidents: written.incidents.merge(),
+        flapping: flapping::read(&written.flapping, checker),
         exposition: written.exposition,
         groups: loaded.groups,
         listen,
@@ -168,16 +184,16 @@ fn join(
         ),
         inhibit_rules,
         time_intervals,
+        actions: read_actions,
+        maintenance,
+        digests,
     }
 }
 
 fn refuse_unavailable(written: &wire::File, checker: &mut Checker<'_>) {
     let root = Place::root();
     for (key, value) in [
-        ("maintenance", &written.maintenance),
         ("escalations", &written.escalations),
-        ("actions", &written.actions),
-        ("digest", &written.digest),
         ("mute", &written.mute),
         ("tls", &written.tls),
         ("web", &written.web),
@@ -259,6 +275,9 @@ fn route(
         return None;
     };
     let route = route::read(root, &mut known, &Place::root().key("route"), checker);
+    known
+        .used
+        .extend(written.digest.iter().map(|one| one.receiver.clone()));
     for (index, name) in names.iter().enumerate() {
         if !known.used.contains(*name) && !name.is_empty() {
             checker.warn(

@@ -330,9 +330,14 @@ fn bad_configurations_are_refused_with_all_their_faults_at_their_places() {
         "values.bad.yaml",
         "routes.bad.yaml",
         "intervals.bad.yaml",
+        "maintenance.bad.yaml",
+        "flapping.bad.yaml",
+        "digest.bad.yaml",
         "target_two.bad.yaml",
         "target_none.bad.yaml",
         "target_values.bad.yaml",
+        "actions.bad.yaml",
+        "actions_url.bad.yaml",
     ] {
         let faults = load(name).unwrap_err();
         let said = portable(&render(&faults, false)) + "\n";

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::digest::Digest;
+use super::flapping::Flapping;
 use super::incidents::Incidents;
+use super::maintenance::Maintenance;
 use super::{LogFormat, SendLevels};
 use crate::document::switched::Switched;
 use crate::document::units::{ByteSize, Cores, Period, Quantity};
 use crate::exposition::ExpositionConfig;
 use crate::notify::ReceiverConfig;
+use crate::notify::action::ActionConfig;
 use crate::notify::alertmanager::AlertmanagerConfig;
 use crate::notify::email::SmtpConfig;
 
@@ -45,6 +49,8 @@ pub(super) struct File {
     pub send_levels: Option<SendLevels>,
     #[serde(default)]
     pub incidents: Switched<Incidents>,
+    #[serde(default)]
+    pub flapping: Switched<Flapping>,
     pub smtp: Option<SmtpConfig>,
     pub route: Option<Route>,
     #[serde(default)]
@@ -57,11 +63,14 @@ pub(super) struct File {
     pub time_intervals: Vec<NamedIntervals>,
     #[serde(default)]
     pub mute_time_intervals: Vec<NamedIntervals>,
+    #[serde(default)]
+    pub maintenance: Vec<Maintenance>,
+    #[serde(default)]
+    pub digest: Vec<Digest>,
     // Of the design, but not available yet.
-    pub maintenance: Option<IgnoredAny>,
     pub escalations: Option<IgnoredAny>,
-    pub actions: Option<IgnoredAny>,
-    pub digest: Option<IgnoredAny>,
+    #[serde(default)]
+    pub actions: Vec<ActionConfig>,
     pub mute: Option<IgnoredAny>,
     pub tls: Option<IgnoredAny>,
     pub web: Option<IgnoredAny>,

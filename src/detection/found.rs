@@ -25,6 +25,8 @@ pub struct Alert {
     pub row: usize,
     /// The row at which the change began, where it lasts.
     pub since: Option<usize>,
+    /// The rows within which it began with 95 % confidence, where it is dated.
+    pub within: Option<(usize, usize)>,
     /// The highest score.
     pub score: f64,
     /// What it is, for people.
@@ -46,10 +48,26 @@ pub(super) fn of_change(change: &Change) -> String {
     };
     let name = match change.channel {
         Channel::Level => "level",
+        Channel::Drift => "drift",
         Channel::Spread => "spread",
         Channel::Tail => "upper tail",
     };
-    format!("{name} {size}, evidence {:.1}", change.evidence)
+    let Some((best, (low, high))) = change.per_day else {
+        return format!("{name} {size}, evidence {:.1}", change.evidence);
+    };
+    let [best, low, high, by_now] = [best, low, high, change.size].map(moved);
+    format!(
+        "{name} {best} a day [{low}, {high}], {by_now} by now, evidence {:.1}",
+        change.evidence
+    )
+}
+
+/// By how much a level has moved.
+fn moved(size: Size) -> String {
+    match size {
+        Size::By(amount) => format!("{amount:+.4}"),
+        Size::Times(times) => format!("{:+.1} %", (times - 1.0) * 100.0),
+    }
 }
 
 /// What an unlikely point is.
@@ -83,6 +101,7 @@ pub(super) fn of_segments(segmentation: &Segmentation) -> Detection {
     let alerts = alerts.map(|(cut, (before, after))| Alert {
         row: cut.index,
         since: None,
+        within: None,
         score: cut.score,
         what: format!(
             "from {:.6} to {:.6}, then to {:.6} at row {}",

@@ -20,7 +20,7 @@ pub(super) fn regression(series: &Series, settings: shift::Settings) -> Detectio
     let mut detection = Detection::default();
     // The row of each point: missing rows are points as well, because the season goes on.
     let mut rows: Vec<usize> = Vec::with_capacity(series.points.len());
-    let (mut was_open, mut slowest) = (false, 0f64);
+    let (mut was_open, mut told, mut slowest) = (false, None, 0f64);
     for (row, point) in series.points.iter().enumerate() {
         // What a longer gap teaches, one of a season and a point does too.
         for _ in 0..point.missing_before.min(settings.season() + 1) {
@@ -37,25 +37,32 @@ pub(super) fn regression(series: &Series, settings: shift::Settings) -> Detectio
         }
         let change = verdict.change.filter(|_| verdict.is_open);
         if let Some(change) = change {
-            let since = usize::try_from(change.since).ok();
-            let since = since.and_then(|since| rows.get(since)).copied();
+            let row_of = |point: u64| {
+                let point = usize::try_from(point).ok()?;
+                rows.get(point).copied()
+            };
+            let since = row_of(change.since);
+            let within = row_of(change.within.0).zip(row_of(change.within.1));
             if !was_open {
                 detection.alerts.push(Alert {
                     row,
                     since,
+                    within,
                     score: 0.0,
                     what: String::new(),
                 });
             }
-            // The peak knows best what has changed.
+            // What is known of it last is known best.
             if let Some(alert) = detection.alerts.last_mut()
-                && (!was_open || verdict.score > alert.score)
+                && (!was_open || told != Some(change))
             {
-                alert.score = verdict.score;
+                alert.score = alert.score.max(verdict.score);
                 alert.since = since;
+                alert.within = within;
                 alert.what = of_change(&change);
             }
         }
+        told = change;
         was_open = verdict.is_open;
     }
     if detection.judged == 0 {
@@ -92,6 +99,7 @@ pub(super) fn anomaly(series: &Series, settings: &novelty::Settings) -> Detectio
             detection.alerts.push(Alert {
                 row,
                 since: None,
+                within: None,
                 score,
                 what: of_novelty(point.value, &verdict),
             });

@@ -9,7 +9,7 @@ use super::*;
 use crate::engine::admission::Batch;
 use crate::engine::alert;
 use crate::engine::backfill::Learner;
-use crate::engine::condition::{Budget, Condition, Detection as Rules, Finds, Level};
+use crate::engine::condition::{Budget, Change, Condition, Detection as Rules, Finds, Level};
 use crate::engine::detector::{novelty, shift};
 use crate::engine::measurement::{Draft, Measurement};
 use crate::engine::metric::{Metric, Stat};
@@ -58,6 +58,7 @@ fn rule(name: &str, definition: u64, finds: Finds, warm_up: u64) -> Rule {
         },
         on_error: OnError::Keep,
         depends_on: Vec::new(),
+        actions: Vec::new(),
         mode: Mode::Active,
         labels: Vec::new(),
         annotations: Vec::new(),
@@ -220,37 +221,55 @@ fn of(fired: &Fired, name: &str) -> Vec<u64> {
     own.map(|(_, block)| *block).collect()
 }
 
-/// Noise around a season, with a step, spikes and gaps.
+/// What the rule on changes has found last.
+fn found(engine: &Engine) -> Option<Change> {
+    let state = engine.groups().first()?.rules.first()?;
+    let instance = state.instances.values().next()?;
+    instance.detecting.as_ref()?.detected.found
+}
+
+/// Noise around a season, with a step, a drift, spikes and gaps.
 fn stream() -> impl Strategy<Value = Stream> {
     let blocks = 16 * PER_DAY;
     let noise = prop::collection::vec((0.0..1.0_f64, 0.0..1.0_f64), blocks);
     let spikes = prop::collection::vec((0..blocks, 2.0..20.0_f64), 0..4);
     let gaps = prop::collection::vec((0..blocks, 1..30_usize), 0..3);
-    (noise, 0..blocks, 0.7..2.0_f64, spikes, gaps).prop_map(
-        move |(noise, changed, times, spikes, gaps)| {
-            let mut values: Vec<Option<f64>> = (noise.iter().enumerate())
-                .map(|(block, (u, v))| {
-                    let phase = std::f64::consts::TAU * (block % PER_DAY) as f64 / PER_DAY as f64;
-                    let z = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
-                    let step = if block >= changed { times } else { 1.0 };
-                    Some(step * (0.2 * phase.sin() + 0.1 * z).exp())
-                })
-                .collect();
-            for (block, times) in spikes {
-                values[block] = values[block].map(|value| times * value);
-            }
-            for (from, length) in gaps {
-                values
-                    .iter_mut()
-                    .skip(from)
-                    .take(length)
-                    .for_each(|value| *value = None);
-            }
-            // A rule is learned from the first value on.
-            values[0] = Some(1.0);
-            Stream(values)
-        },
+    let drift = prop_oneof![Just(0.0), -0.1..0.1_f64];
+    (
+        noise,
+        0..blocks,
+        0.7..2.0_f64,
+        (0..blocks, drift),
+        spikes,
+        gaps,
     )
+        .prop_map(
+            move |(noise, changed, times, (drifts, drift), spikes, gaps)| {
+                let mut values: Vec<Option<f64>> = (noise.iter().enumerate())
+                    .map(|(block, (u, v))| {
+                        let phase =
+                            std::f64::consts::TAU * (block % PER_DAY) as f64 / PER_DAY as f64;
+                        let z = (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+                        let step = if block >= changed { times } else { 1.0 };
+                        let days = block.saturating_sub(drifts) as f64 / PER_DAY as f64;
+                        Some(step * (0.2 * phase.sin() + 0.1 * z + drift * days).exp())
+                    })
+                    .collect();
+                for (block, times) in spikes {
+                    values[block] = values[block].map(|value| times * value);
+                }
+                for (from, length) in gaps {
+                    values
+                        .iter_mut()
+                        .skip(from)
+                        .take(length)
+                        .for_each(|value| *value = None);
+                }
+                // A rule is learned from the first value on.
+                values[0] = Some(1.0);
+                Stream(values)
+            },
+        )
 }
 
 proptest! {
@@ -263,7 +282,8 @@ proptest! {
         new_at in 1..16 * PER_DAY,
     ) {
         let blocks = stream.0.len();
-        let lived = live(&mut Engine::new(settings(), then(0)), &stream, 0..blocks);
+        let mut living = Engine::new(settings(), then(0));
+        let lived = live(&mut living, &stream, 0..blocks);
 
         let mut fired = Fired::new();
         let (mut engine, mut kept, mut from) = (Engine::new(settings(), then(0)), Kept::new(), 0);
@@ -274,6 +294,7 @@ proptest! {
         }
         fired.extend(live(&mut engine, &stream, from..blocks));
         prop_assert_eq!(&fired, &lived, "restarted");
+        prop_assert_eq!(found(&engine), found(&living), "restarted");
 
         let measurements = stream.measurements(0..blocks);
         let recording = Recording::new(measurements.into_iter().map(|(now, one)| (now.wall, one)));
@@ -300,6 +321,7 @@ proptest! {
             later.cloned().collect()
         };
         prop_assert_eq!(later(&after), later(&lived), "learned from the log");
+        prop_assert_eq!(found(&engine), found(&living), "learned from the log");
 
         // A block without a value is no alert; where a change is found there it is told with the next value, unless so many
         // are missing by then that all is learned anew.

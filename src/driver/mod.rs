@@ -2,21 +2,25 @@
 //! what comes of it. Scrapes and the API read between two events, on a lane of their own, so that a
 //! full queue of measurements never delays them.
 
+mod calling;
 mod handle;
+mod log;
 mod save;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::engine::action::Work;
 use crate::engine::dispatch::Notification;
 use crate::engine::judge::{Answer, Effects};
 use crate::engine::store::Admitted;
 use crate::engine::time::Now;
-use crate::engine::{ClockEvent, Engine, own};
+use crate::engine::{Engine, own};
 use crate::notify::{Keeper, Notifiers};
 use crate::storage::{Commit, Health, Orders, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
@@ -43,6 +47,8 @@ struct Gathering {
     clock: bool,
     /// Sent once they are on disk, or at once where there is none.
     notifications: Vec<Notification>,
+    /// The same of what actions send, which is not sent while there should be a disk and it fails.
+    work: Vec<Work>,
 }
 
 /// What is committed together.
@@ -52,6 +58,7 @@ pub struct Group {
     replies: Vec<(Reply, Answered)>,
     outcomes: Vec<Outcome>,
     notifications: Vec<Notification>,
+    work: Vec<Work>,
     /// With it everything is on disk again.
     completes: bool,
 }
@@ -78,6 +85,8 @@ pub struct Driver {
     silences_handed: Option<u64>,
     /// When the last tick began, on the steady clock.
     ticked: Duration,
+    /// Where what actions send goes to.
+    calls: Option<mpsc::Sender<Work>>,
 }
 
 impl Driver {
@@ -106,6 +115,7 @@ impl Driver {
             pinned_handed: None,
             silences_handed: None,
             ticked: Duration::ZERO,
+            calls: None,
         };
         (driver, handle)
     }
@@ -202,6 +212,7 @@ impl Driver {
             && gathering.writes.is_empty()
             && gathering.notifications.is_empty()
             && gathering.outcomes.is_empty()
+            && gathering.work.is_empty()
             && !gathering.clock
         {
             return;
@@ -217,6 +228,7 @@ impl Driver {
             replies: gathering.replies,
             outcomes: gathering.outcomes,
             notifications: gathering.notifications,
+            work: gathering.work,
             completes: anew_from.is_some(),
         };
         let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
@@ -258,6 +270,7 @@ impl Driver {
         if !group.notifications.is_empty() {
             self.notifiers.send(group.notifications);
         }
+        self.hand_out(group.work);
         if group.completes && self.storage.is_written() {
             self.anew_from = None;
             self.storage.caught_up();
@@ -318,7 +331,7 @@ impl Driver {
         self.tell_own_losses();
         let all_due = self.engine.due(now);
         for event in self.engine.take_clock_events() {
-            log_clock_event(event);
+            log::clock_event(event);
         }
         for due in all_due {
             let mut took = Duration::ZERO;
@@ -341,6 +354,9 @@ impl Driver {
             self.pass_on(&effects);
             self.let_others().await;
         }
+        let (work, effects) = self.engine.act(self.clock.now());
+        self.pass_on(&effects);
+        self.gathering.work.extend(work);
         let notifications = self.engine.flush(self.clock.now());
         self.save(self.clock.now(), &notifications);
         self.gathering.notifications.extend(notifications);
@@ -405,27 +421,6 @@ async fn has_news(keeper: Option<&Keeper>) {
     match keeper {
         Some(keeper) => keeper.has_news().await,
         None => std::future::pending().await,
-    }
-}
-
-fn log_clock_event(event: ClockEvent) {
-    match event {
-        ClockEvent::Forward(by) => tracing::warn!(
-            seconds = by.as_secs_f64(),
-            "the wall clock jumped forward, or the machine was suspended: windows of time that reach across are judged only where that is certain"
-        ),
-        ClockEvent::Backward(by) => tracing::warn!(
-            seconds = by.as_secs_f64(),
-            "the wall clock jumped back or stands still: windows of time have no data until it has passed what it had reached"
-        ),
-        ClockEvent::Stalled(by) => tracing::warn!(
-            seconds = by.as_secs_f64(),
-            "the process stood still: the time counts for no alert"
-        ),
-        ClockEvent::Down(by) => tracing::info!(
-            seconds = by.as_secs_f64(),
-            "there was no process: the time counts for no alert"
-        ),
     }
 }
 

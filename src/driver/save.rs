@@ -119,14 +119,19 @@ impl Driver {
         self.gather_fortunes();
     }
 
-    /// Has what people have set written with the next commit: baselines and silences.
+    /// Has what people have set written with the next commit: baselines, silences and maintenance.
     pub(super) fn gather_orders(&mut self) {
         let as_of = self.engine.sequence();
         let baselines = self.engine.take_unsaved_baselines().into_iter();
         let baselines = baselines.map(|one| (Kind::Baseline, one.key, one.body));
         let silences = self.engine.take_unsaved_silences().into_iter();
         let silences = silences.map(|(id, body)| (Kind::Silence, id, body));
-        let writes = baselines.chain(silences).map(|(kind, key, body)| Write {
+        let maintenance = self.engine.take_unsaved_maintenance().into_iter();
+        let maintenance = maintenance.map(|(id, body)| (Kind::Maintenance, id, body));
+        let actions = self.engine.take_changed_actions().into_iter();
+        let actions = actions.map(|(key, body)| (Kind::Action, key, body));
+        let all = baselines.chain(silences).chain(maintenance).chain(actions);
+        let writes = all.map(|(kind, key, body)| Write {
             kind,
             key,
             as_of,

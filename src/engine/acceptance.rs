@@ -101,7 +101,7 @@ impl Engine {
 }
 
 /// Why a change cannot be accepted that such a rule has found; `None` where it can.
-fn not_learned(condition: &Condition) -> Option<&'static str> {
+pub(super) fn not_learned(condition: &Condition) -> Option<&'static str> {
     if let Condition::Detection(detection) = condition {
         return match detection.finds {
             Finds::Changes(_) => None,

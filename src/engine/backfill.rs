@@ -13,10 +13,10 @@ use std::time::Duration;
 use super::Engine;
 use super::admission::Batch;
 use super::condition::Condition;
-use super::judge::{Detecting, GRACE, Scope};
+use super::dispatch::Maintenance;
+use super::judge::{Detecting, GRACE, Open, Scope};
 use super::measurement::Measurement;
-use super::rule::{Mode, Rule, RuleGroup};
-use super::selector::Selector;
+use super::rule::{External, Mode, Rule, RuleGroup};
 use super::series::{Labels, OWN_OPERATION, SeriesKey};
 use super::settings::Settings;
 use super::store::StoreSettings;
@@ -34,11 +34,13 @@ const MOST_KNOWN: usize = 10_000;
 /// What is to be learned from the log.
 #[derive(Clone, Debug)]
 pub struct Lesson {
-    /// The rules, each with what it is known by.
-    rules: Vec<(String, Arc<Rule>)>,
+    /// The rules, each with what it is known by and the instances that learn.
+    rules: Vec<(String, Arc<Rule>, Open)>,
     store: StoreSettings,
     watched: Watched,
     cpu_limit: Option<f64>,
+    maintenance: Arc<Maintenance>,
+    external: Arc<External>,
     /// Only what was measured by then is learned from.
     pub until: Timestamp,
 }
@@ -67,21 +69,22 @@ impl Engine {
     /// What rules have to learn from the log; `None` where none has.
     pub fn lesson(&self, now: Now) -> Option<Lesson> {
         let rules = self.groups.iter().flat_map(|group| &group.rules);
-        let open = rules.filter(|state| {
+        let rules = rules.filter_map(|state| {
             let rule = &state.rule;
             // What opwatch measures of itself is not in the log.
-            rule.mode != Mode::Off
-                && !rule.select.names_operation(OWN_OPERATION)
-                && state.is_open(&self.store)
+            if rule.mode == Mode::Off || rule.select.names_operation(OWN_OPERATION) {
+                return None;
+            }
+            Some((state.key.clone(), rule.clone(), state.open(&self.store)?))
         });
-        let rules: Vec<_> = open
-            .map(|state| (state.key.clone(), state.rule.clone()))
-            .collect();
+        let rules: Vec<_> = rules.collect();
         (!rules.is_empty()).then(|| Lesson {
             rules,
             store: self.store.settings().clone(),
             watched: self.clocks.watched.clone(),
             cpu_limit: self.cpu_limit,
+            maintenance: self.maintenance().clone(),
+            external: self.external.clone(),
             until: now.wall,
         })
     }
@@ -124,7 +127,7 @@ pub struct Learner {
 /// Which measurements are to be learned from.
 #[derive(Debug)]
 pub struct Wanted {
-    selectors: Vec<Selector>,
+    rules: Vec<(Arc<Rule>, Open)>,
     known: HashMap<SeriesKey, bool>,
     until: Timestamp,
 }
@@ -133,8 +136,8 @@ impl Wanted {
     /// Those of a lesson.
     pub fn of(lesson: &Lesson) -> Self {
         Self {
-            selectors: (lesson.rules.iter())
-                .map(|(_, rule)| rule.select.clone())
+            rules: (lesson.rules.iter())
+                .map(|(_, rule, open)| (rule.clone(), open.clone()))
                 .collect(),
             known: HashMap::new(),
             until: lesson.until,
@@ -150,8 +153,9 @@ impl Wanted {
         if let Some(is_wanted) = self.known.get(key) {
             return *is_wanted;
         }
-        let mut selectors = self.selectors.iter();
-        let is_wanted = selectors.any(|select| select.matches(|name| key.get(name)));
+        let mut rules = self.rules.iter();
+        let is_wanted = rules
+            .any(|(rule, open)| rule.select.matches(|name| key.get(name)) && open.has(key, rule));
         if self.known.len() >= MOST_KNOWN {
             self.known.clear();
         }
@@ -166,7 +170,7 @@ impl Learner {
         let mut longest = Duration::ZERO;
         let mut shortest = Duration::MAX;
         let (mut keys, mut groups) = (Vec::new(), Vec::new());
-        for (number, (key, rule)) in lesson.rules.into_iter().enumerate() {
+        for (number, (key, rule, _)) in lesson.rules.into_iter().enumerate() {
             if let Condition::Detection(detection) = &rule.condition {
                 longest = longest.max(detection.block);
                 shortest = shortest.min(detection.block);
@@ -193,6 +197,7 @@ impl Learner {
                 ..lesson.store
             },
             groups,
+            external: External::clone(&lesson.external),
             ..Settings::default()
         };
         let mut engine = Engine::new(settings, now);
@@ -201,6 +206,7 @@ impl Learner {
         let first = from.millis().div_euclid(step).saturating_add(1);
         let scope = Scope {
             watched: lesson.watched.begun_by(from),
+            maintenance: lesson.maintenance,
             ..engine.scope(now, Duration::ZERO)
         };
         Self {

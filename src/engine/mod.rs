@@ -74,9 +74,15 @@ pub mod baselines;
 
 pub mod acceptance;
 
+pub mod action;
+
+pub mod acting;
+
 mod course;
 
 mod durable;
+
+mod maintenance;
 
 mod order;
 
@@ -94,6 +100,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use action::Actions;
 use admission::{Admission, Answer, Batch};
 use baseline::Baselines;
 use clocks::Clocks;
@@ -133,6 +140,7 @@ pub struct Engine {
     order: Order,
     dispatcher: Dispatcher,
     incidents: Incidents,
+    actions: Actions,
     external: Arc<External>,
     resend_delay: Duration,
     resolved_retention: Duration,
@@ -163,6 +171,7 @@ impl Engine {
             order: Order::default(),
             dispatcher: Dispatcher::new(Routing::default()),
             incidents: Incidents::default(),
+            actions: Actions::default(),
             external: Arc::default(),
             resend_delay: settings.resend_delay,
             resolved_retention: settings.resolved_retention,
@@ -228,13 +237,18 @@ impl Engine {
                 rule.abandon(&scope, &mut effects);
             }
         }
+        let ended = self.configure_actions(settings.actions, now);
+        effects.append(ended);
         self.note(&effects, now);
         let routing = Routing {
             root: settings.route,
             receivers: settings.receivers,
             inhibit_rules: settings.inhibit_rules,
             time_intervals: settings.time_intervals,
+            flapping: settings.flapping,
+            digests: settings.digests,
         };
+        self.set_windows(settings.maintenance);
         self.dispatcher.replace(routing, now);
         effects
     }
@@ -379,11 +393,14 @@ impl Engine {
     /// The notifications that are to be sent now.
     pub fn flush(&mut self, now: Now) -> Vec<Notification> {
         self.forget_silences(now);
+        self.forget_maintenance(now);
         self.incidents.align(&mut self.dispatcher, now);
         let notifications = self.dispatcher.flush(now);
-        let mut notifications = self.incidents.tell(notifications);
-        self.add_courses(&mut notifications, now);
-        notifications
+        let mut told = self.incidents.tell(notifications);
+        self.add_courses(&mut told, now);
+        // A digest is no word on an incident.
+        told.extend(self.dispatcher.digests(now));
+        told
     }
 
     /// What opwatch measures of itself: those who lose or refuse something tell it here.

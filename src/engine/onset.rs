@@ -19,7 +19,7 @@ pub struct Onset {
 impl Onset {
     /// When what made an alert active at `active_at` began, as closely as its rule can tell.
     ///
-    /// A detector dates what it finds, to a block. Any other condition was breached by what came into its window since the
+    /// A detector dates what it finds: a drift to an interval, all else to a block. Any other condition was breached by what came into its window since the
     /// evaluation before, or by what has been in it for a while: at the latest when it was breached, at the earliest a
     /// window and an `interval` before that. How long a window of runs is depends on the runs, so nothing is added for it.
     pub fn of(
@@ -28,13 +28,16 @@ impl Onset {
         active_at: Timestamp,
         interval: Duration,
     ) -> Self {
-        if let (Condition::Detection(detection), Some(began)) =
-            (condition, evidence.and_then(|evidence| evidence.began))
+        if let (Condition::Detection(detection), Some(evidence)) = (condition, evidence)
+            && let Some(began) = evidence.began
         {
+            // A drift has no moment at which it is there.
+            let within = evidence.within.filter(|_| evidence.per_day.is_some());
+            let (earliest, latest) = within.unwrap_or((began, began));
             return Self {
-                earliest: began.before(detection.block),
+                earliest: earliest.before(detection.block),
                 at: began,
-                latest: began.after(detection.block),
+                latest: latest.after(detection.block),
             };
         }
         let reach = match condition {

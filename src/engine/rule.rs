@@ -138,6 +138,8 @@ pub struct Rule {
     pub on_error: OnError,
     /// Names of rules: while an alert of one of them fires for the same instance, nobody is told of this rule's anew.
     pub depends_on: Vec<String>,
+    /// Names of the actions that its alerts bring about.
+    pub actions: Vec<String>,
     /// Whether anyone is told.
     pub mode: Mode,
     /// Labels of its alerts, over those of the instance.
@@ -181,6 +183,7 @@ pub const TEMPLATE_VARIABLES: &[&str] = &[
     "interval",
     "feature",
     "within",
+    "perday",
 ];
 
 /// What is the same for every alert of this opwatch.

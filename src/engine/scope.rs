@@ -64,6 +64,7 @@ impl Engine {
             send_levels: self.send_levels,
             cpu_limit: self.cpu_limit,
             baselines: self.baselines.clone(),
+            maintenance: self.maintenance().clone(),
             blockers: Vec::new(),
             wholes: Wholes::default(),
         }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::action::Action;
 use super::alert::RESOLVED_RETENTION;
-use super::dispatch::{InhibitRule, Receiver, Route, TimeIntervals};
+use super::dispatch::maintenance::Window;
+use super::dispatch::{Digest, FlapSettings, InhibitRule, Receiver, Route, TimeIntervals};
 use super::rule::{External, RuleGroup};
 use super::store::StoreSettings;
 
@@ -23,6 +25,12 @@ pub struct Settings {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// When alerts flap; `None` where that is not looked at.
+    pub flapping: Option<FlapSettings>,
+    /// What is collected, to be told later.
+    pub digests: Vec<Digest>,
+    /// Maintenance that recurs.
+    pub maintenance: Vec<Window>,
     /// What all alerts share.
     pub external: External,
     /// How often Alertmanagers are told again.
@@ -36,6 +44,8 @@ pub struct Settings {
     /// Integrations, by receiver and number, that know what they are told of by its group: they are told of each group by
     /// itself.
     pub told_by_group: BTreeSet<(String, usize)>,
+    /// What alerts bring about.
+    pub actions: Vec<Action>,
 }
 
 impl Default for Settings {
@@ -47,12 +57,16 @@ impl Default for Settings {
             receivers: Vec::new(),
             inhibit_rules: Vec::new(),
             time_intervals: TimeIntervals::new(),
+            flapping: None,
+            digests: Vec::new(),
+            maintenance: Vec::new(),
             external: External::default(),
             resend_delay: Duration::from_secs(60),
             resolved_retention: RESOLVED_RETENTION,
             send_levels: false,
             incidents: None,
             told_by_group: BTreeSet::new(),
+            actions: Vec::new(),
         }
     }
 }

@@ -18,11 +18,13 @@ use crate::engine::store::StoreSettings;
 use crate::engine::window::Reach;
 
 mod absence;
+mod actions;
 mod backfill;
 mod clocks;
 mod dependence;
 mod detection;
 mod incidents;
+mod maintenance;
 mod regression;
 mod restart;
 mod trend;
@@ -61,6 +63,7 @@ fn rule() -> Rule {
         hold: Hold::default(),
         on_error: OnError::Keep,
         depends_on: Vec::new(),
+        actions: Vec::new(),
         mode: Mode::Active,
         labels: vec![Templated {
             name: "team".into(),

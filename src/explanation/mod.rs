@@ -244,7 +244,7 @@ pub struct Evidence {
     pub statistic: Option<f64>,
     /// As many independent values tell as much as those of the window.
     pub effective_n: Option<f64>,
-    /// What a detector found to be different: `value`, `shape`, `season`, `level`, `spread` or `tail`.
+    /// What a detector found to be different: `value`, `shape`, `season`, `level`, `drift`, `spread` or `tail`.
     #[serde(default)]
     pub feature: Option<String>,
     /// When that began.
@@ -253,6 +253,12 @@ pub struct Evidence {
     /// The interval in which it began with 95 % confidence.
     #[serde(default)]
     pub began_within: Option<(String, String)>,
+    /// What a drift adds each day, as a share; the change is what it has come to.
+    #[serde(default)]
+    pub per_day: Option<f64>,
+    /// Where that lies with 95 % confidence.
+    #[serde(default)]
+    pub per_day_interval: Option<(f64, f64)>,
 }
 
 impl From<crate::engine::condition::Evidence> for Evidence {
@@ -269,6 +275,8 @@ impl From<crate::engine::condition::Evidence> for Evidence {
             began: evidence.began.map(|at| at.to_string()),
             began_within: (evidence.within)
                 .map(|(earliest, latest)| (earliest.to_string(), latest.to_string())),
+            per_day: evidence.per_day.map(|(best, _)| best),
+            per_day_interval: evidence.per_day.map(|(_, interval)| interval),
         }
     }
 }

@@ -217,9 +217,19 @@ fn baseline(one: &Baseline) -> String {
 
 fn change(evidence: &Evidence) -> String {
     if let (Some(feature), Some(began)) = (&evidence.feature, &evidence.began) {
-        let size = evidence
-            .change
-            .map_or_else(String::new, |change| format!(": {}", percent(change)));
+        let per_day = evidence.per_day.map_or_else(String::new, |per_day| {
+            let interval = (evidence.per_day_interval).map_or_else(String::new, |(low, high)| {
+                format!(" (95 % interval {} to {})", percent(low), percent(high))
+            });
+            format!(": {} a day{interval}", percent(per_day))
+        });
+        let (before, by_now) = match evidence.per_day {
+            Some(_) => (",", " by now"),
+            None => (":", ""),
+        };
+        let size = (evidence.change).map_or_else(String::new, |change| {
+            format!("{before} {}{by_now}", percent(change))
+        });
         let interval = (evidence.interval).map_or_else(String::new, |(low, high)| {
             format!(", 95 % interval {} to {}", percent(low), percent(high))
         });
@@ -241,7 +251,7 @@ fn change(evidence: &Evidence) -> String {
             }
         });
         return format!(
-            "{feature} since {began}{within}{size}{interval}{usual}; score {}",
+            "{feature} since {began}{within}{per_day}{size}{interval}{usual}; score {}",
             short(score)
         );
     }

@@ -53,7 +53,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::counter(
         "opwatch_alerts_held_back",
         "`reason`",
-        "Alerts not told when their group was due, because they were inhibited or silenced, in a mute time interval of their route, or follow from an alert that their rule depends on.",
+        "Alerts not told when their group was due, because they were inhibited or silenced, in a mute time interval of their route, under maintenance, wait for a digest, flap and were told a short while ago, or follow from an alert that their rule depends on.",
         |page, emit| {
             for (reason, count) in page.snapshot.held_back.counts() {
                 let labels = format!("reason=\"{reason}\"");
@@ -73,6 +73,18 @@ pub(super) const FAMILIES: &[Family] = &[
             }
             Ok(())
         },
+    ),
+    Family::gauge(
+        "opwatch_alerts_flapping",
+        NONE,
+        "Alerts that begin and end again and again, so that they are told of at growing distances.",
+        |page, emit| count(emit, page.snapshot.flapping as u64),
+    ),
+    Family::gauge(
+        "opwatch_maintenance_active",
+        NONE,
+        "Maintenance that goes on, of what recurs and of what was started: nobody is told of its alerts.",
+        |page, emit| count(emit, page.snapshot.maintenance as u64),
     ),
     Family::gauge(
         "opwatch_incidents",

@@ -5,7 +5,7 @@ use std::io;
 use super::labels::Rendered;
 use super::page::Page;
 use super::snapshot::Labelled;
-use super::{alerts, baselines, internals, judging, operations, process, storage, target};
+use super::{actions, alerts, baselines, internals, judging, operations, process, storage, target};
 use crate::engine::sketch::Sketch;
 use crate::engine::store::{Exemplar, Histogram};
 use crate::engine::time::Timestamp;
@@ -221,11 +221,12 @@ impl Family {
 }
 
 /// Every family by subject, in the order of the page.
-pub fn sections() -> [(&'static str, &'static [Family]); 8] {
+pub fn sections() -> [(&'static str, &'static [Family]); 9] {
     [
         ("Operations", operations::FAMILIES),
         ("Rules and alerts", alerts::FAMILIES),
         ("Baselines", baselines::FAMILIES),
+        ("Actions", actions::FAMILIES),
         ("The watched process", target::FAMILIES),
         ("Judging and telling", judging::FAMILIES),
         ("opwatch itself", internals::FAMILIES),

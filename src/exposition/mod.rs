@@ -3,6 +3,7 @@
 //! A [`Snapshot`] is taken from the engine between two events. Its families are walked in one order by one code, and
 //! the encoders only spell what they are handed: so the formats cannot differ in what they say.
 
+mod actions;
 mod alerts;
 mod baselines;
 mod family;

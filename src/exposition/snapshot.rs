@@ -4,9 +4,11 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::actions::ActionRow;
 use super::baselines::BaselineRow;
 use super::labels::LabelText;
 use super::usage::{Internals, ListenerUsage, NotifierUsage, TargetUsage};
+use crate::engine::action::Case;
 use crate::engine::admission::IngestCounts;
 use crate::engine::alert::AlertState;
 use crate::engine::condition::Standing;
@@ -31,6 +33,10 @@ pub struct Snapshot {
     pub(super) held_back: HeldBack,
     /// How many silences are in each state.
     pub(super) silences: [(SilenceState, usize); 3],
+    /// How many alerts flap.
+    pub(super) flapping: usize,
+    /// How much maintenance goes on.
+    pub(super) maintenance: usize,
     pub(super) groups: Vec<GroupRow>,
     /// How many instances each rule found.
     pub(super) selections: Vec<Labelled<u64>>,
@@ -41,6 +47,7 @@ pub struct Snapshot {
     pub(super) losses: Losses,
     pub(super) clocks: ClockCounts,
     pub(super) incidents: IncidentCounts,
+    pub(super) actions: Vec<ActionRow>,
     pub(super) usage: StoreUsage,
     pub(super) is_paused: bool,
     /// Label sets that were left out because they are ill-formed or occur twice.
@@ -165,6 +172,16 @@ impl Snapshot {
                 }
             }
         }
+        for failing in engine.actions().cases().filter_map(Case::failing) {
+            match alert_labels(&failing.labels) {
+                Ok(labels) => alerts.push(AlertRow {
+                    labels,
+                    firing: true,
+                    active_at: failing.starts_at,
+                }),
+                Err(IllFormed) => omitted += 1,
+            }
+        }
         // Of two with the same labels the worse one stays: rules may share a name, and a page with both is refused whole.
         rules.sort_by(|a: &RuleRow, b| {
             (&a.labels, Reverse(a.state)).cmp(&(&b.labels, Reverse(b.state)))
@@ -202,6 +219,8 @@ impl Snapshot {
                     all.filter(|one| one.state(now.wall) == state).count(),
                 )
             }),
+            flapping: engine.dispatcher().flapping_count(now),
+            maintenance: engine.maintenance().active(now.wall),
             groups,
             selections,
             listeners,
@@ -215,6 +234,7 @@ impl Snapshot {
                 opened: engine.incidents().opened,
                 merged: engine.incidents().merged,
             },
+            actions: ActionRow::all(engine),
             usage: StoreUsage {
                 series: store.len(),
                 max_series: settings.max_series,

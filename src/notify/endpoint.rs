@@ -1,6 +1,6 @@
 //! Addresses of others, checked once and shown without what is secret in them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use hyper::Uri;
@@ -67,6 +67,47 @@ impl Endpoint {
             credentials: self.credentials.clone(),
         })
     }
+}
+
+impl Endpoint {
+    /// The URL with a value that others have given: as one more segment of its path, or in its query under that name. It is
+    /// encoded, so that it can lead nowhere else.
+    ///
+    /// # Errors
+    /// [`EndpointError::Malformed`] if that is no URL.
+    pub fn asking(&self, query: Option<&str>, value: &str) -> Result<Self, EndpointError> {
+        let (path, before) = (self.uri.path(), self.uri.query());
+        let value = percent_encoded(value);
+        let rest = match (query, before) {
+            (None, None) => format!("{}/{value}", path.trim_end_matches('/')),
+            (None, Some(before)) => format!("{}/{value}?{before}", path.trim_end_matches('/')),
+            (Some(name), None) => format!("{path}?{}={value}", percent_encoded(name)),
+            (Some(name), Some(before)) => {
+                format!("{path}?{before}&{}={value}", percent_encoded(name))
+            }
+        };
+        let malformed =
+            |error: hyper::http::uri::InvalidUri| EndpointError::Malformed(error.to_string());
+        Ok(Self {
+            uri: format!("{}{rest}", self.origin())
+                .parse()
+                .map_err(malformed)?,
+            credentials: self.credentials.clone(),
+        })
+    }
+}
+
+/// Text with everything encoded that means anything in a URL (RFC 3986, section 2.3).
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
 }
 
 impl FromStr for Endpoint {

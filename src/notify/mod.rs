@@ -5,6 +5,7 @@
 //! integration and each Alertmanager is a task of its own, so that one that is slow or down delays no other. Other settings
 //! come in with [`Notifiers::reconfigure`]: the tasks go on with them.
 
+pub mod action;
 pub mod alertmanager;
 mod backoff;
 pub mod client;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use self::action::ActionConfig;
 use self::alertmanager::AlertmanagerConfig;
 use self::email::{Email, EmailConfig, SmtpConfig};
 use self::payload::Preset;
@@ -81,7 +83,7 @@ impl ReceiverConfig {
 }
 
 /// Everything that telling others depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NotifySettings {
     /// The mail server of receivers without their own.
     pub smtp: SmtpConfig,
@@ -93,6 +95,10 @@ pub struct NotifySettings {
     pub external_url: String,
     /// How long Alertmanagers are told of an alert that has ended.
     pub resolved_retention: Duration,
+    /// What alerts bring about.
+    pub actions: Vec<ActionConfig>,
+    /// Where whoever acts reaches the ingest listener, without a slash at its end.
+    pub callback_url: String,
 }
 
 impl Default for NotifySettings {
@@ -103,6 +109,8 @@ impl Default for NotifySettings {
             alertmanagers: Vec::new(),
             external_url: String::new(),
             resolved_retention: RESOLVED_RETENTION,
+            actions: Vec::new(),
+            callback_url: String::new(),
         }
     }
 }
@@ -143,6 +151,12 @@ pub enum NotifyError {
         /// What was attempted and what came of it.
         message: String,
     },
+}
+
+/// How long to wait after so many failed attempts: with jitter, and no less than the receiver asks for.
+pub fn again_after(error: &NotifyError, attempts: u32) -> Duration {
+    let wait = backoff::wait(attempts, backoff::random());
+    wait.max(error.retry_after().unwrap_or_default())
 }
 
 impl NotifyError {

@@ -1,5 +1,8 @@
 //! Everyone who is to be told, made of the settings and not started.
 
+use std::sync::Arc;
+
+use super::action::Caller;
 use super::alertmanager::Way;
 use super::email::Email;
 use super::webhook::Webhook;
@@ -12,6 +15,7 @@ use crate::document::Place;
 pub struct Prepared {
     pub(super) integrations: Vec<Made>,
     pub(super) alertmanagers: Vec<Way>,
+    pub(super) callers: Vec<Arc<Caller>>,
 }
 
 /// The means of one integration of one receiver.
@@ -69,8 +73,17 @@ impl NotifySettings {
                 Err(wrong) => faults.push(wrong),
             }
         }
+        let mut callers = Vec::new();
+        for (number, config) in self.actions.iter().enumerate() {
+            let place = Place::root().key("actions").index(number);
+            match Caller::new(config, (url, &self.callback_url), clock, &place) {
+                Ok(caller) => callers.push(Arc::new(caller)),
+                Err(wrong) => faults.extend(wrong),
+            }
+        }
         if faults.is_empty() {
             return Ok(Prepared {
+                callers,
                 integrations,
                 alertmanagers,
             });

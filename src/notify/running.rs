@@ -8,6 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use super::action::Caller;
 use super::alertmanager::{Alertmanager, AlertmanagerStats};
 use super::keeper::{Fortune, Keeper};
 use super::outbox::{Ending, IntegrationStats, Outbox};
@@ -38,6 +39,7 @@ pub struct Notifiers {
 struct Set {
     outboxes: Vec<Arc<Outbox>>,
     alertmanagers: Vec<Arc<Alertmanager>>,
+    callers: Vec<Arc<Caller>>,
 }
 
 /// What became of everything that was to be told.
@@ -93,6 +95,7 @@ impl Notifiers {
         let (clock, ending) = (self.clock, &self.ending);
         let mut set = self.set();
         let mut before = std::mem::take(&mut *set);
+        set.callers = prepared.callers;
         for made in prepared.integrations {
             let is_it = |outbox: &Outbox| outbox.is_for(&made.receiver, made.integration);
             if let Some(outbox) = take(&mut before.outboxes, is_it) {
@@ -166,6 +169,12 @@ impl Notifiers {
             }
         }
         outbox
+    }
+
+    /// The way to call an action; none where there is no such action.
+    pub fn caller(&self, action: &str) -> Option<Arc<Caller>> {
+        let set = self.set();
+        set.callers.iter().find(|one| one.name() == action).cloned()
     }
 
     /// Who is told what becomes of notifications.

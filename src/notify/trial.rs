@@ -65,6 +65,7 @@ impl Trial {
         let alone = NotifySettings {
             receivers: vec![receiver.clone()],
             alertmanagers: Vec::new(),
+            actions: Vec::new(),
             ..settings.clone()
         };
         let prepared = alone.prepare(clock).map_err(TrialError::Settings)?;

@@ -23,7 +23,7 @@ use crate::secret::Secret;
 /// The id of a notification, the same at every attempt to deliver it.
 const NOTIFICATION_ID: HeaderName = HeaderName::from_static("opwatch-notification-id");
 /// The same under the name that others know (IETF draft `idempotency-key-header`).
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A webhook of a receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -159,28 +159,7 @@ impl Webhook {
         }
         check_payload(config, place, &mut fault);
         let http = place.key("http_config");
-        if config.http_config.basic_auth.is_some() && config.http_config.authorization.is_some() {
-            fault(
-                http.key("authorization"),
-                "given beside basic_auth, only one of them is allowed",
-            );
-        }
-        if let Some(auth) = &config.http_config.basic_auth {
-            let at = http.key("basic_auth").key("password_file");
-            credential::check_either(
-                auth.password.as_ref(),
-                auth.password_file.as_deref(),
-                &mut |m| fault(at.clone(), m),
-            );
-        }
-        if let Some(auth) = &config.http_config.authorization {
-            let at = http.key("authorization").key("credentials_file");
-            credential::check_either(
-                auth.credentials.as_ref(),
-                auth.credentials_file.as_deref(),
-                &mut |m| fault(at.clone(), m),
-            );
-        }
+        check_http(&config.http_config, &http, &mut fault);
         let client = Client::new(&config.http_config.tls_config);
         if let Err(error) = &client {
             fault(http.key("tls_config"), &error.to_string());
@@ -241,7 +220,7 @@ impl Webhook {
             .client
             .post(
                 &endpoint,
-                self.authorization().await?,
+                authorization(&self.config.http_config).await?,
                 &headers,
                 Bytes::from(body),
                 self.config.timeout.0,
@@ -296,25 +275,50 @@ impl Webhook {
             body,
         })
     }
+}
 
-    async fn authorization(&self) -> Result<Option<HeaderValue>, NotifyError> {
-        let http = &self.config.http_config;
-        let value = if let Some(auth) = &http.basic_auth {
-            let password =
-                credential::either(auth.password.as_ref(), auth.password_file.as_deref()).await?;
-            client::basic(&auth.username, &password)
-        } else if let Some(auth) = &http.authorization {
-            let token =
-                credential::either(auth.credentials.as_ref(), auth.credentials_file.as_deref())
-                    .await?;
-            client::authorization(&auth.kind, token.expose())
-        } else {
-            return Ok(None);
-        };
-        value
-            .map(Some)
-            .map_err(|error| NotifyError::permanent(error.to_string()))
+/// Reports credentials that are given twice or cannot be read.
+pub(super) fn check_http(http: &HttpConfig, place: &Place, fault: &mut dyn FnMut(Place, &str)) {
+    if http.basic_auth.is_some() && http.authorization.is_some() {
+        fault(
+            place.key("authorization"),
+            "given beside basic_auth, only one of them is allowed",
+        );
     }
+    if let Some(auth) = &http.basic_auth {
+        let at = place.key("basic_auth").key("password_file");
+        credential::check_either(
+            auth.password.as_ref(),
+            auth.password_file.as_deref(),
+            &mut |m| fault(at.clone(), m),
+        );
+    }
+    if let Some(auth) = &http.authorization {
+        let at = place.key("authorization").key("credentials_file");
+        credential::check_either(
+            auth.credentials.as_ref(),
+            auth.credentials_file.as_deref(),
+            &mut |m| fault(at.clone(), m),
+        );
+    }
+}
+
+/// The header that says who asks, if any does.
+pub(super) async fn authorization(http: &HttpConfig) -> Result<Option<HeaderValue>, NotifyError> {
+    let value = if let Some(auth) = &http.basic_auth {
+        let password =
+            credential::either(auth.password.as_ref(), auth.password_file.as_deref()).await?;
+        client::basic(&auth.username, &password)
+    } else if let Some(auth) = &http.authorization {
+        let token =
+            credential::either(auth.credentials.as_ref(), auth.credentials_file.as_deref()).await?;
+        client::authorization(&auth.kind, token.expose())
+    } else {
+        return Ok(None);
+    };
+    value
+        .map(Some)
+        .map_err(|error| NotifyError::permanent(error.to_string()))
 }
 
 /// Reports what cannot be posted.
@@ -376,7 +380,7 @@ pub(super) fn may_pass(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
-fn url_of(text: &str, path: &Path) -> Result<Endpoint, String> {
+pub(super) fn url_of(text: &str, path: &Path) -> Result<Endpoint, String> {
     let url = text.trim().parse();
     url.map_err(|error| format!("the URL in {} cannot be used: {error}", path.display()))
 }

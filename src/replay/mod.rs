@@ -31,6 +31,7 @@ use std::time::Duration;
 use crate::engine::Settings;
 use crate::engine::admission::IngestCounts;
 use crate::engine::baseline::Baselines;
+use crate::engine::dispatch::Maintenance;
 use crate::engine::measurement::Measurement;
 use crate::engine::time::Timestamp;
 pub use alerts::Alert;
@@ -85,6 +86,8 @@ pub struct Setting {
     pub cpu_limit: Option<f64>,
     /// The baselines that were set, as they are now.
     pub baselines: Arc<Baselines>,
+    /// The maintenance that was started.
+    pub maintenance: Arc<Maintenance>,
     /// When service begins; with the first measurement where it is not said or is later than that.
     pub from: Option<Timestamp>,
     /// Until when rules are judged, inclusive; by default until every group has been judged once after the last

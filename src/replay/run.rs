@@ -86,6 +86,7 @@ impl Run {
         let mut engine = Engine::new(setting.engine.clone(), now);
         engine.set_cpu_limit(setting.cpu_limit);
         engine.take_baselines(setting.baselines.clone());
+        engine.take_maintenance(&setting.maintenance);
         let (mut rules, mut places) = (Vec::new(), BTreeMap::new());
         for (due, group, state) in engine.rules() {
             if state.rule.mode != Mode::Off {

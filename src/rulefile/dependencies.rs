@@ -1,10 +1,10 @@
-//! `depends_on`: names of rules, which may stand in any file.
+//! What rules name: other rules (`depends_on`), which may stand in any file, and actions, which stand in the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Loaded;
 use super::findings::did_you_mean;
-use crate::document::Fault;
+use super::{Loaded, wire};
+use crate::document::{Document, Fault, Place};
 
 /// That one rule depends on another.
 #[derive(Debug)]
@@ -77,4 +77,48 @@ fn way<'a>(
         }
     }
     None
+}
+
+/// The actions that the rules of a file name, each with where.
+pub(super) fn actions(written: &wire::File, document: &Document) -> Vec<(String, Fault)> {
+    let mut actions = Vec::new();
+    for (index, group) in written.groups.iter().enumerate() {
+        let place = Place::root().key("groups").index(index).key("rules");
+        for (index, rule) in group.rules.iter().enumerate() {
+            let place = place.index(index).key("actions");
+            let names = rule.actions.iter().enumerate();
+            let at = |index| document.fault(&place.index(index), "");
+            actions.extend(names.map(|(index, name)| (name.clone(), at(index))));
+        }
+    }
+    actions
+}
+
+impl Loaded {
+    /// The actions that rules name.
+    pub fn named_actions(&self) -> BTreeSet<&str> {
+        self.actions.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// A fault for each place where a rule names an action that is not among those.
+    pub fn unknown_actions(&self, known: &BTreeSet<&str>) -> Vec<Fault> {
+        let unknown = self
+            .actions
+            .iter()
+            .filter(|(name, _)| !known.contains(name.as_str()));
+        unknown
+            .map(|(name, at)| {
+                let hint = did_you_mean(name, known.iter().copied());
+                let allowed = match known.is_empty() {
+                    true => "a name of `actions` in the configuration, which there are none of"
+                        .to_owned(),
+                    false => known.iter().copied().collect::<Vec<_>>().join(", "),
+                };
+                Fault {
+                    message: format!("unknown action {name:?},{hint} allowed: {allowed}"),
+                    ..at.clone()
+                }
+            })
+            .collect()
+    }
 }

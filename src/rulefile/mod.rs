@@ -71,6 +71,8 @@ pub struct Loaded {
     names: BTreeSet<String>,
     /// Which rules depend on which.
     references: Vec<Reference>,
+    /// Actions that rules name, each with where it is named.
+    actions: Vec<(String, crate::document::Fault)>,
     /// A file could not be read at all, so that there may be further names.
     incomplete: bool,
 }
@@ -82,6 +84,7 @@ impl Loaded {
         self.findings.extend(other.findings);
         self.names.extend(other.names);
         self.references.extend(other.references);
+        self.actions.extend(other.actions);
         self.incomplete |= other.incomplete;
     }
 }
@@ -112,6 +115,7 @@ pub fn load(file: &str, text: String, around: Surroundings) -> Loaded {
     if let Some(written) = written {
         loaded.groups = groups(file, &written, around, &mut checker);
         (loaded.names, loaded.references) = names(&written, &document);
+        loaded.actions = dependencies::actions(&written, &document);
     }
     loaded.findings = checker.findings;
     loaded.findings.sort();

@@ -43,7 +43,6 @@ pub(super) fn read(
     place: &Place,
     checker: &mut Checker<'_>,
 ) -> Option<Rule> {
-    checker.refuse(written.actions.as_ref(), place, "actions");
     let name = name(written, around.damaged, place, checker);
     let mut by = by(written.by.as_deref(), &place.key("by"), checker);
     let has_severity = |labels: &[Templated]| labels.iter().any(|label| label.name == "severity");
@@ -113,6 +112,7 @@ pub(super) fn read(
         hold,
         on_error: written.on_error.map(Into::into).unwrap_or_default(),
         depends_on: written.depends_on.clone(),
+        actions: written.actions.clone(),
         mode: written.mode.map(Into::into).unwrap_or_default(),
         labels,
         annotations,

@@ -115,6 +115,8 @@ fn read(engine: &mut Engine, kind: Kind, key: &str, body: &[u8]) -> Result<(), S
         Kind::Baseline => engine.restore_baseline(body),
         Kind::Incident => engine.restore_incident(body),
         Kind::Silence => engine.restore_silence(body),
+        Kind::Maintenance => engine.restore_maintenance(body),
+        Kind::Action => engine.restore_action(body),
     }
     .map_err(|error| error.to_string())
 }

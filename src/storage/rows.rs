@@ -34,11 +34,15 @@ pub enum Kind {
     Incident = 9,
     /// A silence.
     Silence = 10,
+    /// Maintenance that was started.
+    Maintenance = 12,
+    /// An action that was taken.
+    Action = 13,
 }
 
 impl Kind {
     /// The highest number of a kind that this version knows.
-    pub(super) const LAST: i64 = Self::Silence as i64;
+    pub(super) const LAST: i64 = Self::Action as i64;
 
     pub(super) fn of(number: i64) -> Option<Self> {
         [
@@ -53,6 +57,8 @@ impl Kind {
             Self::Baseline,
             Self::Incident,
             Self::Silence,
+            Self::Maintenance,
+            Self::Action,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)

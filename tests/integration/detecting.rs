@@ -170,7 +170,7 @@ fn a_new_rule_learns_what_was_imported_and_finds_what_goes_on() {
         ("Changed", "step", "level", CHANGED),
         ("TailChanged", "tail", "level", CHANGED),
         ("Changed", "spread", "spread", CHANGED),
-        ("Changed", "drift", "level", DRIFTS),
+        ("Changed", "drift", "drift", DRIFTS),
     ] {
         let one = explained(&sidecar, rule, operation);
         assert_eq!(one["levels"][0]["state"], "firing", "{operation}: {one}");
@@ -181,10 +181,11 @@ fn a_new_rule_learns_what_was_imported_and_finds_what_goes_on() {
             block_of(&within[0], &history),
             block_of(&within[1], &history),
         );
-        // A drift has no moment at which it is all there.
-        let is_dated =
-            operation == "drift" && earliest >= began || (earliest..=latest).contains(&began);
+        let is_dated = (earliest..=latest).contains(&began);
         assert!(is_dated, "{operation}: {earliest} to {latest}, {one}");
+        let per_day = &evidence["per_day_interval"];
+        let is_sized = per_day[0].as_f64() < Some(0.03) && Some(0.03) < per_day[1].as_f64();
+        assert_eq!(is_sized, operation == "drift", "{operation}: {one}");
     }
     for operation in ["quiet", "traffic", "spike"] {
         for rule in ["Changed", "Odd"] {
@@ -218,9 +219,11 @@ fn a_new_rule_learns_what_was_imported_and_finds_what_goes_on() {
             "{alert}"
         );
         assert!(
-            ["level", "spread"].contains(&alert["feature"].as_str().unwrap()),
+            ["level", "drift", "spread"].contains(&alert["feature"].as_str().unwrap()),
             "{alert}"
         );
+        let is_drift = alert["feature"] == "drift";
+        assert_eq!(alert["change_per_day"].is_number(), is_drift, "{alert}");
         println!("{alert:#}");
     }
     let log = sidecar.log();

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use opwatch::engine::action::{Action, EndsBy};
 use opwatch::engine::admission::Batch;
 use opwatch::engine::baseline::Content;
 use opwatch::engine::baselines::{Wanted, WantedContent};
@@ -220,8 +221,20 @@ fn promtool_finds_nothing_to_say_against_the_page() {
 fn page() -> (Arc<Snapshot>, usize) {
     let started = Now::invented(NOON - Duration::from_secs(7_200));
     let noon = Now::invented(NOON);
+    let action = Action {
+        name: "retrain".to_owned(),
+        matchers: Selector::default(),
+        min_degradation: None,
+        delay: Duration::ZERO,
+        cooldown: Duration::ZERO,
+        timeout: Duration::from_secs(60),
+        ends_by: EndsBy::Callback,
+        probation: None,
+        alerts: true,
+    };
     let settings = Settings {
         groups: groups(),
+        actions: vec![action],
         ..Settings::default()
     };
     let mut engine = Engine::new(settings, started);
@@ -471,6 +484,7 @@ fn rule(name: &str, operation: &str, metric: Metric, limits: &[f64]) -> Rule {
         hold: Hold::default(),
         on_error: OnError::Keep,
         depends_on: Vec::new(),
+        actions: Vec::new(),
         mode: Mode::Active,
         labels: vec![
             label("team", "fraud of {{ $labels.operation }}"),

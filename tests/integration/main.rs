@@ -11,6 +11,7 @@
 )]
 
 mod abuse;
+mod actions;
 mod alert_generator;
 mod bad_input;
 mod baselines;
@@ -20,17 +21,20 @@ mod comparison;
 mod delivery;
 mod detect;
 mod detecting;
+mod digest;
 mod durable;
 mod end_to_end;
 mod exchange;
 mod exposition;
 mod faulty;
+mod flapping;
 mod grafana;
 mod healthcheck;
 mod hostile_names;
 mod house;
 mod incidents;
 mod mail_corpus;
+mod maintenance;
 mod native_histograms;
 mod notify;
 mod operations;
@@ -41,6 +45,7 @@ mod receivers;
 mod reload;
 mod replay;
 mod resilience;
+mod retraining;
 mod routing;
 mod rules;
 mod series;

@@ -341,6 +341,9 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
         receivers: settings.receivers,
         inhibit_rules: settings.inhibit_rules,
         time_intervals: settings.time_intervals,
+        // Alertmanager does not know it.
+        flapping: None,
+        digests: Vec::new(),
     });
     let now = |after: Duration| Now {
         wall: base.after(after),

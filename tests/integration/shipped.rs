@@ -197,7 +197,8 @@ fn case_46_every_metric_that_shipped_rules_and_examples_name_exists() {
     let config = format!(
         "rule_files: ['rules/*.yaml']\nguide_rules: on\nevaluation_interval: 1s\ntarget: {{pid: {}}}\n\
          exposition: {{prometheus_alerts: true}}\nroute: {{receiver: x}}\n\
-         receivers: [{{name: x, webhook_configs: [{{url: 'http://127.0.0.1:9/'}}]}}]\n",
+         receivers: [{{name: x, webhook_configs: [{{url: 'http://127.0.0.1:9/'}}]}}]\n\
+         actions: [{{name: retrain, url: 'http://127.0.0.1:9/'}}]\n",
         std::process::id()
     );
     let sidecar = Sidecar::start_in(folder, &config);

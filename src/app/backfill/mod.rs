@@ -5,6 +5,7 @@
 //! ends in between leaves nothing behind: the next one begins anew.
 
 mod log;
+mod reader;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use crate::clock::Clock;
 use crate::driver::EngineHandle;
 use crate::engine::Engine;
 use crate::engine::backfill::{Adopted, Lesson};
-use crate::storage::Database;
 use log::{Read, Stopped};
+use reader::Reader;
 
 /// What has come of learning from the log.
 #[derive(Debug, Default)]
@@ -47,8 +48,9 @@ pub(super) struct BackFill {
 impl BackFill {
     /// Looks for new rules now and after each reload, until it is time to end.
     pub(super) async fn serve(self, quit: CancellationToken) {
+        let mut reader = None;
         loop {
-            self.look(&quit).await;
+            self.look(&mut reader, &quit).await;
             tokio::select! {
                 () = quit.cancelled() => return,
                 () = self.reloaded.notified() => {}
@@ -56,7 +58,7 @@ impl BackFill {
         }
     }
 
-    async fn look(&self, quit: &CancellationToken) {
+    async fn look(&self, reader: &mut Option<Reader>, quit: &CancellationToken) {
         let Ok(Some(lesson)) = self.engine.read(Engine::lesson).await else {
             return;
         };
@@ -67,7 +69,7 @@ impl BackFill {
             "rules with a detector are new: they learn from the log"
         );
         let begun = self.clock.now().steady;
-        match self.learn(lesson, quit).await {
+        match self.learn(lesson, reader, quit).await {
             Ok((read, adopted)) => {
                 self.stats.detectors.inc_by(adopted.detectors);
                 self.stats.blocks.inc_by(adopted.blocks);
@@ -97,15 +99,18 @@ impl BackFill {
     async fn learn(
         &self,
         lesson: Lesson,
+        reader: &mut Option<Reader>,
         quit: &CancellationToken,
     ) -> Result<(Read, Adopted), Stopped> {
-        let (database, stop) = (self.database.clone(), quit.clone());
-        let learning = tokio::task::spawn_blocking(move || {
-            let database = Database::open_to_read(&database)
-                .map_err(|error| Stopped::Unreadable(error.to_string()))?;
-            log::learn(&database, lesson, &|| stop.is_cancelled())
-        });
-        let (learned, read) = learning.await.map_err(|_| Stopped::Quit)??;
+        let reader = match reader {
+            Some(reader) => reader,
+            None => {
+                let started = Reader::start(self.database.clone(), quit.clone());
+                let started = started.map_err(|error| Stopped::Unreadable(error.to_string()))?;
+                reader.insert(started)
+            }
+        };
+        let (learned, read) = reader.learn(lesson).await?;
         let adopted = self
             .engine
             .change(move |engine, now| engine.adopt(learned, now))

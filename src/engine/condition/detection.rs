@@ -48,6 +48,8 @@ pub enum Feature {
     Season,
     /// The level.
     Level,
+    /// The level, bit by bit.
+    Drift,
     /// How far values lie apart.
     Spread,
     /// How far the upper tenth reaches.
@@ -55,11 +57,12 @@ pub enum Feature {
 }
 
 impl Feature {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Value,
         Self::Shape,
         Self::Season,
         Self::Level,
+        Self::Drift,
         Self::Spread,
         Self::Tail,
     ];
@@ -76,6 +79,7 @@ impl Feature {
             Self::Shape => "shape",
             Self::Season => "season",
             Self::Level => "level",
+            Self::Drift => "drift",
             Self::Spread => "spread",
             Self::Tail => "tail",
         }
@@ -112,10 +116,12 @@ pub struct Change {
     pub began: Timestamp,
     /// The interval in which it began with 95 % confidence, where it is dated.
     pub within: Option<(Timestamp, Timestamp)>,
-    /// The relative change, 0.2 for 20 % more, where it has a size.
+    /// The relative change, 0.2 for 20 % more, where it has a size; of a drift, what it has come to by now.
     pub size: Option<f64>,
     /// The interval in which that lies with 95 % confidence.
     pub interval: Option<(f64, f64)>,
+    /// What a drift adds each day, as a share of what was usual, and the interval in which that lies with 95 % confidence.
+    pub per_day: Option<(f64, (f64, f64))>,
     /// Whether it is upwards.
     pub is_rise: bool,
 }
@@ -176,6 +182,7 @@ impl Detection {
                 feature: found.map(|found| found.feature),
                 began: found.map(|found| found.began),
                 within: found.and_then(|found| found.within),
+                per_day: found.and_then(|found| found.per_day),
                 ..Evidence::default()
             }),
         }

@@ -97,9 +97,21 @@ pub struct Evidence {
     pub began: Option<Timestamp>,
     /// The interval in which it began with 95 % confidence, where it is dated.
     pub within: Option<(Timestamp, Timestamp)>,
+    /// What a drift adds each day, as a share, and the interval in which that lies with 95 % confidence. The change is then
+    /// what it has come to by now.
+    pub per_day: Option<(f64, (f64, f64))>,
 }
 
 impl Evidence {
+    /// What a drift adds each day, in words, `+3.1 % a day (95 %: +2.6 % to +3.5 %)`; nothing where there is none.
+    pub fn per_day_text(&self) -> String {
+        let Some((best, (low, high))) = self.per_day else {
+            return String::new();
+        };
+        let (best, low, high) = (percent(best), percent(low), percent(high));
+        format!("{best} a day (95 %: {low} to {high})")
+    }
+
     /// The interval of the change in words, `+12 % to +31 %`; nothing where there is none.
     pub fn interval_text(&self) -> String {
         let Some((low, high)) = self.interval else {

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::muting::{Muted, Muter};
+use super::digest::Collected;
+use super::flapping::{Damped, Flapping, Flaps};
+use super::look::{Look, identify};
+use super::muting::Muter;
 use super::silence::Silences;
-use super::{Announced, HeldBack, Muting, Notification, NotifyReason, Receiver, Route, Routing};
-use crate::engine::series::{Fnv1a, Labels};
+use super::{Announced, HeldBack, Maintenance, Muting, Notification, Route, Routing};
+use crate::engine::series::Labels;
 use crate::engine::time::Now;
 
 /// What was told is remembered this long after the last word, as in Alertmanager.
@@ -31,6 +34,10 @@ pub struct Dispatcher {
     /// By group, receiver and integration.
     pub(in crate::engine) told: HashMap<(String, String, usize), Told>,
     pub(in crate::engine) silences: Arc<Silences>,
+    pub(in crate::engine) maintenance: Arc<Maintenance>,
+    pub(in crate::engine) flapping: Flapping,
+    /// By the names of the digests.
+    pub(in crate::engine) collected: BTreeMap<String, Collected>,
     held_back: HeldBack,
     pub(in crate::engine) sequence: u64,
     /// Whether anything that is saved of it may have changed.
@@ -41,13 +48,17 @@ pub struct Dispatcher {
 #[derive(Debug)]
 pub(in crate::engine) struct Group {
     pub(in crate::engine) route: Arc<Route>,
-    labels: Labels,
+    pub(super) labels: Labels,
     pub(in crate::engine) alerts: BTreeMap<u64, Arc<Announced>>,
     pub(in crate::engine) due: Duration,
     /// It still waits for its first look.
     pub(in crate::engine) is_waiting: bool,
     /// Alerts that a silence held back when it was last looked at.
     pub(in crate::engine) silenced: BTreeSet<u64>,
+    /// The same of maintenance.
+    pub(in crate::engine) maintained: BTreeSet<u64>,
+    /// Alerts that were told to flap.
+    pub(in crate::engine) damped: BTreeMap<u64, Damped>,
 }
 
 /// The pace of a group that has no alerts any more: should one come back soon, it waits for the next look.
@@ -87,13 +98,18 @@ pub(in crate::engine) struct Told {
 impl Dispatcher {
     /// A dispatcher for a tree of routes; without one nobody is told.
     pub fn new(routing: Routing) -> Self {
+        let mut flapping = Flapping::default();
+        flapping.configure(routing.flapping);
         Self {
             routing,
+            flapping,
+            collected: BTreeMap::new(),
             alerts: BTreeMap::new(),
             groups: BTreeMap::new(),
             paces: BTreeMap::new(),
             told: HashMap::new(),
             silences: Arc::default(),
+            maintenance: Arc::default(),
             held_back: HeldBack::default(),
             sequence: 0,
             touched: false,
@@ -104,19 +120,71 @@ impl Dispatcher {
     /// told, as far as group, receiver and integration are still the same.
     pub fn replace(&mut self, routing: Routing, now: Now) {
         let mut alerts = self.alerts.clone();
-        let groups = std::mem::take(&mut self.groups).into_values();
-        alerts.extend(groups.flat_map(|group| group.alerts));
+        let mut damped: BTreeMap<GroupId, BTreeMap<u64, Damped>> = BTreeMap::new();
+        for (id, group) in std::mem::take(&mut self.groups) {
+            alerts.extend(group.alerts);
+            damped.insert(id, group.damped);
+        }
+        self.flapping.configure(routing.flapping);
+        let digests = &routing.digests;
+        self.collected
+            .retain(|name, _| digests.iter().any(|one| one.name == *name));
         self.paces.clear();
         self.routing = routing;
         self.touched = true;
         for alert in alerts.into_values() {
             self.update(&alert, now);
         }
+        for (id, damped) in damped {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.damped = damped;
+            }
+        }
     }
 
     /// Takes the latest word on an alert.
     pub fn update(&mut self, alert: &Arc<Announced>, now: Now) {
+        if alert.is_firing() {
+            self.flapping.note(alert, now.steady);
+        }
+        self.collect(alert, now);
         self.place(alert, now, |_| Some(false));
+    }
+
+    /// Takes it for the digests that collect it.
+    fn collect(&mut self, alert: &Arc<Announced>, now: Now) {
+        let digests = self.routing.digests.iter();
+        for digest in digests.filter(|one| one.takes(&alert.labels)) {
+            let collected = self.collected.entry(digest.name.clone());
+            let collected = collected.or_insert_with(|| Collected::since(now.wall));
+            collected.take(alert, now.steady);
+        }
+    }
+
+    /// The digests that are to be told now.
+    pub fn digests(&mut self, now: Now) -> Vec<Notification> {
+        let mut notifications = Vec::new();
+        let (routing, alerts) = (&self.routing, &self.alerts);
+        for digest in &routing.digests {
+            let collected = self.collected.entry(digest.name.clone());
+            let collected = collected.or_insert_with(|| Collected::since(now.wall));
+            if !(digest.next(collected.since)).is_some_and(|next| next <= now.wall) {
+                continue;
+            }
+            self.touched = true;
+            let mut receivers = routing.receivers.iter();
+            let Some(receiver) = receivers.find(|one| one.name == digest.receiver) else {
+                continue;
+            };
+            let muter = Muter::new(routing, &self.silences, &self.maintenance, alerts, now.wall);
+            let sequence = &mut self.sequence;
+            let told = collected.tell(digest, receiver, &muter, now, |key, integration| {
+                *sequence = sequence.wrapping_add(1);
+                identify(key, &receiver.name, integration, *sequence, now)
+            });
+            notifications.extend(told);
+        }
+        notifications
     }
 
     /// Takes the latest word on an alert for those of its groups that are wanted, and opens these, also where it has
@@ -169,6 +237,8 @@ impl Dispatcher {
                     due: pace.map_or(due, |pace| pace.next(now.steady, interval)),
                     is_waiting: pace.is_none(),
                     silenced: BTreeSet::new(),
+                    maintained: BTreeSet::new(),
+                    damped: BTreeMap::new(),
                 };
                 self.groups.insert(id, group);
             }
@@ -185,11 +255,13 @@ impl Dispatcher {
         let mut notifications = Vec::new();
         if self.groups.values().any(|group| group.due <= now.steady) {
             self.touched = true;
-            let (routing, silences) = (&self.routing, &self.silences);
-            let muter = Muter::new(routing, silences, &self.alerts, now.wall);
+            let (routing, alerts) = (&self.routing, &self.alerts);
+            let (silences, maintenance) = (&self.silences, &self.maintenance);
+            let muter = Muter::new(routing, silences, maintenance, alerts, now.wall);
             let mut look = Look {
                 receivers: &routing.receivers,
                 told: &mut self.told,
+                flapping: &self.flapping,
                 held_back: &mut self.held_back,
                 sequence: &mut self.sequence,
                 now,
@@ -210,6 +282,8 @@ impl Dispatcher {
                 !is_empty
             });
         }
+        let alerts = &self.alerts;
+        (self.flapping).forget(now.steady, |fingerprint| alerts.contains_key(&fingerprint));
         let told = self.told.len();
         self.told
             .retain(|_, told| now.steady.saturating_sub(told.at) < TOLD_RETENTION);
@@ -224,7 +298,8 @@ impl Dispatcher {
 
     /// The alerts that fire, each with what keeps it from being told now.
     pub fn alerts(&self, now: Now) -> Vec<(&Arc<Announced>, Muting)> {
-        let muter = Muter::new(&self.routing, &self.silences, &self.alerts, now.wall);
+        let (silences, maintenance) = (&self.silences, &self.maintenance);
+        let muter = Muter::new(&self.routing, silences, maintenance, &self.alerts, now.wall);
         let alerts = self.alerts.values();
         alerts.map(|alert| (alert, muter.of(alert))).collect()
     }
@@ -232,6 +307,16 @@ impl Dispatcher {
     /// How often alerts were held back.
     pub fn held_back(&self) -> HeldBack {
         self.held_back
+    }
+
+    /// How much an alert flaps, by its fingerprint; `None` where it has not begun lately.
+    pub fn flaps(&self, fingerprint: u64, now: Now) -> Option<Flaps> {
+        self.flapping.of(fingerprint, now.steady)
+    }
+
+    /// How many alerts flap.
+    pub fn flapping_count(&self, now: Now) -> usize {
+        self.flapping.count(now.steady)
     }
 
     /// Who hears of what.
@@ -248,155 +333,11 @@ impl Dispatcher {
     }
 }
 
-/// What looking at a group that is due needs and changes.
-struct Look<'a> {
-    receivers: &'a [Receiver],
-    told: &'a mut HashMap<(String, String, usize), Told>,
-    held_back: &'a mut HeldBack,
-    sequence: &'a mut u64,
-    now: Now,
-}
-
-impl Look<'_> {
-    fn at(
-        &mut self,
-        key: &str,
-        group: &mut Group,
-        muter: &Muter<'_>,
-        notifications: &mut Vec<Notification>,
-    ) {
-        let now = self.now;
-        let timing = group.route.timing;
-        group.due = now.steady + timing.group_interval;
-        group.is_waiting = false;
-        let is_mute = muter.interval(&group.route).is_some();
-        let (mut left, mut silenced) = (Vec::new(), BTreeSet::new());
-        for (fingerprint, alert) in &group.alerts {
-            match muter.mutes(alert, is_mute) {
-                Some(why) => {
-                    self.held_back.count(why);
-                    if why == Muted::Silenced && alert.is_firing() {
-                        silenced.insert(*fingerprint);
-                    }
-                }
-                None => left.push(alert.clone()),
-            }
-        }
-        let firing = left.iter().filter(|alert| alert.is_firing());
-        let unsilenced: BTreeSet<u64> = firing
-            .map(|alert| alert.fingerprint)
-            .filter(|fingerprint| group.silenced.contains(fingerprint))
-            .collect();
-        let name = &group.route.receiver;
-        let receiver = self.receivers.iter().find(|r| r.name == *name);
-        let integrations = receiver.iter().flat_map(|r| &r.integrations).enumerate();
-        for (integration, means) in integrations.filter(|_| !left.is_empty()) {
-            let log = (key.to_owned(), name.clone(), integration);
-            let told = self.told.get(&log);
-            let known = |fp: &u64| told.is_some_and(|told| told.firing.contains(fp));
-            let (firing, resolved): (Vec<_>, Vec<_>) = (left.iter())
-                .filter(|alert| {
-                    let is_told = !alert.suppressed || known(&alert.fingerprint);
-                    if !is_told {
-                        self.held_back.count(Muted::Dependent);
-                    }
-                    is_told
-                })
-                .cloned()
-                .partition(|alert| alert.is_firing());
-            let next = Told {
-                firing: firing.iter().map(|a| a.fingerprint).collect(),
-                resolved: resolved.iter().map(|a| a.fingerprint).collect(),
-                at: now.steady,
-            };
-            let repeat = timing.repeat_interval;
-            let Some(reason) = reason(told, &next, &unsilenced, means.send_resolved, repeat) else {
-                continue;
-            };
-            self.told.insert(log, next);
-            let mut alerts = firing;
-            if means.send_resolved {
-                alerts.extend(resolved);
-            }
-            if alerts.is_empty() {
-                continue;
-            }
-            *self.sequence = self.sequence.wrapping_add(1);
-            notifications.push(Notification {
-                id: identify(key, name, integration, *self.sequence, now),
-                receiver: name.clone(),
-                integration,
-                group_key: key.to_owned(),
-                group_labels: group.labels.clone(),
-                alerts,
-                incidents: Vec::new(),
-                courses: Vec::new(),
-                reason,
-                at: now.wall,
-            });
-        }
-        group.silenced = silenced;
-        group.alerts.retain(|_, alert| alert.is_firing());
-    }
-}
-
-/// Why to tell, if at all (Alertmanager `notify/notify.go`, `DedupStage.needsUpdate`). Beyond Alertmanager, the end of a
-/// silence is news: whoever relied on it hears that the alert still fires.
-fn reason(
-    told: Option<&Told>,
-    next: &Told,
-    unsilenced: &BTreeSet<u64>,
-    send_resolved: bool,
-    repeat_interval: Duration,
-) -> Option<NotifyReason> {
-    let Some(told) = told else {
-        // What has resolved before anyone was told is not worth telling.
-        return match next.firing.is_empty() {
-            true => None,
-            false if next.firing.is_subset(unsilenced) => Some(NotifyReason::SilenceEnded),
-            false => Some(NotifyReason::First),
-        };
-    };
-    let mut new = next.firing.difference(&told.firing).peekable();
-    if new.peek().is_some() {
-        return if new.all(|fp| unsilenced.contains(fp)) {
-            Some(NotifyReason::SilenceEnded)
-        } else {
-            Some(NotifyReason::NewFiring)
-        };
-    }
-    if next.firing.is_empty() {
-        return (!told.firing.is_empty()).then_some(NotifyReason::AllResolved);
-    }
-    if !next.firing.is_disjoint(unsilenced) {
-        return Some(NotifyReason::SilenceEnded);
-    }
-    if send_resolved && !next.resolved.is_subset(&told.resolved) {
-        return Some(NotifyReason::NewResolved);
-    }
-    (next.at.saturating_sub(told.at) >= repeat_interval).then_some(NotifyReason::Repeat)
-}
-
-fn identify(key: &str, receiver: &str, integration: usize, sequence: u64, now: Now) -> String {
-    let mut hash = Fnv1a::new();
-    for part in [
-        key.as_bytes(),
-        receiver.as_bytes(),
-        &integration.to_le_bytes(),
-        &sequence.to_le_bytes(),
-        &now.wall.millis().to_le_bytes(),
-    ] {
-        hash.add(part);
-        hash.add(&[0xff]);
-    }
-    format!("{:016x}", hash.finish())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::alert::EndReason;
-    use crate::engine::dispatch::{GroupBy, Integration, Timing};
+    use crate::engine::dispatch::{GroupBy, Integration, NotifyReason, Receiver, Timing};
     use crate::engine::onset::Onset;
 
     fn dispatcher(send_resolved: bool) -> Dispatcher {

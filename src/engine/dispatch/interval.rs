@@ -3,10 +3,18 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use jiff::civil::DateTime;
+use jiff::ToSpan;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::engine::time::Timestamp;
+
+/// Milliseconds of a day, and of a minute, by a clock that is not changed.
+const DAY: i64 = 86_400_000;
+const MINUTE: i64 = 60_000;
+
+/// From the first moment on, up to before the second.
+pub type Stretch = (Timestamp, Timestamp);
 
 /// The intervals that routes name.
 pub type TimeIntervals = BTreeMap<String, Vec<TimeInterval>>;
@@ -57,21 +65,86 @@ impl TimeInterval {
             || times
                 .clone()
                 .any(|(from, to)| (*from..*to).contains(&minute)))
-            && self.is_on_a_day(local)
-            && within(&self.months, local.month())
-            && within(&self.weekdays, local.weekday().to_sunday_zero_offset())
-            && within(&self.years, local.year())
+            && self.takes(local.date())
     }
 
-    fn is_on_a_day(&self, local: DateTime) -> bool {
-        let last = local.date().days_in_month();
+    /// Whether it comes on that day.
+    fn takes(&self, day: Date) -> bool {
+        let last = day.days_in_month();
         let from_start = |day: i8| if day < 0 { last + day + 1 } else { day };
-        self.days_of_month.is_empty()
+        let is_listed = self.days_of_month.is_empty()
             || self
                 .days_of_month
                 .iter()
-                .any(|(from, to)| (from_start(*from)..=from_start(*to)).contains(&local.day()))
+                .any(|(from, to)| (from_start(*from)..=from_start(*to)).contains(&day.day()));
+        is_listed
+            && within(&self.months, day.month())
+            && within(&self.weekdays, day.weekday().to_sunday_zero_offset())
+            && within(&self.years, day.year())
     }
+
+    /// Adds the moments between these two that lie in it. A time of day that a change of the clocks skips is none of them,
+    /// one that is lived through twice is twice.
+    fn add_stretches(&self, from: Timestamp, to: Timestamp, stretches: &mut Vec<Stretch>) {
+        let moment = |at: Timestamp| jiff::Timestamp::from_millisecond(at.millis()).ok();
+        let (Some(mut begin), Some(last)) = (moment(from), moment(to)) else {
+            return;
+        };
+        let mut changes = self.zone.following(begin);
+        while begin < last {
+            // Until the clocks are changed next, local time goes on evenly.
+            let next = changes.next().map_or(last, |change| change.timestamp());
+            let next = next.min(last);
+            let offset = i64::from(self.zone.to_offset(begin).seconds()) * 1_000;
+            let (first, end) = (
+                begin.as_millisecond() + offset,
+                next.as_millisecond() + offset,
+            );
+            for day in first.div_euclid(DAY)..=(end - 1).div_euclid(DAY) {
+                let date = Date::constant(1970, 1, 1).checked_add(day.days());
+                if !date.is_ok_and(|date| self.takes(date)) {
+                    continue;
+                }
+                let always = [(0, 24 * 60)];
+                let times = match self.times.as_slice() {
+                    [] => &always,
+                    times => times,
+                };
+                for (start, stop) in times {
+                    let at = |minute: &u16| day * DAY + i64::from(*minute) * MINUTE;
+                    let (start, stop) = (at(start).max(first), at(stop).min(end));
+                    if start < stop {
+                        let [start, stop] =
+                            [start, stop].map(|at| Timestamp::from_millis(at - offset));
+                        stretches.push((start, stop));
+                    }
+                }
+            }
+            begin = next;
+        }
+    }
+}
+
+/// The moments between these two that lie in any of the intervals, as stretches in their order, none touching another.
+pub fn stretches(intervals: &[TimeInterval], from: Timestamp, to: Timestamp) -> Vec<Stretch> {
+    let mut all = Vec::new();
+    for interval in intervals {
+        interval.add_stretches(from, to, &mut all);
+    }
+    merged(all)
+}
+
+/// The same moments in stretches in their order, none touching another.
+pub fn merged(mut all: Vec<Stretch>) -> Vec<Stretch> {
+    all.sort_unstable();
+    let mut merged: Vec<Stretch> = Vec::with_capacity(all.len());
+    for (start, end) in all {
+        match merged.last_mut() {
+            Some((_, last)) if start <= *last => *last = end.max(*last),
+            _ => merged.push((start, end)),
+        }
+    }
+    merged
 }
 
 fn within<T: PartialOrd + Copy>(ranges: &[RangeInclusive<T>], value: T) -> bool {

@@ -1,10 +1,15 @@
 //! Who is told what, and when: alerts are routed to receivers, grouped, and told once.
 
+pub mod digest;
+pub mod flapping;
 mod group;
 mod inhibit;
 pub mod interval;
+mod look;
+pub mod maintenance;
 pub mod matching;
 mod muting;
+mod news;
 mod route;
 pub mod silence;
 
@@ -18,10 +23,13 @@ use super::onset::Onset;
 use super::series::Labels;
 use super::tally::Tally;
 use super::time::Timestamp;
+pub use digest::Digest;
+pub use flapping::{FlapSettings, Flaps};
 pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
 pub use inhibit::InhibitRule;
 pub use interval::{TimeInterval, TimeIntervals};
+pub use maintenance::Maintenance;
 pub use muting::{HeldBack, Muted, Muting};
 pub use route::{GroupBy, Integration, Receiver, Route, Routing, Timing};
 pub use silence::{Silence, SilenceError, SilenceState, Silences};
@@ -85,18 +93,27 @@ pub enum NotifyReason {
     AllResolved,
     /// A silence has ended, and an alert that it silenced still fires.
     SilenceEnded,
+    /// Maintenance has ended, and an alert of it still fires.
+    MaintenanceEnded,
+    /// An alert flaps, and it is time to tell of it again.
+    Flapping,
+    /// It is time for what was collected.
+    Digest,
     /// Nothing is new, but it has been a while.
     Repeat,
 }
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
         Self::AllResolved,
         Self::SilenceEnded,
+        Self::MaintenanceEnded,
+        Self::Flapping,
+        Self::Digest,
         Self::Repeat,
     ];
 
@@ -108,6 +125,9 @@ impl NotifyReason {
             Self::NewResolved => "new_resolved",
             Self::AllResolved => "all_resolved",
             Self::SilenceEnded => "silence_ended",
+            Self::MaintenanceEnded => "maintenance_ended",
+            Self::Flapping => "flapping",
+            Self::Digest => "digest",
             Self::Repeat => "repeat",
         }
     }

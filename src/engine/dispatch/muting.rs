@@ -1,11 +1,12 @@
-//! Why an alert that fires is told to nobody: it is inhibited or silenced, its route is mute, or it follows from another.
+//! Why an alert that fires is told to nobody: it is inhibited or silenced, its route is mute, it is under maintenance, or it
+//! follows from another.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inhibit::Inhibition;
 use super::interval::containing;
-use super::{Announced, Route, Routing, Silences};
+use super::{Announced, Maintenance, Route, Routing, Silences};
 use crate::engine::time::Timestamp;
 
 /// What keeps an alert from being told; nothing does where all are empty.
@@ -17,12 +18,19 @@ pub struct Muting {
     pub silenced_by: Vec<String>,
     /// Names of the intervals in which routes of it are mute, or that these wait for.
     pub muted_by: Vec<String>,
+    /// Names of the maintenance that goes on for it.
+    pub maintained_by: Vec<String>,
+    /// Names of the digests that it waits for.
+    pub collected_by: Vec<String>,
 }
 
 impl Muting {
     /// Whether anything keeps it from being told by every route.
     pub fn is_suppressed(&self) -> bool {
-        !self.inhibited_by.is_empty() || !self.silenced_by.is_empty()
+        !self.inhibited_by.is_empty()
+            || !self.silenced_by.is_empty()
+            || !self.maintained_by.is_empty()
+            || !self.collected_by.is_empty()
     }
 }
 
@@ -35,32 +43,60 @@ pub enum Muted {
     Interval,
     /// A silence.
     Silenced,
+    /// Maintenance.
+    Maintained,
+    /// It flaps and was told a short while ago.
+    Flapping,
+    /// It waits for a digest.
+    Collected,
     /// An alert that its rule depends on.
     Dependent,
 }
 
 /// How often alerts were held back when their group was due, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HeldBack([u64; 4]);
+pub struct HeldBack([u64; 7]);
 
 impl HeldBack {
     /// Counts one.
     pub(super) fn count(&mut self, why: Muted) {
-        let [inhibited, interval, silenced, dependent] = &mut self.0;
+        let [
+            inhibited,
+            interval,
+            silenced,
+            dependent,
+            maintained,
+            flapping,
+            collected,
+        ] = &mut self.0;
         *match why {
             Muted::Inhibited => inhibited,
             Muted::Interval => interval,
             Muted::Silenced => silenced,
             Muted::Dependent => dependent,
+            Muted::Maintained => maintained,
+            Muted::Flapping => flapping,
+            Muted::Collected => collected,
         } += 1;
     }
 
     /// Each reason as metrics name it, with its count.
-    pub fn counts(&self) -> [(&'static str, u64); 4] {
-        let [inhibited, interval, silenced, dependent] = self.0;
+    pub fn counts(&self) -> [(&'static str, u64); 7] {
+        let [
+            inhibited,
+            interval,
+            silenced,
+            dependent,
+            maintained,
+            flapping,
+            collected,
+        ] = self.0;
         [
             ("dependency", dependent),
+            ("digest", collected),
+            ("flapping", flapping),
             ("inhibition", inhibited),
+            ("maintenance", maintained),
             ("silence", silenced),
             ("time_interval", interval),
         ]
@@ -71,6 +107,7 @@ impl HeldBack {
 pub(super) struct Muter<'a> {
     routing: &'a Routing,
     silences: &'a Silences,
+    maintenance: &'a Maintenance,
     inhibition: Inhibition<'a>,
     now: Timestamp,
 }
@@ -79,6 +116,7 @@ impl<'a> Muter<'a> {
     pub(super) fn new(
         routing: &'a Routing,
         silences: &'a Silences,
+        maintenance: &'a Maintenance,
         alerts: &'a BTreeMap<u64, Arc<Announced>>,
         now: Timestamp,
     ) -> Self {
@@ -86,6 +124,7 @@ impl<'a> Muter<'a> {
         Self {
             routing,
             silences,
+            maintenance,
             inhibition: Inhibition::of(&routing.inhibit_rules, &firing),
             now,
         }
@@ -102,7 +141,7 @@ impl<'a> Muter<'a> {
     }
 
     /// Whether an alert is not to be told by a route, which is mute if that is said, and why: in the order in which
-    /// Alertmanager asks.
+    /// Alertmanager asks, then what is ours.
     pub(super) fn mutes(&self, alert: &Announced, route_is_mute: bool) -> Option<Muted> {
         if !self.inhibition.by(&alert.labels).is_empty() {
             Some(Muted::Inhibited)
@@ -110,9 +149,31 @@ impl<'a> Muter<'a> {
             Some(Muted::Interval)
         } else if !self.silences.by(&alert.labels, self.now).is_empty() {
             Some(Muted::Silenced)
+        } else if !self.maintained(alert).is_empty() {
+            Some(Muted::Maintained)
+        } else if !self.collected(alert).is_empty() {
+            Some(Muted::Collected)
         } else {
             None
         }
+    }
+
+    /// Whether an alert is not to be told by any means, and why.
+    pub(super) fn silences(&self, alert: &Announced) -> Option<Muted> {
+        self.mutes(alert, false)
+            .filter(|why| *why != Muted::Collected)
+    }
+
+    /// The names of the digests that an alert waits for.
+    fn collected(&self, alert: &Announced) -> Vec<String> {
+        let digests = self.routing.digests.iter();
+        let digests = digests.filter(|one| !one.is_also_told && one.takes(&alert.labels));
+        digests.map(|one| one.name.clone()).collect()
+    }
+
+    /// The names of the maintenance that goes on for an alert.
+    fn maintained(&self, alert: &Announced) -> Vec<String> {
+        (self.maintenance).by(|name| alert.labels.get(name), self.now)
     }
 
     /// Everything that keeps an alert from being told.
@@ -126,12 +187,14 @@ impl<'a> Muter<'a> {
             inhibited_by: self.inhibition.by(&alert.labels),
             silenced_by: self.silences.by(&alert.labels, self.now),
             muted_by,
+            maintained_by: self.maintained(alert),
+            collected_by: self.collected(alert),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
@@ -146,12 +209,12 @@ mod tests {
     use crate::engine::time::Now;
     use NotifyReason::{AllResolved, First, NewFiring, SilenceEnded};
 
-    fn at(seconds: u64) -> Now {
+    pub(in super::super) fn at(seconds: u64) -> Now {
         Now::invented(Duration::from_secs(seconds))
     }
 
     /// A dispatcher of one group that is looked at every 100 s, of alerts without a wait.
-    fn dispatcher(change: impl FnOnce(&mut Routing)) -> Dispatcher {
+    pub(in super::super) fn dispatcher(change: impl FnOnce(&mut Routing)) -> Dispatcher {
         let timing = Timing {
             group_wait: Duration::ZERO,
             group_interval: Duration::from_secs(100),
@@ -171,14 +234,22 @@ mod tests {
         Dispatcher::new(routing)
     }
 
-    fn update(dispatcher: &mut Dispatcher, labels: &[(&str, &str)], from: u64, to: Option<u64>) {
+    pub(in super::super) fn update(
+        dispatcher: &mut Dispatcher,
+        labels: &[(&str, &str)],
+        from: u64,
+        to: Option<u64>,
+    ) {
         let mut one = Announced::clone(&alert(labels));
         one.starts_at = at(from).wall;
         one.ended = to.map(|to| (at(to).wall, EndReason::Recovered));
         dispatcher.update(&Arc::new(one), at(to.unwrap_or(from)));
     }
 
-    fn told(dispatcher: &mut Dispatcher, seconds: u64) -> Vec<(NotifyReason, Vec<String>)> {
+    pub(in super::super) fn told(
+        dispatcher: &mut Dispatcher,
+        seconds: u64,
+    ) -> Vec<(NotifyReason, Vec<String>)> {
         let notifications = dispatcher.flush(at(seconds)).into_iter();
         let told = notifications.map(|one| {
             let alerts = one.alerts.iter().map(|a| a.labels.get("n").to_owned());
@@ -187,11 +258,19 @@ mod tests {
         told.collect()
     }
 
-    fn is(reason: NotifyReason, names: &[&str]) -> Vec<(NotifyReason, Vec<String>)> {
+    pub(in super::super) fn is(
+        reason: NotifyReason,
+        names: &[&str],
+    ) -> Vec<(NotifyReason, Vec<String>)> {
         vec![(reason, names.iter().map(|&name| name.to_owned()).collect())]
     }
 
-    fn silence(dispatcher: &mut Dispatcher, matchers: &str, from: u64, to: u64) {
+    pub(in super::super) fn silence(
+        dispatcher: &mut Dispatcher,
+        matchers: &str,
+        from: u64,
+        to: u64,
+    ) {
         let silence = Silence {
             id: String::new(),
             matchers: matching::parse(matchers).unwrap(),
@@ -220,7 +299,7 @@ mod tests {
         assert_eq!(told(&mut d, 110), []);
         assert_eq!(told(&mut d, 210), is(SilenceEnded, &["1"]));
         assert_eq!(told(&mut d, 310), []);
-        assert_eq!(d.held_back().counts()[2], ("silence", 2));
+        assert_eq!(d.held_back().counts()[5], ("silence", 2));
     }
 
     #[test]

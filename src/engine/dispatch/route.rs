@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{InhibitRule, TimeIntervals};
+use super::{Digest, FlapSettings, InhibitRule, TimeIntervals};
 use crate::engine::selector::Selector;
 use crate::engine::series::Labels;
 
@@ -88,6 +88,10 @@ pub struct Routing {
     pub inhibit_rules: Vec<InhibitRule>,
     /// The intervals that routes name.
     pub time_intervals: TimeIntervals,
+    /// When alerts flap, so that they are told of at growing distances; `None` where that is not looked at.
+    pub flapping: Option<FlapSettings>,
+    /// What is collected, to be told later.
+    pub digests: Vec<Digest>,
 }
 
 impl Route {

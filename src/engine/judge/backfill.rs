@@ -1,27 +1,51 @@
 //! How the detectors of a rule learn from the log: in an engine of their own, and what is taken over from there.
 
-use super::rule::candidates;
-use super::{Detecting, RuleState, Scope};
+use std::collections::HashSet;
+
+use super::rule::{candidates, instance_labels};
+use super::{Detecting, Instance, RuleState, Scope};
 use crate::engine::condition::Condition;
-use crate::engine::series::Labels;
+use crate::engine::rule::Rule;
+use crate::engine::series::{Labels, SeriesKey};
 use crate::engine::store::Store;
 
+/// Instances of a rule that have not been looked for in the log yet.
+#[derive(Clone, Debug)]
+pub(in crate::engine) enum Open {
+    /// All that there are.
+    All,
+    /// Those with these labels.
+    These(HashSet<Labels>),
+}
+
+impl Open {
+    /// Whether a series that the rule selects is of one of them.
+    pub(in crate::engine) fn has(&self, key: &SeriesKey, rule: &Rule) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(open) => open.contains(&instance_labels(key, &rule.by)),
+        }
+    }
+}
+
 impl RuleState {
-    /// Whether the log may teach a detector of it something: an instance has not been looked for there yet.
-    pub(in crate::engine) fn is_open(&self, store: &Store) -> bool {
+    /// Of which instances the log may teach a detector something, because they have not been looked for there yet; `None`
+    /// where it has nothing to teach.
+    pub(in crate::engine) fn open(&self, store: &Store) -> Option<Open> {
         if !matches!(self.rule.condition, Condition::Detection(_)) {
-            return false;
+            return None;
         }
         if self.instances.is_empty() && self.evaluations == 0 {
             // Its instances are found at its first evaluation.
-            return candidates(&self.rule, store)
-                .any(|(_, series)| self.rule.select.matches(|name| series.key.get(name)));
+            let mut candidates = candidates(&self.rule, store);
+            return candidates
+                .any(|(_, series)| self.rule.select.matches(|name| series.key.get(name)))
+                .then_some(Open::All);
         }
-        let mut detecting = self
-            .instances
-            .values()
-            .filter_map(|one| one.detecting.as_ref());
-        detecting.any(|one| one.is_open())
+        let is_open = |one: &&Instance| one.detecting.as_ref().is_some_and(|one| one.is_open());
+        let instances = self.instances.values().filter(is_open);
+        let open: HashSet<Labels> = instances.map(|one| one.labels.clone()).collect();
+        (!open.is_empty()).then_some(Open::These(open))
     }
 
     /// Has its detectors take what has closed, without any judgement.
@@ -37,7 +61,9 @@ impl RuleState {
             let Some(detecting) = &mut instance.detecting else {
                 continue;
             };
-            if let Some(closed) = detecting.look(detection, &instance.series, store, scope) {
+            if let Some(closed) =
+                detecting.look(detection, &instance.series, &instance.levels, store, scope)
+            {
                 detecting.take(detection, &closed);
             }
         }

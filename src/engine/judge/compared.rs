@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Scope;
 use super::data::Basis;
 use super::learned::{Learned, Lesson, relearned_after};
+use super::{Scope, Tracked};
 use crate::engine::baseline::{Content, Gathered, Source, gather, is_by_factors, stat_of};
 use crate::engine::cohort::Cohort;
 use crate::engine::condition::{Against, Decision, Found, Lack, Regression, Unit};
@@ -60,6 +60,8 @@ pub(super) struct Subject<'a> {
     pub(super) labels: &'a Labels,
     pub(super) series: &'a [SeriesId],
     pub(super) before: &'a Before,
+    /// Its alerts.
+    pub(super) alerts: &'a [Tracked],
     /// Whether one of its alerts is pending or fires: then the reference stays as it is.
     pub(super) is_frozen: bool,
 }
@@ -149,7 +151,7 @@ impl Compared {
                     reach: rule.reach,
                     against: &rule.against,
                 };
-                let learned = self.learn(lesson, subject, || window.span, now);
+                let learned = self.learn(lesson, subject, || window.span, scope);
                 comparison.learned.clone_from(&learned);
                 learned.map(|learned| Reference::Cohort(learned.cohort))
             }

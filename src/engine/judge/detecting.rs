@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Scope;
 use super::data::Basis;
+use super::{Scope, Tracked};
 use crate::engine::baseline::Source;
 use crate::engine::condition::{Change, Detected, Detection, Feature, Finds};
 use crate::engine::detector::novelty::{self, Aspect, Novelty, Pattern};
@@ -127,6 +127,7 @@ impl Detecting {
         &self,
         rule: &Detection,
         series: &[SeriesId],
+        alerts: &[Tracked],
         store: &Store,
         scope: &Scope,
     ) -> Option<Closed> {
@@ -164,7 +165,14 @@ impl Detecting {
         let gap = (number(oldest) - LONG_GAP).max(0);
         let blocks = usize::try_from(number(until) - gap).unwrap_or_default();
         let mut values = vec![None; blocks];
-        for point in points.iter().filter(|point| !point.is_partial) {
+        // A block that maintenance has a part in is as one without values: its values say nothing of what is usual.
+        let left_out = scope.not_learned(alerts, from, until);
+        let is_learned = |begin: Timestamp| {
+            let end = begin.after(rule.block);
+            !(left_out.iter()).any(|(first, last)| *first < end && begin < *last)
+        };
+        let learned = points.iter().filter(|point| !point.is_partial);
+        for point in learned.filter(|point| is_learned(point.begin)) {
             let place = usize::try_from(number(point.begin) - gap).ok();
             if let Some(value) = place.and_then(|place| values.get_mut(place)) {
                 *value = Some(point.value);
@@ -272,6 +280,7 @@ fn anomaly(
         within: None,
         size: size.is_finite().then_some(size),
         interval: None,
+        per_day: None,
         is_rise: value >= usual,
     })
 }
@@ -291,6 +300,7 @@ fn changed(
     Change {
         feature: match change.channel {
             Channel::Level => Feature::Level,
+            Channel::Drift => Feature::Drift,
             Channel::Spread => Feature::Spread,
             Channel::Tail => Feature::Tail,
         },
@@ -302,6 +312,10 @@ fn changed(
             .0
             .relative(usual)
             .zip(change.interval.1.relative(usual)),
+        per_day: change.per_day.and_then(|(best, (low, high))| {
+            let of = |size: shift::Size| size.relative(usual);
+            Some((of(best)?, (of(low)?, of(high)?)))
+        }),
         is_rise: change.is_rise(),
     }
 }

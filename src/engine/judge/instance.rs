@@ -152,12 +152,14 @@ impl Instance {
                     labels: &self.labels,
                     series: &self.series,
                     before: &self.before,
+                    alerts: &self.levels,
                     is_frozen: self.is_active(),
                 };
                 if let (Condition::Detection(detection), Some(detecting)) =
                     (&rule.condition, &self.detecting)
                 {
-                    let closed = detecting.look(detection, &self.series, store, scope);
+                    let closed =
+                        detecting.look(detection, &self.series, &self.levels, store, scope);
                     return closed.map_or(Datum::Unchanged, |one| Datum::Closed(Box::new(one)));
                 }
                 match (&rule.condition, &self.compared, &self.chart) {
@@ -379,6 +381,30 @@ impl Instance {
             _ => active_at,
         };
         Some(since)
+    }
+
+    /// Ends its alerts as accepted and learns what is usual anew, from what came since then.
+    pub(super) fn learn_anew(
+        &mut self,
+        rule: &Rule,
+        since: Timestamp,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) {
+        for tracked in &mut self.levels {
+            tracked.abandon(rule, EndReason::Accepted, scope, effects);
+        }
+        self.basis = None;
+        match (&rule.condition, &mut self.detecting, &mut self.compared) {
+            (Condition::Detection(detection), Some(detecting), _) => {
+                **detecting = Detecting::from(detection, since);
+            }
+            (_, _, Some(compared)) => {
+                compared.accept(since);
+                self.has_learned_saved = false;
+            }
+            _ => {}
+        }
     }
 
     /// Works out what others are to hear: of the levels only the highest that fires, a lower one that

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Scope;
 use super::compared::{Compared, Subject};
 use crate::engine::baseline::{Gathered, LEAST_LEARNED, Source, gather, is_by_factors};
 use crate::engine::cohort::Cohort;
@@ -50,8 +51,9 @@ impl Compared {
         lesson: Lesson<'_>,
         subject: &Subject<'_>,
         covered: impl FnOnce() -> Option<(Timestamp, Timestamp)>,
-        now: Timestamp,
+        scope: &Scope,
     ) -> Option<Learned> {
+        let now = scope.now.wall;
         let Lesson {
             source,
             reach,
@@ -72,7 +74,9 @@ impl Compared {
             (_, None) => return self.learned.clone(),
         };
         let until = |span: Duration, end: Timestamp| {
-            gather(source, Reach::Time(span), None, end, &self.disturbed)
+            let mut left_out = scope.not_learned(subject.alerts, end.before(span), end);
+            left_out.extend(&self.disturbed);
+            gather(source, Reach::Time(span), None, end, &left_out)
         };
         let gathered = match against {
             Against::Pinned(_) => return None,
@@ -95,7 +99,10 @@ impl Compared {
             }
             Against::PreviousVersion => {
                 let of = |series| Source { series, ..source };
-                let all = |series| gather(of(series), Reach::Runs(RUNS_BEFORE), None, now, &[]);
+                let kept = now.before(source.store.settings().retention);
+                let left_out = scope.not_learned(subject.alerts, kept, now);
+                let runs = Reach::Runs(RUNS_BEFORE);
+                let all = |series| gather(of(series), runs, None, now, &left_out);
                 let mut versions = subject.before.versions.iter().map(|series| all(series));
                 versions.find(|runs| runs.summary.is_some_and(|s| s.n >= LEAST_LEARNED))?
             }

@@ -20,11 +20,14 @@ use std::time::Duration;
 
 use super::alert::Change;
 use super::baseline::Baselines;
-use super::dispatch::Announced;
+use super::dispatch::interval::Stretch;
+use super::dispatch::{Announced, Maintenance};
 use super::rule::External;
+use super::selector::Matcher;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
 use super::watched::Watched;
+pub(in crate::engine) use backfill::Open;
 pub use charted::{Chart, Charting};
 pub use compared::Compared;
 pub use data::{Answer, Datum};
@@ -69,6 +72,8 @@ pub struct Scope {
     pub cpu_limit: Option<f64>,
     /// The baselines that were set.
     pub baselines: Arc<Baselines>,
+    /// When nothing is learned of what.
+    pub maintenance: Arc<Maintenance>,
     /// Instances for which a rule that this one depends on fires.
     pub blockers: Vec<Labels>,
     /// What is known of the wholes that its instances are parts of.
@@ -76,6 +81,29 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Between these moments, when nothing is learned from an instance that has these alerts.
+    pub(super) fn not_learned(
+        &self,
+        alerts: &[Tracked],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Vec<Stretch> {
+        if !self.maintenance.stops_learning() {
+            return Vec::new();
+        }
+        // Rules may learn before an alert has ever gone out: by the labels that it would have then.
+        let any_matches = |matchers: &[Matcher]| {
+            alerts.iter().any(|alert| {
+                let value_of = |name: &str| match alert.labels.get(name) {
+                    "" => self.external.labels.get(name),
+                    value => value,
+                };
+                (matchers.iter()).all(|matcher| matcher.matches(value_of(matcher.name())))
+            })
+        };
+        self.maintenance.not_learned(any_matches, from, to)
+    }
+
     /// Whether an alert that the rule depends on fires for the same instance: all labels that both have are equal.
     pub(super) fn suppresses(&self, instance: &Labels) -> bool {
         self.blockers.iter().any(|blocker| {
@@ -112,6 +140,13 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Adds what came after.
+    pub(in crate::engine) fn append(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+        self.announced.extend(later.announced);
+        self.to_alertmanager.extend(later.to_alertmanager);
+    }
+
     /// Adds alerts that have ended; whether that is news decides if others than Alertmanagers hear of it.
     fn end(&mut self, ended: Vec<(Arc<Announced>, bool)>) {
         for (announced, news) in ended {

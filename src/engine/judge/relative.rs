@@ -70,7 +70,7 @@ impl Compared {
                     Reach::Time(span) => Some((now.before(span), now)),
                     reach => gather(source, reach, None, now, &[]).span,
                 };
-                learned = self.learn(lesson, subject, covered, now);
+                learned = self.learn(lesson, subject, covered, scope);
                 let unit = learned.as_ref().and_then(|learned| {
                     Some(Unit {
                         value: stat_of(&learned.cohort, relative.stat)?,

@@ -380,6 +380,29 @@ impl RuleState {
         accepted
     }
 
+    /// Has an instance learn what is usual anew, from what came since then; its alerts end as accepted.
+    pub(in crate::engine) fn learn_anew(
+        &mut self,
+        labels: &Labels,
+        since: Timestamp,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) {
+        let rule = self.rule.clone();
+        let Some(instance) = self.instances.get_mut(labels) else {
+            return;
+        };
+        let had_learned = instance.has_learned_saved;
+        instance.learn_anew(&rule, since, scope, effects);
+        if had_learned && !instance.has_learned_saved {
+            self.unlearned.push(labels.clone());
+        }
+        if rule.mode == Mode::Active {
+            instance.announce(&rule, scope, effects);
+        }
+        self.touched = true;
+    }
+
     /// The label set of two instances' alerts that are the same, if any.
     fn collision(&self) -> Option<Labels> {
         let mut seen = BTreeSet::new();
@@ -404,7 +427,7 @@ pub(super) fn candidates<'s>(
 }
 
 /// The labels of a series that make its instance.
-fn instance_labels(key: &SeriesKey, by: &[String]) -> Labels {
+pub(super) fn instance_labels(key: &SeriesKey, by: &[String]) -> Labels {
     by.iter()
         .map(|name| (name.as_str(), key.get(name)))
         .collect()

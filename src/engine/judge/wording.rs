@@ -43,7 +43,8 @@ pub(super) fn annotations(
             evidence.feature.map_or("", |feature| feature.as_str()),
         )
         .bind("interval", evidence.interval_text())
-        .bind("within", evidence.within_text());
+        .bind("within", evidence.within_text())
+        .bind("perday", evidence.per_day_text());
     rule.annotations
         .iter()
         .map(|a| (a.name.as_str(), a.template.expand(&bindings)))

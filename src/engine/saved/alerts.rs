@@ -70,10 +70,12 @@ impl Engine {
         }
         self.forget_saved_baselines();
         self.forget_saved_silences();
+        self.forget_saved_maintenance();
         self.saving.dispatch = None;
         self.saving.clocks = None;
         self.dispatcher.touched = true;
         self.forget_saved_incidents();
+        self.forget_saved_actions();
         self.saving.changes = 0;
     }
 
@@ -137,6 +139,7 @@ impl Engine {
         let known: HashSet<u64> = (rules.flat_map(RuleState::alerts))
             .filter(|alert| alert.told == Told::Firing)
             .map(|alert| alert.fingerprint)
+            .chain((self.actions.cases()).filter_map(|case| Some(case.failing()?.fingerprint)))
             .collect();
         let groups = self.dispatcher.groups.values();
         let of_incidents = self

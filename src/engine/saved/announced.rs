@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prost::Message;
 
+use super::learned::{put_per_day, take_per_day};
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature};
@@ -18,13 +19,14 @@ use crate::engine::time::{Now, Timestamp, nanos};
 const WHAT: &str = "notification";
 
 /// The kinds of alert that [`Subject::alert_type`](crate::engine::judge::Subject::alert_type) names.
-const ALERT_TYPES: [&str; 6] = [
+const ALERT_TYPES: [&str; 7] = [
     "threshold_exceeded",
     "degradation",
     "anomaly_detected",
     "absence",
     "no_data",
     "rule_error",
+    crate::engine::action::ALERT_TYPE,
 ];
 
 /// An alert as others were told of it.
@@ -161,6 +163,9 @@ struct EvidenceMessage {
     earliest: Option<i64>,
     #[prost(sint64, optional, tag = "12")]
     latest: Option<i64>,
+    /// What a drift adds each day, and its interval.
+    #[prost(double, repeated, tag = "13")]
+    per_day: Vec<f64>,
 }
 
 impl EvidenceMessage {
@@ -178,6 +183,7 @@ impl EvidenceMessage {
             began: evidence.began.map(Timestamp::millis),
             earliest: evidence.within.map(|(earliest, _)| earliest.millis()),
             latest: evidence.within.map(|(_, latest)| latest.millis()),
+            per_day: put_per_day(evidence.per_day),
         }
     }
 
@@ -196,6 +202,7 @@ impl EvidenceMessage {
                 let at = Timestamp::from_millis;
                 (at(earliest), at(latest))
             }),
+            per_day: take_per_day(&self.per_day),
         }
     }
 }

@@ -9,8 +9,10 @@ use prost::Message;
 use super::announced::{AnnouncedMessage, integration};
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
+use crate::engine::dispatch::digest::{Collected, Entry};
+use crate::engine::dispatch::flapping::{Damped, History};
 use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Pace, Told};
-use crate::engine::time::{Now, nanos};
+use crate::engine::time::{Now, Timestamp, nanos};
 
 const WHAT: &str = "state of the dispatcher";
 
@@ -44,6 +46,34 @@ struct GroupMessage {
     is_waiting: bool,
     #[prost(fixed64, repeated, tag = "6")]
     silenced: Vec<u64>,
+    #[prost(fixed64, repeated, tag = "20")]
+    maintained: Vec<u64>,
+    #[prost(message, repeated, tag = "21")]
+    damped: Vec<DampedMessage>,
+}
+
+/// An alert of a group that was told to flap.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct DampedMessage {
+    #[prost(fixed64, tag = "1")]
+    fingerprint: u64,
+    #[prost(uint64, tag = "2")]
+    told_at: u64,
+    #[prost(uint64, tag = "3")]
+    distance: u64,
+}
+
+/// When an alert began to fire.
+#[derive(Clone, PartialEq, prost::Message)]
+struct HistoryMessage {
+    #[prost(fixed64, tag = "1")]
+    fingerprint: u64,
+    #[prost(uint64, repeated, tag = "2")]
+    begins: Vec<u64>,
+    #[prost(sint64, tag = "3")]
+    last: i64,
+    #[prost(bool, tag = "4")]
+    is_flapping: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -72,6 +102,60 @@ struct DispatchMessage {
     paused_since: Option<u64>,
     #[prost(message, repeated, tag = "6")]
     paces: Vec<PaceMessage>,
+    #[prost(message, repeated, tag = "20")]
+    histories: Vec<HistoryMessage>,
+    #[prost(message, repeated, tag = "21")]
+    collected: Vec<CollectedMessage>,
+}
+
+/// What has been collected for a digest.
+#[derive(Clone, PartialEq, prost::Message)]
+struct CollectedMessage {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(sint64, tag = "2")]
+    since: i64,
+    #[prost(message, repeated, tag = "3")]
+    entries: Vec<EntryMessage>,
+    #[prost(uint64, tag = "4")]
+    left_out: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct EntryMessage {
+    #[prost(message, optional, tag = "1")]
+    alert: Option<AnnouncedMessage>,
+    #[prost(uint64, tag = "2")]
+    begins: u64,
+    #[prost(uint64, tag = "3")]
+    fired: u64,
+    #[prost(uint64, optional, tag = "4")]
+    fires_since: Option<u64>,
+    #[prost(sint64, tag = "5")]
+    last: i64,
+}
+
+impl EntryMessage {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            alert: Some(AnnouncedMessage::of(&entry.alert)),
+            begins: entry.begins,
+            fired: nanos(entry.fired),
+            fires_since: entry.fires_since.map(nanos),
+            last: entry.last.millis(),
+        }
+    }
+
+    fn read(self) -> Result<Entry, Damaged> {
+        let alert = self.alert.ok_or_else(|| Damaged::new(WHAT, "no alert"))?;
+        Ok(Entry {
+            alert: Arc::new(alert.read(WHAT)?),
+            begins: self.begins,
+            fired: Duration::from_nanos(self.fired),
+            fires_since: self.fires_since.map(Duration::from_nanos),
+            last: Timestamp::from_millis(self.last),
+        })
+    }
 }
 
 impl Engine {
@@ -131,6 +215,14 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
             ordinal: *ordinal,
             is_waiting: group.is_waiting,
             silenced: group.silenced.iter().copied().collect(),
+            maintained: group.maintained.iter().copied().collect(),
+            damped: (group.damped.iter())
+                .map(|(fingerprint, damped)| DampedMessage {
+                    fingerprint: *fingerprint,
+                    told_at: nanos(damped.told_at),
+                    distance: nanos(damped.distance),
+                })
+                .collect(),
         });
     let paces = dispatcher.paces.iter();
     let paces = paces.map(|((key, ordinal), pace)| PaceMessage {
@@ -139,11 +231,27 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
         due: nanos(pace.due),
         since: nanos(pace.since),
     });
+    let histories = dispatcher.flapping.histories.iter();
+    let histories = histories.map(|(fingerprint, history)| HistoryMessage {
+        fingerprint: *fingerprint,
+        begins: history.begins.iter().map(|at| nanos(*at)).collect(),
+        last: history.last.millis(),
+        is_flapping: history.is_flapping,
+    });
+    let collected = dispatcher.collected.iter();
+    let collected = collected.map(|(name, collected)| CollectedMessage {
+        name: name.clone(),
+        since: collected.since.millis(),
+        entries: collected.entries.values().map(EntryMessage::of).collect(),
+        left_out: collected.left_out,
+    });
     DispatchMessage {
         sequence: dispatcher.sequence,
         told: told.collect(),
         groups: groups.collect(),
         paces: paces.collect(),
+        histories: histories.collect(),
+        collected: collected.collect(),
         ..DispatchMessage::default()
     }
 }
@@ -165,12 +273,39 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         for alert in group.alerts {
             alerts.push(Arc::new(alert.read(WHAT)?));
         }
+        let damped = group.damped.iter().map(|one| {
+            let [told_at, distance] = [one.told_at, one.distance].map(Duration::from_nanos);
+            (one.fingerprint, Damped { told_at, distance })
+        });
+        let damped: BTreeMap<u64, Damped> = damped.collect();
         // What has ended opens no other group, but it may be told in one of what still fires.
         alerts.sort_by_key(|alert| !alert.is_firing());
-        let silenced: BTreeSet<u64> = group.silenced.into_iter().collect();
+        let [silenced, maintained] =
+            [group.silenced, group.maintained].map(|all| all.into_iter().collect::<BTreeSet<_>>());
         let times = (Duration::from_nanos(group.due), group.is_waiting);
-        groups.push(((group.key, group.ordinal), times, silenced, alerts));
+        groups.push((
+            (group.key, group.ordinal),
+            times,
+            (silenced, maintained, damped),
+            alerts,
+        ));
     }
+    let mut collected = BTreeMap::new();
+    for one in message.collected {
+        let mut all = Collected {
+            since: Timestamp::from_millis(one.since),
+            left_out: one.left_out,
+            ..Collected::default()
+        };
+        for entry in one.entries {
+            let entry = entry.read()?;
+            all.entries.insert(entry.alert.fingerprint, entry);
+        }
+        collected.insert(one.name, all);
+    }
+    let digests = &dispatcher.routing().digests;
+    collected.retain(|name, _| digests.iter().any(|one| one.name == *name));
+    dispatcher.collected.extend(collected);
     dispatcher.sequence = dispatcher.sequence.max(message.sequence);
     dispatcher.told.extend(told);
     let paces = message.paces.into_iter().map(|pace| {
@@ -179,8 +314,18 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         ((pace.key, pace.ordinal), Pace { due, since })
     });
     dispatcher.paces.extend(paces);
+    let histories = message.histories.into_iter().map(|one| {
+        let begins = one.begins.into_iter().map(Duration::from_nanos);
+        let history = History {
+            begins: begins.collect(),
+            last: Timestamp::from_millis(one.last),
+            is_flapping: one.is_flapping,
+        };
+        (one.fingerprint, history)
+    });
+    dispatcher.flapping.histories.extend(histories);
     let known: BTreeSet<GroupId> = groups.iter().map(|(id, ..)| id.clone()).collect();
-    for (saved, (due, is_waiting), silenced, alerts) in groups {
+    for (saved, (due, is_waiting), held, alerts) in groups {
         for alert in alerts {
             // Each group has its alerts back and no others: one may have been told of an end for which another waits.
             // Where it was alone and has ended its group is still looked at, so that it keeps its pace.
@@ -193,7 +338,7 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
         }
         if let Some(group) = dispatcher.groups.get_mut(&saved) {
             (group.due, group.is_waiting) = (due, is_waiting);
-            group.silenced = silenced;
+            (group.silenced, group.maintained, group.damped) = held;
         }
     }
     Ok(())

@@ -106,6 +106,9 @@ struct ChangeMessage {
     earliest: Option<i64>,
     #[prost(sint64, optional, tag = "8")]
     latest: Option<i64>,
+    /// What a drift adds each day, and its interval.
+    #[prost(double, repeated, tag = "9")]
+    per_day: Vec<f64>,
 }
 
 impl ChangeMessage {
@@ -119,6 +122,7 @@ impl ChangeMessage {
             is_rise: change.is_rise,
             earliest: change.within.map(|(earliest, _)| earliest.millis()),
             latest: change.within.map(|(_, latest)| latest.millis()),
+            per_day: put_per_day(change.per_day),
         }
     }
 
@@ -132,8 +136,22 @@ impl ChangeMessage {
             }),
             size: self.size,
             interval: self.low.zip(self.high),
+            per_day: take_per_day(&self.per_day),
             is_rise: self.is_rise,
         })
+    }
+}
+
+/// A number and its interval as three numbers; none where there is none.
+pub(super) fn put_per_day(per_day: Option<(f64, (f64, f64))>) -> Vec<f64> {
+    per_day.map_or_else(Vec::new, |(best, (low, high))| vec![best, low, high])
+}
+
+/// The reverse of [`put_per_day`].
+pub(super) fn take_per_day(numbers: &[f64]) -> Option<(f64, (f64, f64))> {
+    match numbers {
+        [best, low, high] => Some((*best, (*low, *high))),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@
 //! are. A new engine is given back the clocks first, then the dispatcher, then measurements are applied again, then come the
 //! history, the incidents and the rules, before anything else happens.
 
+mod action;
 mod alerts;
 mod announced;
 mod baseline;
@@ -17,6 +18,7 @@ mod dispatch;
 mod history;
 mod incident;
 mod learned;
+mod maintenance;
 mod rule;
 mod seen;
 mod silence;
@@ -80,6 +82,8 @@ pub(super) struct Saving {
     baselines: BTreeMap<String, Option<Vec<u8>>>,
     /// The same of silences, by their ids.
     silences: BTreeMap<String, Option<Vec<u8>>>,
+    /// The same of maintenance.
+    maintenance: BTreeMap<String, Option<Vec<u8>>>,
     /// The hash of the dispatcher's saved state.
     dispatch: Option<u64>,
     /// The time paused that was saved with it, and since when judging is.

@@ -10,8 +10,9 @@ use crate::engine::time::Timestamp;
 
 const WHAT: &str = "silence";
 
+/// A matcher.
 #[derive(Clone, PartialEq, prost::Message)]
-struct MatcherMessage {
+pub(super) struct MatcherMessage {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(string, tag = "2")]
@@ -20,6 +21,33 @@ struct MatcherMessage {
     is_regex: bool,
     #[prost(bool, tag = "4")]
     is_equal: bool,
+}
+
+impl MatcherMessage {
+    pub(super) fn of(matcher: &Matcher) -> Self {
+        Self {
+            name: matcher.name().to_owned(),
+            value: matcher.value().to_owned(),
+            is_regex: matcher.is_regex(),
+            is_equal: matcher.is_equal(),
+        }
+    }
+}
+
+/// The matchers of `what`, which would be of everything without any.
+pub(super) fn matchers(
+    what: &'static str,
+    saved: Vec<MatcherMessage>,
+) -> Result<Vec<Matcher>, Damaged> {
+    let mut matchers = Vec::new();
+    for one in saved {
+        let matcher = Matcher::new(&one.name, &one.value, one.is_regex, one.is_equal);
+        matchers.push(matcher.map_err(|error| Damaged::new(what, error.to_string()))?);
+    }
+    match matchers.is_empty() {
+        true => Err(Damaged::new(what, "it has no matchers")),
+        false => Ok(matchers),
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -41,12 +69,7 @@ struct SilenceMessage {
 }
 
 fn to_bytes(silence: &Silence) -> Vec<u8> {
-    let matchers = silence.matchers.iter().map(|matcher| MatcherMessage {
-        name: matcher.name().to_owned(),
-        value: matcher.value().to_owned(),
-        is_regex: matcher.is_regex(),
-        is_equal: matcher.is_equal(),
-    });
+    let matchers = silence.matchers.iter().map(MatcherMessage::of);
     SilenceMessage {
         id: silence.id.clone(),
         matchers: matchers.collect(),
@@ -61,18 +84,9 @@ fn to_bytes(silence: &Silence) -> Vec<u8> {
 
 fn from_bytes(bytes: &[u8]) -> Result<Silence, Damaged> {
     let message: SilenceMessage = decode(WHAT, bytes)?;
-    let mut matchers = Vec::new();
-    for one in message.matchers {
-        let matcher = Matcher::new(&one.name, &one.value, one.is_regex, one.is_equal);
-        matchers.push(matcher.map_err(|error| Damaged::new(WHAT, error.to_string()))?);
-    }
-    if matchers.is_empty() {
-        // It would silence everything.
-        return Err(Damaged::new(WHAT, "it has no matchers"));
-    }
     Ok(Silence {
         id: message.id,
-        matchers,
+        matchers: matchers(WHAT, message.matchers)?,
         starts_at: Timestamp::from_millis(message.starts_at),
         ends_at: Timestamp::from_millis(message.ends_at),
         updated_at: Timestamp::from_millis(message.updated_at),

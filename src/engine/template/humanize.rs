@@ -72,6 +72,11 @@ fn scale_up(mut number: f64) -> (f64, &'static str) {
     (number, chosen)
 }
 
+/// A length of time, to the second: `2m 15s`.
+pub(in crate::engine) fn span(span: std::time::Duration) -> String {
+    duration(std::time::Duration::from_secs(span.as_secs()).as_secs_f64())
+}
+
 /// A duration in seconds: `2m 15s`, `1.234s`, `100ms`.
 pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {

@@ -27,7 +27,7 @@ mod eval;
 mod float;
 mod format;
 mod functions;
-mod humanize;
+pub(in crate::engine) mod humanize;
 mod lex;
 mod literal;
 mod parse;

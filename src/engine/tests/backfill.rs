@@ -28,10 +28,18 @@ fn measured(blocks: u64) -> Engine {
 
 /// The log by that block, in the order of times.
 fn log(blocks: u64) -> impl Iterator<Item = (Timestamp, Measurement)> {
-    (0..blocks).zip(normal(3)).map(|(block, noise)| {
+    log_of(blocks, &stepped)
+}
+
+/// The same of what is as `of` says by block and noise.
+pub(super) fn log_of(
+    blocks: u64,
+    of: &dyn Fn(u64, f64) -> f64,
+) -> impl Iterator<Item = (Timestamp, Measurement)> {
+    (0..blocks).zip(normal(3)).map(move |(block, noise)| {
         let draft = Draft {
             operation: "op",
-            duration_seconds: Some(stepped(block, noise)),
+            duration_seconds: Some(of(block, noise)),
             ..Draft::default()
         };
         let at = then(block * BLOCK + 100).wall;
@@ -41,13 +49,23 @@ fn log(blocks: u64) -> impl Iterator<Item = (Timestamp, Measurement)> {
 
 /// Gives new rules to an engine, and has them learn from the log.
 fn add_rules(engine: &mut Engine, blocks: u64) -> Adopted {
+    add_rules_under(engine, settings(), blocks, log(blocks))
+}
+
+/// The same under that configuration, from that log.
+pub(super) fn add_rules_under(
+    engine: &mut Engine,
+    settings: Settings,
+    blocks: u64,
+    log: impl Iterator<Item = (Timestamp, Measurement)>,
+) -> Adopted {
     let now = then(blocks * BLOCK);
-    engine.reconfigure(settings(), now);
+    engine.reconfigure(settings, now);
     let lesson = engine.lesson(now).unwrap();
     assert_eq!(lesson.rules(), 2);
     let mut wanted = Wanted::of(&lesson);
     let mut learner = Learner::new(lesson, then(100).wall);
-    for (at, measurement) in log(blocks) {
+    for (at, measurement) in log {
         assert!(wanted.has(at, &measurement));
         assert!(learner.take(at, measurement));
     }
@@ -58,7 +76,7 @@ fn add_rules(engine: &mut Engine, blocks: u64) -> Adopted {
 
 /// What is known of the detector of a rule, but for what it has learned from.
 #[derive(Debug, PartialEq)]
-struct Known {
+pub(super) struct Known {
     taken: Option<Timestamp>,
     since: Option<Timestamp>,
     points: u64,
@@ -67,7 +85,7 @@ struct Known {
 }
 
 /// The detectors of both rules.
-fn detectors(engine: &Engine) -> Vec<Known> {
+pub(super) fn detectors(engine: &Engine) -> Vec<Known> {
     let rules = engine.groups()[0].rules.iter();
     rules
         .map(|rule| {
@@ -153,6 +171,33 @@ fn what_is_over_is_not_alerted_on_and_what_goes_on_is() {
         (block(earliest)..=block(latest)).contains(&(6 * PER_DAY)),
         "{change:?}"
     );
+}
+
+#[test]
+fn of_a_rule_only_what_is_new_is_looked_for() {
+    let blocks = PER_DAY;
+    let mut engine = measured(blocks);
+    add_rules(&mut engine, blocks);
+    let of = |operation| {
+        let draft = Draft {
+            operation,
+            duration_seconds: Some(1.0),
+            ..Draft::default()
+        };
+        Measurement::new(draft).unwrap()
+    };
+    let now = then(blocks * BLOCK);
+    let batch = Batch {
+        origin: None,
+        records: vec![Ok(of("other"))],
+    };
+    let (admitted, _) = engine.admit(batch, now);
+    engine.apply(&admitted, now);
+    let later = then((blocks + 1) * BLOCK);
+    tick(&mut engine, later);
+    let mut wanted = Wanted::of(&engine.lesson(later).unwrap());
+    let is_wanted = ["op", "other"].map(|name| wanted.has(now.wall, &of(name)));
+    assert_eq!(is_wanted, [false, true]);
 }
 
 #[test]

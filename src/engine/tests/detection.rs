@@ -197,7 +197,13 @@ fn a_drift_of_three_per_cent_a_day_is_found() {
     let (engine, story) = with(&drifts, 9);
     let at = found(&story, "Changed");
     assert!((CHANGED..CHANGED + 3 * PER_DAY).contains(&at), "{story:?}");
-    assert_eq!(detected(&engine, 0).found.unwrap().feature, Feature::Level);
+    let change = detected(&engine, 0).found.unwrap();
+    assert_eq!(change.feature, Feature::Drift);
+    let (earliest, latest) = change.within.unwrap();
+    let within = block_of(earliest)..=block_of(latest);
+    assert!(within.contains(&CHANGED), "{change:?}");
+    let (_, (low, high)) = change.per_day.unwrap();
+    assert!((low..=high).contains(&0.03), "{change:?}");
 }
 
 #[test]

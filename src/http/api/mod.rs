@@ -1,6 +1,7 @@
 //! What the paths answer, one file per resource.
 
 pub mod acceptance;
+pub mod actions;
 pub mod baselines;
 pub mod comparison;
 pub mod explain;
@@ -8,6 +9,7 @@ pub mod export;
 pub mod incidents;
 pub mod ingest;
 pub mod lifecycle;
+pub mod maintenance;
 pub mod metrics;
 pub mod operations;
 pub mod regressions;

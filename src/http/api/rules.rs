@@ -1,5 +1,7 @@
 //! `/api/v1/rules` and `/api/v1/alerts` in the shape of Prometheus, with what opwatch knows beside it.
 
+mod tally;
+
 use std::collections::{BTreeMap, HashMap};
 
 use hyper::body::Incoming;
@@ -7,14 +9,16 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 
+use self::tally::TallyBody;
 use super::v2::alerts::Status;
 use super::{Services, unavailable};
+use crate::engine::action::Case;
 use crate::engine::alert::{AlertState, Change};
+use crate::engine::dispatch::Announced;
 use crate::engine::incident::Incidents;
 use crate::engine::judge::{GroupState, Health, RuleState, Tracked};
 use crate::engine::rule::{Mode, Templated};
 use crate::engine::series::Labels;
-use crate::engine::tally::Tally;
 use crate::engine::time::Timestamp;
 use crate::explanation::Evidence;
 use crate::http::request::decode;
@@ -108,30 +112,12 @@ struct AlertBody {
     /// Whether anything keeps it from being told now, and what; of those that fire, where others are told of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TallyBody {
-    /// Evaluations that found it by new data.
-    evaluations: u64,
-    /// Values that had come by these; 0 where the condition does not go by single values.
-    values: u64,
-    first_seen: String,
-    last_seen: String,
-    worst: Option<f64>,
-}
-
-impl TallyBody {
-    fn of(tally: Tally) -> Self {
-        Self {
-            evaluations: tally.evaluations,
-            values: tally.values,
-            first_seen: tally.first.to_string(),
-            last_seen: tally.last.to_string(),
-            worst: tally.worst,
-        }
-    }
+    /// How often it began to fire lately, each time halved within a half-life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flap_score: Option<f64>,
+    /// It begins so often that it is told of at growing distances.
+    #[serde(skip_serializing_if = "is_false")]
+    flapping: bool,
 }
 
 #[derive(Serialize)]
@@ -228,11 +214,22 @@ pub async fn alerts(services: &Services, headers: &HeaderMap) -> Response<Body> 
         let alerts = alerts.filter_map(|(rule, alert)| {
             let body = alert_body(rule, alert, alert.state.active_at()?, engine.incidents())?;
             let status = told.remove(&alert.fingerprint);
-            Some(AlertBody { status, ..body })
+            let flaps = engine.dispatcher().flaps(alert.fingerprint, now);
+            Some(AlertBody {
+                status,
+                flap_score: flaps.map(|flaps| flaps.score),
+                flapping: flaps.is_some_and(|flaps| flaps.is_flapping),
+                ..body
+            })
         });
-        Alerts {
-            alerts: alerts.collect(),
-        }
+        let mut alerts: Vec<AlertBody> = alerts.collect();
+        // Those of no rule: that an action has failed.
+        let failing = engine.actions().cases().filter_map(Case::failing);
+        alerts.extend(failing.map(|alert| AlertBody {
+            status: told.remove(&alert.fingerprint),
+            ..failing_body(alert, engine.incidents())
+        }));
+        Alerts { alerts }
     });
     match alerts.await {
         Ok(alerts) => respond::compress(headers, respond::api_data(&alerts)).await,
@@ -368,7 +365,37 @@ fn alert_body(
         suppressed: alert.suppressed,
         cost_shift: alert.is_shift,
         status: None,
+        flap_score: None,
+        flapping: false,
     })
+}
+
+/// An alert that says that an action has failed.
+fn failing_body(alert: &Announced, incidents: &Incidents) -> AlertBody {
+    let incident = incidents.of(alert.fingerprint).filter(|one| one.is_open());
+    AlertBody {
+        labels: map(&alert.labels),
+        annotations: map(&alert.annotations),
+        state: "firing",
+        active_at: alert.starts_at.to_string(),
+        value: scientific(f64::NAN),
+        fired_at: Some(alert.starts_at.to_string()),
+        kind: alert.alert_type,
+        metric: alert.metric.clone(),
+        stat: alert.stat.clone(),
+        threshold: None,
+        n: 0,
+        evidence: None,
+        fingerprint: format!("{:016x}", alert.fingerprint),
+        tally: alert.tally.map(TallyBody::of),
+        incident: incident.map(|one| id(one.id)),
+        shadow: false,
+        suppressed: false,
+        cost_shift: false,
+        status: None,
+        flap_score: None,
+        flapping: false,
+    }
 }
 
 fn map(labels: &Labels) -> BTreeMap<String, String> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use self::html::Html;
 pub use self::subject::subject;
 use crate::amount;
+use crate::engine::action::ALERT_TYPE as ACTION_FAILED;
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature, percent};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason};
@@ -37,7 +38,7 @@ pub(super) fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> BTreeMap
 
 /// Whether an alert compares a value with a limit.
 pub(super) fn has_limit(alert: &Announced) -> bool {
-    ![NO_DATA, RULE_ERROR].contains(&alert.alert_type) && alert.limit.is_finite()
+    ![NO_DATA, RULE_ERROR, ACTION_FAILED].contains(&alert.alert_type) && alert.limit.is_finite()
 }
 
 /// By how many percent the value is worse than the limit, or than the baseline where there is one, positive in the
@@ -113,7 +114,7 @@ pub(super) fn account<'a>(alert: &'a Announced, at: Timestamp) -> Account<'a> {
             rows.push(("why", text(why(reason).to_owned())));
         }
     }
-    if ![NO_DATA, RULE_ERROR, ABSENCE].contains(&alert.alert_type) {
+    if ![NO_DATA, RULE_ERROR, ABSENCE, ACTION_FAILED].contains(&alert.alert_type) {
         let plural = if alert.n == 1 { "" } else { "s" };
         let rests_on = match alert.evidence.and_then(|evidence| evidence.feature) {
             Some(_) => format!("{} block{plural}", alert.n),
@@ -167,6 +168,7 @@ fn what(alert: &Announced) -> String {
     match alert.alert_type {
         NO_DATA => return format!("there is no data of {}", alert.metric),
         RULE_ERROR => return "the rule cannot be evaluated".to_owned(),
+        ACTION_FAILED => return format!("the action for {} has not helped", alert.metric),
         ABSENCE => return missing(alert),
         _ => {}
     }
@@ -255,11 +257,18 @@ fn found(evidence: Evidence) -> Option<String> {
         Feature::Shape => "how values follow on each other".to_owned(),
         Feature::Season => "what is usual at this time of the day".to_owned(),
         Feature::Level => "the level".to_owned(),
+        Feature::Drift => "a drift of the level".to_owned(),
         Feature::Spread => "how far values lie apart".to_owned(),
         Feature::Tail => "how far the upper tenth reaches".to_owned(),
     };
+    if evidence.per_day.is_some() {
+        text += &format!(", {}", evidence.per_day_text());
+    }
     if let Some(change) = evidence.change {
         text += &format!(", {}", percent(change));
+    }
+    if feature == Feature::Drift {
+        text += " by now";
     }
     if evidence.interval.is_some() {
         text += &format!(" (95 %: {})", evidence.interval_text());
@@ -309,6 +318,9 @@ fn headline(notification: &Notification) -> &'static str {
         NotifyReason::NewResolved => "Some alerts have ended, others still fire",
         NotifyReason::AllResolved => "All alerts have ended",
         NotifyReason::SilenceEnded => "A silence has ended, the alerts still fire",
+        NotifyReason::MaintenanceEnded => "Maintenance has ended, the alerts still fire",
+        NotifyReason::Flapping => "An alert flaps: it begins and ends again and again",
+        NotifyReason::Digest => "Digest of what fired since the last one",
         NotifyReason::Repeat => "Nothing new, the alerts still fire",
     }
 }

@@ -280,6 +280,27 @@ fn a_regression_says_what_it_is_compared_with_and_how_sure_that_is() {
 }
 
 #[test]
+fn a_drift_says_what_it_adds_a_day_what_it_has_come_to_and_when_it_began() {
+    let mut alert = Announced::clone(&fixture::firing("train"));
+    alert.alert_type = "degradation";
+    let at = |minutes: i64| Timestamp::from_millis(fixture::start().millis() - minutes * 60_000);
+    alert.evidence = Some(Evidence {
+        baseline: Some(1.0),
+        change: Some(0.158),
+        interval: Some((0.13, 0.18)),
+        feature: Some(Feature::Drift),
+        began: Some(at(1_440)),
+        within: Some((at(1_500), at(1_380))),
+        per_day: Some((0.031, (0.026, 0.035))),
+        ..Evidence::default()
+    });
+    let text = text(&fixture::notification(&[Arc::new(alert)]), URL);
+    let expected = "a drift of the level, +3.1 % a day (95 %: +2.6 % to +3.5 %), +16 % by now (95 %: +13 % to +18 %), \
+                    since 2026-01-30 12:00:00 UTC (95 %: between 2026-01-30 11:00:00 UTC and 2026-01-30 13:00:00 UTC)";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn a_message_begins_with_the_incidents_that_it_tells_of() {
     let tale = |alerts, firing, operations, minutes: Option<i64>| Tale {
         id: 0xb2,

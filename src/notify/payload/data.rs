@@ -61,7 +61,8 @@ fn incident(tale: &Tale) -> Value {
     ])
 }
 
-fn alert(alert: &Announced, notification: &Notification) -> Value {
+/// An alert of a notification.
+pub(in crate::notify) fn alert(alert: &Announced, notification: &Notification) -> Value {
     let mut incidents = notification.incidents.iter();
     let incident = incidents.find(|tale| tale.members.contains(&alert.fingerprint));
     let number = |number: Option<f64>| number.map_or(Value::Nil, Value::Number);

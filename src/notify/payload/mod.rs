@@ -1,6 +1,6 @@
 //! What a webhook posts: Alertmanager's body, the form of a service that people use, or a tree of templates.
 
-mod data;
+pub(super) mod data;
 mod discord;
 mod opsgenie;
 mod outline;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::data;
 use crate::document::Place;
 use crate::engine::dispatch::Notification;
-use crate::engine::template::{Scope, Template};
+use crate::engine::template::{Scope, Template, Value as Data};
 
 /// As it is written in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -31,7 +31,17 @@ impl Tree {
         external_url: &str,
         max_alerts: usize,
     ) -> Result<Value, String> {
-        let data = data::of(notification, external_url, max_alerts);
+        self.fill(
+            data::of(notification, external_url, max_alerts),
+            external_url,
+        )
+    }
+
+    /// The tree with every template filled in from any data.
+    ///
+    /// # Errors
+    /// As [`Tree::render`].
+    pub(in crate::notify) fn fill(&self, data: Data, external_url: &str) -> Result<Value, String> {
         let scope = Scope::new(data).external_url(external_url);
         let mut tree = self.0.clone();
         fill(&mut tree, &scope)?;

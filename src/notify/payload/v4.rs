@@ -113,6 +113,9 @@ struct Proof {
     feature: Option<&'static str>,
     began_at: Option<String>,
     began_within: Option<(String, String)>,
+    /// What a drift adds each day, as a ratio, with its 95 % interval; `change` is what it has come to.
+    change_per_day: Option<f64>,
+    change_per_day_interval: Option<(f64, f64)>,
 }
 
 impl Proof {
@@ -127,6 +130,8 @@ impl Proof {
             began_at: evidence.began.map(|at| at.to_string()),
             began_within: (evidence.within)
                 .map(|(earliest, latest)| (earliest.to_string(), latest.to_string())),
+            change_per_day: evidence.per_day.map(|(best, _)| best),
+            change_per_day_interval: evidence.per_day.map(|(_, interval)| interval),
         }
     }
 }

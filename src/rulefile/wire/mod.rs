@@ -61,7 +61,8 @@ pub(super) struct Rule {
     pub labels: BTreeMap<String, String>,
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    pub actions: Option<IgnoredAny>,
+    #[serde(default)]
+    pub actions: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -3,8 +3,10 @@
 /// In which way a series has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// Values have become larger or smaller.
+    /// Values have become larger or smaller: at once, or there is no telling yet.
     Level,
+    /// Values have become larger or smaller bit by bit.
+    Drift,
     /// Values vary more or less.
     Spread,
     /// More values are large, or the large ones are larger.
@@ -16,6 +18,7 @@ impl Channel {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Level => "level",
+            Self::Drift => "drift",
             Self::Spread => "spread",
             Self::Tail => "tail",
         }
@@ -31,9 +34,9 @@ pub(super) fn zip<A, B, R>(a: [A; 3], b: [B; 3], mut f: impl FnMut(A, B) -> R) -
     [f(a0, b0), f(a1, b1), f(a2, b2)]
 }
 
-const LEVEL_CLIP: f64 = 2.5;
-const SPREAD_CLIP: f64 = 3.0;
-const TAIL_CLIP: f64 = 2.0;
+pub(super) const LEVEL_CLIP: f64 = 2.5;
+pub(super) const SPREAD_CLIP: f64 = 3.0;
+pub(super) const TAIL_CLIP: f64 = 2.0;
 /// Weight of a tail value right after a hot point: odd values come in bursts of a few, a slow decile does not.
 const BURST: f64 = 0.4;
 /// A point this far beyond the upper decile is hot.

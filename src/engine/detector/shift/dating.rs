@@ -4,7 +4,7 @@ use super::channels::{Channel, zip};
 use super::noise::Noise;
 use super::sums::{BLOCK, BLOCKS, FINE};
 use super::weekdays::Corrected;
-use super::windows::Best;
+use super::windows::{Best, rate_function};
 
 /// Points are compared one by one in the last so many, and blocks of 12 before that.
 const EXACT: u64 = FINE as u64 - BLOCK;
@@ -13,7 +13,12 @@ const LEAST: u64 = 4;
 /// Moments with less evidence than the best by more than this are too unlikely: with −ln(1 − √0.95) the set of the others
 /// holds the true one in 95 % of cases (D. Siegmund, *Confidence sets in change-point problems*, 1988: the largest excess
 /// to either side of the true moment is about exponential).
-const MARGIN: f64 = 3.676;
+pub(super) const MARGIN: f64 = 3.676;
+
+/// The first moment that is still known when there are `n` points.
+pub(super) fn oldest(n: u64) -> u64 {
+    (n / BLOCK).saturating_sub(BLOCKS as u64 - 2) * BLOCK
+}
 
 /// A change with when it began.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +38,7 @@ pub(super) struct Dated {
 pub(super) fn date(best: &Best, sums: Corrected<'_>, noise: &Noise, season: u64) -> Dated {
     let n = sums.n();
     let place = match best.channel {
-        Channel::Level => 0,
+        Channel::Level | Channel::Drift => 0,
         Channel::Spread => 1,
         Channel::Tail => 2,
     };
@@ -49,11 +54,15 @@ pub(super) fn date(best: &Best, sums: Corrected<'_>, noise: &Noise, season: u64)
         let means = (then / before, (now - then) / since);
         let share = 1.0 / before + 1.0 / since;
         let moved = (means.1 - means.0).powi(2) / (2.0 * variance * share);
-        (moved, tau, means, (variance * share).sqrt())
+        let rarity = match best.channel {
+            Channel::Tail => rate_function(means),
+            _ => 1.0,
+        };
+        (moved * rarity, tau, means)
     };
     let exact = (n.saturating_sub(EXACT)..=n.saturating_sub(LEAST)).map(|tau| (tau, true));
-    let first = (n / BLOCK).saturating_sub(BLOCKS as u64 - 2);
-    let blocks = (first..=n.saturating_sub(EXACT) / BLOCK).map(|block| (block * BLOCK, false));
+    let blocks =
+        (oldest(n) / BLOCK..=n.saturating_sub(EXACT) / BLOCK).map(|block| (block * BLOCK, false));
     let looks: Vec<_> = blocks
         .chain(exact)
         .filter(|(tau, _)| *tau >= season.max(1))
@@ -66,9 +75,9 @@ pub(super) fn date(best: &Best, sums: Corrected<'_>, noise: &Noise, season: u64)
             look(tau, of(then))
         })
         // Only what goes the way that the window has.
-        .filter(|(_, _, means, _)| (means.1 - means.0) * (best.means.1 - best.means.0) > 0.0)
+        .filter(|(_, _, means)| (means.1 - means.0) * (best.means.1 - best.means.0) > 0.0)
         .collect();
-    let Some((most, before, means, error)) = looks
+    let Some((most, before, means)) = looks
         .iter()
         .copied()
         .max_by(|one, other| one.0.total_cmp(&other.0))
@@ -80,7 +89,16 @@ pub(super) fn date(best: &Best, sums: Corrected<'_>, noise: &Noise, season: u64)
             error: best.error,
         };
     };
-    let likely = looks.iter().filter(|look| look.0 >= most - MARGIN);
+    // How much more a value varies since: in square with its spread, and with the number of large values. What separates the
+    // moments is weighed by the noise of both sides.
+    let ratio = (means.1 / means.0.max(1e-9)).max(1.0);
+    let more = match best.channel {
+        Channel::Level | Channel::Drift => 1.0,
+        Channel::Spread => ratio * ratio,
+        Channel::Tail => ratio,
+    };
+    let error = (variance * (1.0 / before as f64 + more / (n - before) as f64)).sqrt();
+    let likely = looks.iter().filter(|look| look.0 >= most - MARGIN * more);
     let (first, last) = likely.fold((before, before), |(first, last), look| {
         (first.min(look.1), last.max(look.1))
     });

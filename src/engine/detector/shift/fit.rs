@@ -27,6 +27,8 @@ const MOST_PHI: f64 = 0.95;
 pub(super) struct Fitted {
     pub profile: Profile,
     pub points: Vec<Option<f64>>,
+    /// How far they lie from the profile.
+    pub residuals: Vec<Option<f64>>,
     /// The residual of the last point, clipped; 0 where it is missing.
     pub last: f64,
 }
@@ -111,6 +113,7 @@ pub(super) fn fit(values: &[Option<f64>], settings: &Settings) -> Option<Fitted>
     Some(Fitted {
         profile,
         points,
+        residuals,
         last,
     })
 }

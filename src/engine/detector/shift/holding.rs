@@ -35,6 +35,16 @@ impl<T> Holding<T> {
         }
     }
 
+    /// Whether an incident that was told of has been over for so long at point `t` that a weaker one counts again.
+    pub fn is_over(&self, t: u64, score: f64) -> bool {
+        self.peak >= 1.0 && score < KEEP * self.peak && t.saturating_sub(self.since) > FORGET
+    }
+
+    /// Whether an incident goes on at point `t`.
+    pub fn is_open(&self, t: u64) -> bool {
+        self.peak >= 1.0 && t.saturating_sub(self.since) <= HOLD
+    }
+
     /// Whether nothing has been found that still counts.
     pub fn is_quiet(&self) -> bool {
         self.peak < 1.0

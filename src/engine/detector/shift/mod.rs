@@ -2,7 +2,8 @@
 //!
 //! A profile (`profile`, learnt by `fit`) takes the season and the dependence of neighbouring points out; what is new in
 //! a point feeds three `channels`. Windows of 12 to 720 points are compared with everything before them (`windows`), under
-//! the noise that means of blocks really have (`noise`). The best evidence, as a share of what the budget of false alarms
+//! the noise that means of blocks really have (`noise`). What they find is named (`naming`), dated (`dating`), and of a level it
+//! is told whether it has moved at once or bit by bit (`shape`, from the `history` of weeks). The best evidence, as a share of what the budget of false alarms
 //! asks for, is the score; it is held so that an incident alarms once (`holding`).
 //!
 //! The tests are generalised likelihood ratios with unknown noise: ½ f ln(1 + t² / f) with f degrees of freedom (D. Siegmund
@@ -11,13 +12,17 @@
 mod channels;
 mod dating;
 mod fit;
+mod history;
 mod holding;
+mod naming;
 mod noise;
 mod packed;
 mod profile;
 mod running;
 mod settings;
+mod shape;
 mod sums;
+mod told;
 mod weekdays;
 mod windows;
 
@@ -77,12 +82,15 @@ pub struct Change {
     pub since: u64,
     /// The interval in which that lies with 95 % confidence.
     pub within: (u64, u64),
-    /// How large it is, at least: what lies 2.5 standard deviations of the noise away counts as no farther.
+    /// How large it is, at least: what lies 2.5 standard deviations of the noise away counts as no farther. Of a drift, how
+    /// far it has gone by now.
     pub size: Size,
     /// The interval in which that lies with 95 % confidence, were the moment of the change known.
     pub interval: (Size, Size),
     /// Whether it may be much larger, because most points since lie that far away.
     pub is_larger: bool,
+    /// By how much a drift goes each day, with the interval in which that lies with 95 % confidence.
+    pub per_day: Option<(Size, (Size, Size))>,
     /// The logarithm of the odds for a change: of the channel that has the most.
     pub evidence: f64,
 }

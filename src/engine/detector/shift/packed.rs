@@ -1,10 +1,12 @@
 //! A detector as bytes, exactly, and back: for whoever keeps it over a restart.
 
 use super::channels::Channel;
+use super::history::History;
 use super::holding::Holding;
 use super::noise::Noise;
 use super::profile::{Profile, Scale};
 use super::running::Running;
+use super::shape::{Kind, Ranged, Shape};
 use super::sums::Sums;
 use super::weekdays::Weekdays;
 use super::windows::Windows;
@@ -12,7 +14,9 @@ use super::{Change, Phase, Settings, Shift, Size};
 use crate::engine::packing::{put, put_float, put_signed, take, take_float, take_signed};
 
 /// What the bytes are. A later form gets a number of its own.
-const FORM: u64 = 2;
+const FORM: u64 = 3;
+/// The one before knew nothing of how a level has changed.
+const WITHOUT_HISTORY: u64 = 2;
 
 impl Shift {
     /// What it has learned, as bytes. The settings are not among it.
@@ -42,7 +46,8 @@ impl Shift {
     /// `None` where the bytes are not such a one.
     pub fn unpack(settings: Settings, mut bytes: &[u8]) -> Option<Self> {
         let bytes = &mut bytes;
-        if take(bytes)? != FORM {
+        let form = take(bytes)?;
+        if form != FORM && form != WITHOUT_HISTORY {
             return None;
         }
         let (points, missing) = (take(bytes)?, take(bytes)?);
@@ -57,7 +62,10 @@ impl Shift {
                 let present = |value: f64| value.is_finite().then_some(value);
                 Phase::WarmUp(values?.into_iter().map(present).collect())
             }
-            1 => Phase::Running(take(bytes)?, Box::new(take_running(bytes, &settings)?)),
+            1 => Phase::Running(
+                take(bytes)?,
+                Box::new(take_running(bytes, &settings, form)?),
+            ),
             _ => return None,
         };
         bytes.is_empty().then_some(Self {
@@ -91,18 +99,114 @@ fn put_running(bytes: &mut Vec<u8>, running: &Running) {
             put_float(bytes, change.evidence);
             put(bytes, u64::from(change.is_larger));
             for size in [change.size, change.interval.0, change.interval.1] {
-                let (kind, value) = match size {
-                    Size::Times(value) => (0, value),
-                    Size::By(value) => (1, value),
-                };
-                put(bytes, kind);
-                put_float(bytes, value);
+                put_size(bytes, size);
             }
+        }
+    }
+    put_history(bytes, &mut running.history);
+    put_shape(bytes, running.shape);
+    let per_day = running.holding.found.and_then(|found| found.per_day);
+    put(bytes, u64::from(per_day.is_some()));
+    if let Some((best, (low, high))) = per_day {
+        for size in [best, low, high] {
+            put_size(bytes, size);
         }
     }
 }
 
-fn take_running(bytes: &mut &[u8], settings: &Settings) -> Option<Running> {
+fn put_size(bytes: &mut Vec<u8>, size: Size) {
+    let (kind, value) = match size {
+        Size::Times(value) => (0, value),
+        Size::By(value) => (1, value),
+    };
+    put(bytes, kind);
+    put_float(bytes, value);
+}
+
+fn put_history(bytes: &mut Vec<u8>, history: &mut History) {
+    put(bytes, history.from);
+    each_of_history(history, &mut |value| put_float(bytes, *value));
+    for mean in history.means.iter().flat_map(|ring| ring.0) {
+        put(bytes, u64::from(mean.to_bits()));
+    }
+}
+
+fn take_history(bytes: &mut &[u8]) -> Option<History> {
+    let mut history = History {
+        from: take(bytes)?,
+        ..History::default()
+    };
+    let mut is_good = true;
+    each_of_history(&mut history, &mut |value| {
+        let read = take_float(bytes).filter(|value| value.is_finite());
+        is_good &= read.is_some();
+        *value = read.unwrap_or_default();
+    });
+    for mean in history.means.iter_mut().flat_map(|ring| &mut ring.0) {
+        *mean = f32::from_bits(u32::try_from(take(bytes)?).ok()?);
+        is_good &= mean.is_finite();
+    }
+    is_good.then_some(history)
+}
+
+fn each_of_history(history: &mut History, visit: &mut dyn FnMut(&mut f64)) {
+    let single = [
+        &mut history.open,
+        &mut history.older.0,
+        &mut history.older.1,
+        &mut history.last,
+    ];
+    single.into_iter().chain(&mut history.near).for_each(visit);
+}
+
+fn put_shape(bytes: &mut Vec<u8>, shape: Option<Shape>) {
+    let Some(shape) = shape else {
+        return put(bytes, 0);
+    };
+    put(
+        bytes,
+        1 + KINDS
+            .iter()
+            .position(|kind| *kind == shape.kind)
+            .unwrap_or_default() as u64,
+    );
+    for point in [shape.before, shape.within.0, shape.within.1] {
+        put(bytes, point);
+    }
+    for ranged in [shape.slope, shape.amount] {
+        for value in [ranged.best, ranged.low, ranged.high] {
+            put_float(bytes, value);
+        }
+    }
+}
+
+fn take_shape(bytes: &mut &[u8]) -> Option<Option<Shape>> {
+    let kind = take(bytes)?;
+    if kind == 0 {
+        return Some(None);
+    }
+    let kind = *KINDS.get(usize::try_from(kind - 1).ok()?)?;
+    let (before, within) = (take(bytes)?, (take(bytes)?, take(bytes)?));
+    let mut ranged = || {
+        let mut value = || take_float(bytes).filter(|value| value.is_finite());
+        Some(Ranged {
+            best: value()?,
+            low: value()?,
+            high: value()?,
+        })
+    };
+    Some(Some(Shape {
+        kind,
+        before,
+        within,
+        slope: ranged()?,
+        amount: ranged()?,
+    }))
+}
+
+const KINDS: [Kind; 3] = [Kind::Open, Kind::Step, Kind::Drift];
+
+fn take_running(bytes: &mut &[u8], settings: &Settings, form: u64) -> Option<Running> {
     let (n, since, flags) = (take(bytes)?, take(bytes)?, take(bytes)?);
     let mut running = Running {
         profile: Profile {
@@ -128,6 +232,8 @@ fn take_running(bytes: &mut &[u8], settings: &Settings) -> Option<Running> {
         last: 0.0,
         was_hot: flags & 2 == 2,
         evidence: 0.0,
+        history: History::default(),
+        shape: None,
     };
     let mut is_good = true;
     each(&mut running, &mut |value| {
@@ -151,11 +257,23 @@ fn take_running(bytes: &mut &[u8], settings: &Settings) -> Option<Running> {
             since: take(bytes)?,
             within: (take(bytes)?, take(bytes)?),
             evidence: take_float(bytes)?,
+            per_day: None,
             is_larger: take(bytes)? == 1,
             size: take_size(bytes)?,
             interval: (take_size(bytes)?, take_size(bytes)?),
         }),
     };
+    if form == WITHOUT_HISTORY {
+        // What has been before is not known.
+        running.history.from = n;
+    } else {
+        running.history = take_history(bytes)?;
+        running.shape = take_shape(bytes)?;
+        if take(bytes)? == 1 {
+            let per_day = (take_size(bytes)?, (take_size(bytes)?, take_size(bytes)?));
+            running.holding.found.as_mut()?.per_day = Some(per_day);
+        }
+    }
     is_good.then_some(running)
 }
 
@@ -168,7 +286,12 @@ fn take_size(bytes: &mut &[u8]) -> Option<Size> {
     }
 }
 
-const CHANNELS: [Channel; 3] = [Channel::Level, Channel::Spread, Channel::Tail];
+const CHANNELS: [Channel; 4] = [
+    Channel::Level,
+    Channel::Spread,
+    Channel::Tail,
+    Channel::Drift,
+];
 
 fn number(channel: Channel) -> u64 {
     let place = CHANNELS.iter().position(|one| *one == channel);
@@ -187,6 +310,8 @@ fn each(running: &mut Running, visit: &mut dyn FnMut(&mut f64)) {
         last,
         evidence,
         was_hot: _,
+        history: _,
+        shape: _,
     } = running;
     let Profile {
         scale,
@@ -234,4 +359,51 @@ fn each(running: &mut Running, visit: &mut dyn FnMut(&mut f64)) {
         .chain(windows.squares.iter_mut().flatten())
         .chain(&mut windows.weights);
     all.for_each(visit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the form before has written it: all but what this one has added at the end.
+    fn without_history(shift: &Shift) -> Vec<u8> {
+        let Phase::Running(_, running) = &shift.phase else {
+            panic!("{shift:?}");
+        };
+        let mut added = Vec::new();
+        put_history(&mut added, &mut running.history.clone());
+        put_shape(&mut added, running.shape);
+        put(&mut added, 0);
+        let mut bytes = shift.pack();
+        bytes.truncate(bytes.len() - added.len());
+        bytes[0] = u8::try_from(WITHOUT_HISTORY).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_the_form_before_has_written_is_read_and_scores_the_same() {
+        let settings = Settings::new(96, 96.0, 192, 30.0).unwrap();
+        let value = |i: u32| {
+            let u = (f64::from(i.wrapping_mul(2_654_435_761) % 10_007) + 0.5) / 10_007.0;
+            let step = if i >= 900 { 0.3 } else { 0.0 };
+            Some((0.1 * (u / (1.0 - u)).ln() + step).exp())
+        };
+        let mut shift = Shift::new(settings);
+        for i in 0..700 {
+            shift.push(value(i));
+        }
+        let mut read = Shift::unpack(settings, &without_history(&shift)).unwrap();
+        let mut found = None;
+        for i in 700..1_400 {
+            let (one, other) = (shift.push(value(i)), read.push(value(i)));
+            assert_eq!(one.score, other.score, "{i}");
+            assert_eq!(one.usual, other.usual, "{i}");
+            found = other.change.or(found);
+        }
+        let found = found.unwrap();
+        assert_eq!(found.channel, Channel::Level);
+        assert!(found.since.abs_diff(900) < 12, "{found:?}");
+        // And it is written in the new form from then on.
+        assert_eq!(Shift::unpack(settings, &read.pack()), Some(read));
+    }
 }

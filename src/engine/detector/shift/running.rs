@@ -1,21 +1,23 @@
 //! The detector after its warm-up.
 
 use super::channels::{Channel, Channels, channels, is_hot, zip};
-use super::dating::{Dated, date};
+use super::dating::{date, oldest};
 use super::fit::{CLIP, Fitted};
+use super::history::{Block, History};
 use super::holding::Holding;
+use super::naming::name;
 use super::noise::Noise;
-use super::profile::{Profile, waves};
+use super::profile::{Profile, Waves, waves};
 use super::settings::Settings;
-use super::sums::Sums;
+use super::shape::{Given, Kind, Shape, shape};
+use super::sums::{BLOCK, Sums};
+use super::told::{change, kept, shaped};
 use super::weekdays::{Corrected, Weekdays};
-use super::windows::{Best, Windows};
-use super::{Change, Size, Verdict};
+use super::windows::Windows;
+use super::{Change, Verdict};
 
 /// The least shift of the level, as a share of half the range of a day: weekdays differ by as much.
 const SEASON_ZONE: f64 = 0.07;
-/// The quantile of the normal distribution beyond which a fortieth lies.
-const NORMAL_975: f64 = 1.959_963_984_540_054;
 /// How fast the profile follows: so much over the number of points so far.
 const GAIN: f64 = 2.0;
 /// It follows points that are farther off no faster than these.
@@ -23,10 +25,12 @@ const FOLLOWED: f64 = 2.0;
 
 /// From this score on what is found is dated.
 const TOLD: f64 = 0.5;
+/// How a level has changed is looked at each so many points, as long as that is open and once it is known: it costs as much
+/// as a hundred points.
+const OPEN_EVERY: u64 = 2 * BLOCK;
+const KNOWN_EVERY: u64 = 4 * BLOCK;
 /// On days that are expected to be farther off than this, in standard deviations of what is new, spread and tail say nothing.
 const FAR: f64 = 1.0;
-/// A mean of the level channel beyond this is made of clipped values.
-const MOSTLY_CLIPPED: f64 = 2.0;
 
 /// The state of a series that is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +48,10 @@ pub(super) struct Running {
     pub was_hot: bool,
     /// The evidence of the point before.
     pub evidence: f64,
+    /// What the level has been.
+    pub history: History,
+    /// How it has changed, while an alarm is held.
+    pub shape: Option<Shape>,
 }
 
 impl Running {
@@ -52,6 +60,7 @@ impl Running {
         let Fitted {
             profile,
             points,
+            residuals,
             last,
         } = fitted;
         let mut was_hot = false;
@@ -75,6 +84,11 @@ impl Running {
             sums.add(*values);
             weekdays.follow(&sums, &noise);
         }
+        let mut history = History::default();
+        for (n, residual) in (0..).zip(residuals) {
+            let noise = profile.noise_at(&waves_at(n, settings)) * profile.innovation;
+            history.add(n, residual, noise, profile.phi);
+        }
         Self {
             noise,
             weekdays,
@@ -89,15 +103,15 @@ impl Running {
             last,
             was_hot: ended_hot,
             evidence: 0.0,
+            history,
+            shape: None,
         }
     }
 
     /// Judges the next point; `origin` points came before the warm-up.
     pub fn push(&mut self, value: Option<f64>, origin: u64, settings: &Settings) -> Verdict {
         let t = self.sums.n;
-        let season = settings.season as u64;
-        let slot = usize::try_from(t % season).unwrap_or_default();
-        let waves = waves(slot, settings.season);
+        let waves = waves_at(t, settings);
         let noise = self.profile.noise_at(&waves);
         let scaled = value.and_then(|value| self.profile.scale.of(value));
         let z = scaled.map_or(0.0, |y| self.profile.residual(y, &waves) / noise);
@@ -120,6 +134,8 @@ impl Running {
             None => 0.0,
         };
         self.was_hot = is_hot && scaled.is_some();
+        let innovation = noise * self.profile.innovation;
+        (self.history).add(t, scaled.map(|_| z * noise), innovation, phi);
 
         let is_quiet = self.holding.is_quiet();
         if is_quiet && scaled.is_some() {
@@ -149,7 +165,7 @@ impl Running {
         let mean = best.map_or_else(
             || sums.mean_level(),
             |best| match best.channel {
-                Channel::Level => best.means.0,
+                Channel::Level | Channel::Drift => best.means.0,
                 Channel::Spread | Channel::Tail => sums.mean_level(),
             },
         );
@@ -157,13 +173,50 @@ impl Running {
         let usual = profile.usual((mean + weekday) * unit, &waves);
         let season = settings.season as u64;
         let told = evidence / settings.limit;
+        let profile = &self.profile;
+        if self.holding.is_over(t, told) {
+            self.history.from = self.holding.since;
+            self.shape = None;
+        }
+        let is_open = told >= 1.0 || self.holding.is_open(t);
+        let is_due = match self.shape {
+            None => true,
+            Some(shape) if shape.kind == Kind::Open => sums.n().is_multiple_of(OPEN_EVERY),
+            Some(_) => sums.n().is_multiple_of(KNOWN_EVERY),
+        };
+        let looks = is_open && is_due;
+        if looks {
+            let blocks = blocks(&self.history, sums, profile);
+            let given = given(profile, &self.noise, settings);
+            let was = self.shape.map_or(Kind::Open, |shape| shape.kind);
+            self.shape = shape(&blocks, &given, was);
+        }
+        let shape = self.shape;
+        let earlier = self.holding.found.filter(|_| self.holding.is_open(t));
+        let is_block = sums.n().is_multiple_of(BLOCK);
         let change = || {
-            // To date it costs as much as all the rest, and nobody asks for one that is far from being told.
+            // To date it costs more than all the rest: nobody asks for one that is far from being told, and in one that has
+            // been told of a few points change little.
             let best = best.filter(|_| told >= TOLD)?;
+            if let Some(earlier) = earlier.filter(|_| !is_block) {
+                return Some(Change {
+                    evidence,
+                    ..earlier
+                });
+            }
+            let best = name(best, sums, &self.noise, profile.decile, season);
             let dated = date(&best, sums, &self.noise, season);
-            Some(change(best, dated, evidence, unit, profile, origin))
+            let change = change(best, dated, evidence, unit, profile, origin);
+            let change = kept(change, earlier.as_ref(), origin + oldest(sums.n()));
+            Some(shaped(change, shape.as_ref(), profile, origin, settings))
         };
         let score = self.holding.hold(t, told, change);
+        // A drift that goes on is known better each time, also where its evidence has been greater.
+        if looks && self.shape.is_some_and(|shape| shape.kind == Kind::Drift) {
+            let found = self.holding.found;
+            self.holding.found =
+                found.map(|found| shaped(found, shape.as_ref(), profile, origin, settings));
+        }
         Verdict {
             score,
             evidence,
@@ -192,30 +245,31 @@ fn points_end_hot(warm: &[Option<Channels>], was_hot: bool) -> bool {
     was_hot && warm.last().is_some_and(Option::is_some)
 }
 
-fn change(
-    best: Best,
-    dated: Dated,
-    evidence: f64,
-    unit: f64,
-    profile: &Profile,
-    origin: u64,
-) -> Change {
-    let (before, since) = dated.means;
-    let size = |since: f64| match best.channel {
-        Channel::Level if profile.scale.is_log => Size::Times(((since - before) * unit).exp()),
-        Channel::Level => Size::By((since - before) * unit * profile.scale.typical),
-        Channel::Spread | Channel::Tail => Size::Times(since.max(0.0) / before.max(1e-9)),
+fn waves_at(n: u64, settings: &Settings) -> Waves {
+    let slot = usize::try_from(n % settings.season as u64).unwrap_or_default();
+    waves(slot, settings.season)
+}
+
+/// The blocks of a history without what was to be expected of their days.
+fn blocks(history: &History, sums: Corrected<'_>, profile: &Profile) -> Vec<Block> {
+    let unit = profile.noise * profile.innovation / (1.0 - profile.phi);
+    let expected = |n: u64| {
+        let [level, ..] = sums.weekdays.at(n);
+        level * unit
     };
-    let margin = NORMAL_975 * dated.error;
-    let interval = (size(since - margin), size(since + margin));
-    let size = size(since);
-    Change {
-        channel: best.channel,
-        since: origin + dated.before,
-        within: (origin + dated.within.0, origin + dated.within.1),
-        size,
-        interval,
-        is_larger: best.channel == Channel::Level && since.abs() > MOSTLY_CLIPPED,
-        evidence,
+    let mut blocks = history.blocks(sums.n());
+    for block in &mut blocks {
+        block.mean -= (expected(block.end) - expected(block.begin)) / block.points();
+    }
+    blocks
+}
+
+fn given(profile: &Profile, noise: &Noise, settings: &Settings) -> Given {
+    let unit = profile.noise * profile.innovation / (1.0 - profile.phi);
+    let [single, ..] = noise.single;
+    Given {
+        variance: single * unit * unit,
+        season: settings.season as f64,
+        pairs: settings.pairs() as f64,
     }
 }

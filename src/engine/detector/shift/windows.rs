@@ -34,7 +34,7 @@ const NO_EVIDENCE: f64 = 4.0;
 const LEAST_RARE: f64 = -0.931_5;
 
 /// A change of the spread is told as one of the level where that has this share of the evidence.
-const LEVEL_FIRST: f64 = 0.4;
+pub(super) const LEVEL_FIRST: f64 = 0.4;
 
 /// A window of a certain length.
 #[derive(Clone, Copy, Debug, Default)]
@@ -238,7 +238,7 @@ impl Span {
 /// What the logarithm of the odds of a normal sum is multiplied by where the sum is one of few rare events: the ratio of the
 /// rate functions of Poisson's and the normal distribution, 2 (r ln r − r + 1) / (r − 1)² with r the ratio of the means.
 /// Fewer of them are no change for the worse.
-fn rate_function((before, since): (f64, f64)) -> f64 {
+pub(super) fn rate_function((before, since): (f64, f64)) -> f64 {
     if since <= before {
         return 0.0;
     }

@@ -9,10 +9,11 @@ use crate::engine::contrast::Feature;
 use crate::engine::metric::Worse;
 
 mod accepted;
+mod acted;
 mod after;
 mod cases;
 mod nothing;
-mod relative;
+pub(super) mod relative;
 mod shift;
 
 const DAY: u64 = 86_400;

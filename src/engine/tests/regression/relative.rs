@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::condition::{Lack, Relative};
 
 /// The last duration above 1.5 (medium) and 2 (high) times the p95 of a baseline.
-fn above(against: Against) -> Threshold {
+pub(in super::super) fn above(against: Against) -> Threshold {
     Threshold {
         metric: Metric::Duration,
         stat: Stat::Last,
@@ -19,7 +19,7 @@ fn above(against: Against) -> Threshold {
     }
 }
 
-fn rolling() -> Against {
+pub(in super::super) fn rolling() -> Against {
     Against::Rolling(Duration::from_secs(7 * DAY))
 }
 
@@ -27,7 +27,7 @@ fn pinned() -> Against {
     Against::Pinned("good".to_owned())
 }
 
-fn limited(threshold: Threshold) -> Engine {
+pub(in super::super) fn limited(threshold: Threshold) -> Engine {
     engine(Rule {
         name: "High".into(),
         condition: Condition::Threshold(threshold),
@@ -36,7 +36,12 @@ fn limited(threshold: Threshold) -> Engine {
 }
 
 /// Every minute one operation of so many seconds.
-fn minutes(engine: &mut Engine, operation: &str, seconds: f64, range: std::ops::Range<u64>) {
+pub(in super::super) fn minutes(
+    engine: &mut Engine,
+    operation: &str,
+    seconds: f64,
+    range: std::ops::Range<u64>,
+) {
     for minute in range {
         measure(engine, operation, seconds, at(60 * minute));
         tick(engine, at(60 * minute));
@@ -44,7 +49,7 @@ fn minutes(engine: &mut Engine, operation: &str, seconds: f64, range: std::ops::
 }
 
 /// The limit of the mildest level of an operation, and how it stands to it.
-fn standing(engine: &Engine, operation: &str) -> (f64, Standing) {
+pub(in super::super) fn standing(engine: &Engine, operation: &str) -> (f64, Standing) {
     let (_, _, state) = engine.rules().next().unwrap();
     let instances = state.instances.iter();
     let mut named = instances.filter(|(labels, _)| labels.get("operation") == operation);
@@ -52,7 +57,7 @@ fn standing(engine: &Engine, operation: &str) -> (f64, Standing) {
     (verdict.limit, verdict.standing)
 }
 
-fn near(limit: f64, expected: f64) -> bool {
+pub(in super::super) fn near(limit: f64, expected: f64) -> bool {
     (limit / expected - 1.0).abs() < 0.012
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::engine::condition::Absence;
-use crate::engine::dispatch::{GroupBy, Integration, Timing};
+use crate::engine::dispatch::{Digest, FlapSettings, GroupBy, Integration, TimeInterval, Timing};
 use crate::engine::rule::ForSamples;
 
 mod damage;
@@ -135,6 +135,21 @@ fn settings() -> Settings {
             ..External::default()
         },
         incidents: Some(incident::MERGE),
+        digests: vec![Digest {
+            name: "often".into(),
+            receiver: "team".into(),
+            matchers: Selector::default(),
+            when: TimeInterval {
+                // Every four minutes.
+                times: (0..360).map(|n| (4 * n, 4 * n + 1)).collect(),
+                ..TimeInterval::default()
+            },
+            is_also_told: true,
+        }],
+        flapping: Some(FlapSettings {
+            score: 2.0,
+            half_life: seconds(100),
+        }),
         ..Settings::default()
     }
 }
@@ -195,6 +210,7 @@ pub(super) struct Kept {
     pub(super) dispatch: Vec<u8>,
     pub(super) clocks: Vec<u8>,
     pub(super) incidents: BTreeMap<String, Vec<u8>>,
+    pub(super) actions: BTreeMap<String, Vec<u8>>,
     history: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -210,6 +226,12 @@ impl Kept {
             match body {
                 Some(body) => self.incidents.insert(key, body),
                 None => self.incidents.remove(&key),
+            };
+        }
+        for (key, body) in engine.take_changed_actions() {
+            match body {
+                Some(body) => self.actions.insert(key, body),
+                None => self.actions.remove(&key),
             };
         }
         if let Some(bytes) = engine.save_dispatch() {
@@ -239,6 +261,9 @@ impl Kept {
         engine.restore_changes(&history).unwrap();
         for body in self.incidents.values() {
             engine.restore_incident(body).unwrap();
+        }
+        for body in self.actions.values() {
+            engine.restore_action(body).unwrap();
         }
         let mut all = Effects::default();
         for (key, body) in &self.rules {

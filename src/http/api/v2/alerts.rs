@@ -50,6 +50,10 @@ pub struct Status {
     pub inhibited_by: Vec<String>,
     /// Names of time intervals in which routes of it are mute.
     pub muted_by: Vec<String>,
+    /// Names of the maintenance that goes on for it.
+    pub maintained_by: Vec<String>,
+    /// Names of the digests that it waits for.
+    pub collected_by: Vec<String>,
 }
 
 impl Status {
@@ -64,6 +68,8 @@ impl Status {
             silenced_by: muting.silenced_by.clone(),
             inhibited_by: inhibiting.map(|fp| format!("{fp:016x}")).collect(),
             muted_by: muting.muted_by.clone(),
+            maintained_by: muting.maintained_by.clone(),
+            collected_by: muting.collected_by.clone(),
         }
     }
 }

@@ -1,0 +1,113 @@
+//! A digest of a running opwatch: collected over a crash, and told once.
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Value, json};
+
+use crate::peers::Peer;
+use crate::sidecar::{Sidecar, run, wait_for};
+
+const RULES: &str = "\
+groups:
+  - name: g
+    interval: 1s
+    rules:
+      - alert: Slow
+        threshold: {metric: duration, stat: last, window: 1 runs, above: {low: 1}}
+";
+
+/// Told at each of the next minutes, so that a test need not wait for long.
+fn config(webhook: &Peer, mailbox: &Peer) -> String {
+    let mut digests = String::new();
+    let now = Timestamp::now();
+    for minutes in 1..=4 {
+        let at = TimeZone::UTC.to_datetime(now + minutes.minutes());
+        let (hour, minute) = (at.hour(), at.minute());
+        digests += &format!(
+            "  - {{name: 'at {hour:02}:{minute:02}', receiver: reader, matchers: [severity=low], at: '{hour:02}:{minute:02}'}}\n"
+        );
+    }
+    format!(
+        "\
+data_dir: data
+self_rules: off
+rule_files: [rules.yaml]
+smtp: {{smarthost: 'localhost:{}', from: opwatch@example.org, require_tls: false}}
+route: {{receiver: team, group_wait: 0s, group_interval: 1s}}
+receivers:
+  - {{name: team, webhook_configs: [{{url: '{hook}/team'}}]}}
+  - name: reader
+    email_configs: [{{to: ml@example.org}}]
+    webhook_configs: [{{url: '{hook}/reader'}}]
+digest:
+{digests}",
+        mailbox.port,
+        hook = webhook.url()
+    )
+}
+
+/// Runs it once so long, and waits until its alert is as that says.
+fn measure(sidecar: &Sidecar, operation: &str, seconds: f64, fires: bool) {
+    let one = json!({"operation": operation, "duration_seconds": seconds});
+    sidecar.measure(&one.to_string());
+    wait_for("the alert to begin or to end", || {
+        let alerts = sidecar.data("/api/v1/alerts")["alerts"].clone();
+        let mut alerts = alerts.as_array().unwrap().iter();
+        let found = alerts.any(|one| one["labels"]["operation"] == operation);
+        (found == fires).then_some(())
+    });
+}
+
+#[test]
+fn what_is_collected_is_told_in_a_digest_also_after_a_crash() {
+    let (Some(webhook), Some(mailbox)) = (
+        Peer::python("webhook_sink.py", &[]),
+        Peer::python("smtp_sink.py", &[]),
+    ) else {
+        return;
+    };
+    let config = config(&webhook, &mailbox);
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", RULES)]);
+    measure(&sidecar, "fit", 2.0, true);
+    let url = format!("http://{}", sidecar.public);
+    let (_, out, _) = run(&sidecar.folder, &["alerts", "--url", &url]);
+    assert!(out.contains("digest at "), "{out}");
+    measure(&sidecar, "fit", 0.1, false);
+    measure(&sidecar, "score", 2.0, true);
+    let folder = sidecar.kill();
+    let sidecar = Sidecar::start_in(folder, &config);
+    // The minute may have passed in the middle of it: then all of it is in the next.
+    wait_for("a digest", || {
+        (!webhook.received().is_empty()).then_some(())
+    });
+    let told = wait_for("the digest", || {
+        let bodies = webhook.received().into_iter();
+        let alerts: Vec<Value> = bodies
+            .flat_map(|one| one["json"]["alerts"].as_array().unwrap().clone())
+            .collect();
+        let has = |operation: &str, says: &str| {
+            alerts.iter().any(|alert| {
+                let said = alert["annotations"]["digest"].as_str();
+                alert["labels"]["operation"] == operation
+                    && said.is_some_and(|said| said.contains(says))
+            })
+        };
+        (has("fit", "has ended") && has("score", "still fires")).then_some(alerts)
+    });
+    assert!(
+        told.iter()
+            .all(|alert| alert["annotations"]["digest"].is_string()),
+        "{told:?}"
+    );
+    let mail = wait_for("the mail", || {
+        let mut all = mailbox.received().into_iter().map(|mail| mail.to_string());
+        all.find(|mail| mail.contains("Digest of what fired since the last one"))
+    });
+    assert!(
+        mail.contains("still fires") || mail.contains("has ended"),
+        "{mail}"
+    );
+    let held = "opwatch_alerts_held_back_total{reason=\"digest\"}";
+    assert!(sidecar.metric(held).unwrap() > 0.0);
+    assert!(!sidecar.log().contains(" ERROR "), "{}", sidecar.log());
+}
