@@ -79,8 +79,12 @@ def alerts():
             [query(f"max by (alertname, severity, operation, algorithm) (opwatch_rule_state{{{RULE}}})", "{{alertname}} {{severity}} {{operation}} {{algorithm}}")], (16, 10), STATES,
         ),
         lines(
-            "Changes of state", "How often alerts came and went in each step. A rule that keeps changing needs `recover`, `for`, or another limit.",
-            [query(f"sum by (alertname) (changes(opwatch_rule_state{{{RULE}}}[$__rate_interval])) > 0", "{{alertname}}")], "none", (8, 10), bars=True, stack=True, min=0, decimals=0,
+            "Changes of state", "How often alerts came and went in each step, and how often one of a group began to fire. A rule that keeps changing needs `recover`, `for`, or another limit.",
+            [
+                query(f"sum by (alertname) (changes(opwatch_rule_state{{{RULE}}}[$__rate_interval])) > 0", "{{alertname}}"),
+                query(f"{total(increase('opwatch_rule_alerts_fired_total', TARGET), 'rule_group')} > 0", "{{rule_group}} fired"),
+            ],
+            "none", (8, 10), bars=True, stack=True, min=0, decimals=0,
         ),
     )
 
@@ -114,6 +118,17 @@ def evaluation():
                 query(total(rate("opwatch_rule_evaluations_total", TARGET), "instance"), "{{instance}} rules"),
             ],
             "ops", (6, 8), min=0,
+        ),
+        lines(
+            "Time spent on rules", "How much of each second the rules of a group take, as a share of one core.",
+            [
+                query(
+                    f"{total(rate('opwatch_rule_evaluation_duration_seconds_sum', TARGET), 'rule_group')}"
+                    f" or {total(f'histogram_sum(rate(opwatch_rule_evaluation_duration_seconds{{{TARGET}}}[$__rate_interval]))', 'rule_group')}",
+                    "{{rule_group}}",
+                ),
+            ],
+            "percentunit", (24, 6), min=0,
         ),
     )
 

@@ -89,6 +89,8 @@ struct Alert {
     #[serde(default)]
     fingerprint: String,
     acknowledgement: Option<Acknowledgement>,
+    /// An older opwatch says nothing of it.
+    tally: Option<Tally>,
     status: Option<Status>,
     flap_score: Option<f64>,
     #[serde(default)]
@@ -100,6 +102,15 @@ struct Alert {
 struct Acknowledgement {
     by: String,
     expires_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tally {
+    evaluations: u64,
+    values: u64,
+    last_seen: String,
+    worst: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -192,11 +203,20 @@ impl Shown {
 
     fn active(&self, alerts: &[Alert]) -> String {
         let row = |alert: &Alert| {
+            let tally = alert.tally.as_ref();
+            let of = |say: fn(&Tally) -> String| tally.map(say).unwrap_or_default();
             [
                 clean(&alert.state),
                 labels(&alert.labels),
                 clean(&alert.active_at),
                 clean(&alert.value),
+                of(|tally| {
+                    let worst = tally.worst.map(|value| amount::digits(value, 6));
+                    worst.unwrap_or_default()
+                }),
+                of(|tally| tally.evaluations.to_string()),
+                of(|tally| tally.values.to_string()),
+                of(|tally| clean(&tally.last_seen)),
                 score(alert.flap_score),
                 clean(&held_back(alert)),
                 clean(&looked_after(alert)),
@@ -208,6 +228,10 @@ impl Shown {
             "labels",
             "active_at",
             "value",
+            "worst",
+            "found",
+            "values",
+            "last_seen",
             "flap_score",
             "not_told_because",
             "acknowledged_by",

@@ -56,6 +56,8 @@ pub mod alert;
 
 pub mod onset;
 
+pub mod tally;
+
 pub mod dispatch;
 
 pub mod incident;
@@ -75,6 +77,8 @@ pub mod acceptance;
 pub mod action;
 
 pub mod acting;
+
+mod course;
 
 mod durable;
 
@@ -371,6 +375,8 @@ impl Engine {
         let limit = self.groups.get(due.group).map_or(0, |group| group.limit);
         if let Some(rule) = rule_of(&mut self.groups, due) {
             rule.judge(answer, limit, &scope, &mut effects);
+            let fired = (effects.changes.iter()).filter(|one| one.change == alert::Change::Fired);
+            rule.fired += fired.count() as u64;
         }
         self.note(&effects, now);
         effects
@@ -393,6 +399,7 @@ impl Engine {
             group.took += took;
             if let Some(rule) = group.rules.get_mut(due.rule) {
                 rule.took = took;
+                rule.spent += took;
             }
         }
     }
@@ -407,6 +414,7 @@ impl Engine {
         let escalated = self.dispatcher.escalate(now);
         self.note_escalated(&escalated, now);
         told.extend(escalated);
+        self.add_courses(&mut told, now);
         // A digest is no word on an incident.
         told.extend(self.dispatcher.digests(now));
         told

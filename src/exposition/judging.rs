@@ -25,6 +25,30 @@ pub(super) const FAMILIES: &[Family] = &[
         "Evaluations of rules that failed.",
         |page, emit| groups(page, emit, |group| Some(Value::Count(group.failures))),
     ),
+    Family::histogram(
+        "opwatch_rule_evaluation_duration",
+        GROUP,
+        "How long evaluations of rules took; without buckets, for the mean.",
+        |page, emit| {
+            groups(page, emit, |group| {
+                Some(Value::Buckets(Buckets {
+                    grid: &[],
+                    counts: &[],
+                    count: group.evaluations,
+                    sum: group.spent.as_secs_f64(),
+                    native: None,
+                    exemplars: &[],
+                }))
+            })
+        },
+    )
+    .seconds(),
+    Family::counter(
+        "opwatch_rule_alerts_fired",
+        GROUP,
+        "How often an alert of a rule began to fire, those of rules in shadow among them.",
+        |page, emit| groups(page, emit, |group| Some(Value::Count(group.fired))),
+    ),
     Family::gauge(
         "opwatch_rule_last_evaluation_series",
         "`alertname`, `rule_group`",

@@ -109,6 +109,8 @@ pub(super) struct GroupRow {
     pub(super) rules: usize,
     pub(super) evaluations: u64,
     pub(super) failures: u64,
+    pub(super) spent: Duration,
+    pub(super) fired: u64,
 }
 
 /// How many incidents there are and were.
@@ -317,6 +319,8 @@ impl GroupRow {
             rules: group.rules.len(),
             evaluations: group.rules.iter().map(|rule| rule.evaluations).sum(),
             failures: group.rules.iter().map(|rule| rule.failures).sum(),
+            spent: group.rules.iter().map(|rule| rule.spent).sum(),
+            fired: group.rules.iter().map(|rule| rule.fired).sum(),
         }
     }
 }

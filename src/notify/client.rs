@@ -143,7 +143,8 @@ impl Client {
             .await
     }
 
-    /// Sends `body` to `endpoint` and reads the answer; `timeout` counts for all of it.
+    /// Sends `body` to `endpoint` and reads the answer; `timeout` counts for all of it. An answer whose status has come is
+    /// one, however slow its body is: what the server said it has done is not asked of it again.
     ///
     /// `authorization` stands in for credentials of the URL.
     ///
@@ -208,32 +209,39 @@ impl Client {
             endpoint.origin(),
             names(request.headers())
         );
-        let exchange = async {
-            let answer =
-                self.inner
-                    .request(request)
-                    .await
-                    .map_err(|error| ClientError::Connection {
-                        origin: endpoint.origin(),
-                        reason: chain(&error),
-                    })?;
-            let retry_after = answer.headers().get(RETRY_AFTER);
-            let retry_after = retry_after.and_then(|value| value.to_str().ok());
-            let reply = Reply {
-                status: answer.status(),
-                retry_after: retry_after.map(str::to_owned),
-                body: beginning(answer.into_body(), self.most_answer_bytes).await,
-            };
-            debug!("answered {}: {}", reply.status, reply.excerpt());
-            Ok(reply)
+        let needs_body = request.method() == Method::GET;
+        let late = || ClientError::Timeout {
+            origin: endpoint.origin(),
+            timeout,
         };
-        match tokio::time::timeout(timeout, exchange).await {
-            Ok(result) => result,
-            Err(_) => Err(ClientError::Timeout {
-                origin: endpoint.origin(),
-                timeout,
-            }),
+        // One time for both: what is left of it after the head is there for the body.
+        let mut end = std::pin::pin!(tokio::time::sleep(timeout));
+        let answer = tokio::select! {
+            answer = self.inner.request(request) => answer,
+            () = &mut end => return Err(late()),
+        };
+        let answer = answer.map_err(|error| ClientError::Connection {
+            origin: endpoint.origin(),
+            reason: chain(&error),
+        })?;
+        let retry_after = answer.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
+        let status = answer.status();
+        let mut body = Vec::new();
+        tokio::select! {
+            () = beginning(answer.into_body(), self.most_answer_bytes, &mut body) => {}
+            () = &mut end => if needs_body {
+                return Err(late());
+            }
         }
+        let reply = Reply {
+            status,
+            retry_after,
+            body: Bytes::from(body),
+        };
+        debug!("answered {}: {}", reply.status, reply.excerpt());
+        Ok(reply)
     }
 }
 
@@ -249,9 +257,8 @@ fn names(headers: &HeaderMap) -> String {
     names.join(", ")
 }
 
-/// The beginning of a body; what follows is not read. A body that breaks off counts as far as it came.
-async fn beginning(mut body: Incoming, most_bytes: usize) -> Bytes {
-    let mut read = Vec::new();
+/// Reads the beginning of a body; what follows is not read. A body that breaks off counts as far as it came.
+async fn beginning(mut body: Incoming, most_bytes: usize, read: &mut Vec<u8>) {
     while let Some(Ok(frame)) = body.frame().await {
         if let Ok(data) = frame.into_data() {
             let room = most_bytes - read.len();
@@ -261,7 +268,6 @@ async fn beginning(mut body: Incoming, most_bytes: usize) -> Bytes {
             break;
         }
     }
-    Bytes::from(read)
 }
 
 /// An error with what caused it, outermost first.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Mailboxes, Message, MultiPart};
 use serde::Deserialize;
@@ -21,6 +22,8 @@ use crate::secret::Secret;
 
 /// Time for one attempt, from the connection to the answer to the message.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a text in one encoded word.
+const ENCODED_BYTES: usize = 39;
 /// The port on which TLS begins with the first byte (RFC 8314).
 const SUBMISSIONS_PORT: u16 = 465;
 
@@ -355,7 +358,6 @@ impl Email {
         let thread = format!("<group-{:016x}@{domain}>", thread(notification));
         let mut builder = Message::builder()
             .from(self.from.clone())
-            .subject(message::subject(notification))
             .date(UNIX_EPOCH + Duration::from_millis(millis))
             .message_id(Some(format!("<{}@{domain}>", notification.id)))
             .in_reply_to(thread.clone())
@@ -363,6 +365,7 @@ impl Email {
         for mailbox in &self.to {
             builder = builder.to(mailbox.clone());
         }
+        builder = builder.raw_header(subject(message::subject(notification)));
         for (name, value) in [
             ("Auto-Submitted", "auto-generated"),
             ("X-Opwatch-Notification-Id", &notification.id),
@@ -376,6 +379,28 @@ impl Email {
             .multipart(MultiPart::alternative_plain_html(text, html))
             .map_err(|error| NotifyError::permanent(format!("cannot write the mail: {error}")))
     }
+}
+
+/// The header of a subject. What looks like an encoded word (RFC 2047) is encoded, or readers would decode it and show what
+/// nobody has written; the library leaves it as it is, because it is ASCII.
+fn subject(text: String) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str("Subject");
+    if !text.contains("=?") {
+        return HeaderValue::new(name, text);
+    }
+    let mut words = vec![String::new()];
+    for c in text.chars() {
+        // A word has at most 75 characters, of which base64 and the name of the encoding take their part.
+        match words.last_mut() {
+            Some(word) if word.len() + c.len_utf8() <= ENCODED_BYTES => word.push(c),
+            _ => words.push(c.to_string()),
+        }
+    }
+    let encoded = words
+        .iter()
+        .map(|word| format!("=?utf-8?b?{}?=", BASE64_STANDARD.encode(word)));
+    let encoded = encoded.collect::<Vec<_>>().join("\r\n ");
+    HeaderValue::dangerous_new_pre_encoded(name, text, encoded)
 }
 
 /// Identifies the thread of a group's mails to one receiver.
@@ -538,12 +563,12 @@ mod tests {
             .collect();
         let expected = [
             "From",
-            "Subject",
             "Date",
             "Message-ID",
             "In-Reply-To",
             "References",
             "To",
+            "Subject",
             "Auto-Submitted",
             "X-Opwatch-Notification-Id",
             "MIME-Version",

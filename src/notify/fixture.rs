@@ -41,6 +41,7 @@ pub(super) fn firing(operation: &str) -> Arc<Announced> {
         n: 42,
         evidence: None,
         replaces: None,
+        tally: None,
     })
 }
 
@@ -63,6 +64,7 @@ pub(super) fn notification(alerts: &[Arc<Announced>]) -> Notification {
         group_labels: [("alertname", "DetectionSlow")].into_iter().collect(),
         alerts: alerts.to_vec(),
         incidents: Vec::new(),
+        courses: Vec::new(),
         reason: NotifyReason::First,
         remarks: BTreeMap::new(),
         escalation: None,

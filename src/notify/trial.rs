@@ -130,6 +130,7 @@ impl Trial {
             n: 100,
             evidence: None,
             replaces: None,
+            tally: None,
         };
         // Each test is another message, but its end is known by its group.
         let mut id = Fnv1a::new();
@@ -143,6 +144,7 @@ impl Trial {
             group_labels: [("alertname", NAME)].into_iter().collect(),
             alerts: vec![Arc::new(alert)],
             incidents: Vec::new(),
+            courses: Vec::new(),
             reason: if ended {
                 NotifyReason::AllResolved
             } else {

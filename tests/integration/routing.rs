@@ -393,6 +393,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
                 n: 0,
                 evidence: None,
                 replaces: None,
+                tally: None,
                 onset: Onset::default(),
             };
             dispatcher.update(&Arc::new(alert), now(begin));

@@ -9,10 +9,12 @@ import argparse
 import asyncio
 import contextlib
 import email
+import email.errors
 import email.policy
 import hmac
 import json
 import pathlib
+import re
 import signal
 import ssl
 import subprocess
@@ -106,6 +108,8 @@ def describe(server, session, envelope, attempt):
     bodies = {kind: message.get_body(preferencelist=(kind,)) for kind in ("plain", "html")}
     text, html = (part and part.get_content() for part in bodies.values())
     return {
+        "header_names": message.keys(),
+        "faults": faults(envelope.original_content),
         "from": envelope.mail_from,
         "to": envelope.rcpt_tos,
         "subject": headers.get("Subject"),
@@ -117,6 +121,29 @@ def describe(server, session, envelope, attempt):
         "authenticated": bool(session.authenticated),
         "attempt": attempt,
     }
+
+
+def faults(content):
+    """What a strict reader has against a message."""
+    found = []
+    try:
+        message = email.message_from_bytes(
+            content, policy=email.policy.SMTP.clone(raise_on_defect=True)
+        )
+    except email.errors.MessageError as error:
+        return [repr(error)]
+    for part in message.walk():
+        found += [repr(defect) for defect in part.defects]
+        for name, value in part.items():
+            found += [f"{name}: {defect!r}" for defect in value.defects]
+    if not content.isascii():
+        found.append("characters that are not ASCII")
+    if b"\0" in content or re.search(rb"\r(?!\n)|(?<!\r)\n", content):
+        found.append("an end of line or of text where there should be none")
+    longest = max(map(len, content.split(b"\r\n")))
+    if longest > 998:
+        found.append(f"a line of {longest} characters")
+    return found
 
 
 def make_certificates(folder):

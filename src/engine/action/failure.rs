@@ -99,6 +99,7 @@ impl Failure {
             n: 0,
             evidence: None,
             replaces: None,
+            tally: None,
         };
         Some(Self {
             alert: Arc::new(alert),

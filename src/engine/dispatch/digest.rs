@@ -151,6 +151,7 @@ impl Collected {
             group_labels: group_labels.clone(),
             alerts: alerts.clone(),
             incidents: Vec::new(),
+            courses: Vec::new(),
             reason: NotifyReason::Digest,
             remarks: remarks.clone(),
             escalation: None,

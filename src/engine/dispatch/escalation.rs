@@ -323,6 +323,7 @@ impl Dispatcher {
                     group_labels: open.labels.clone(),
                     alerts: told,
                     incidents: Vec::new(),
+                    courses: Vec::new(),
                     reason,
                     remarks: remarks.clone(),
                     escalation: Some(open.escalated.clone()),

@@ -405,6 +405,7 @@ mod tests {
             n: 20,
             evidence: None,
             replaces: None,
+            tally: None,
         })
     }
 

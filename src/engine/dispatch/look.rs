@@ -151,6 +151,7 @@ impl Look<'_> {
                 group_labels: group.labels.clone(),
                 alerts,
                 incidents: Vec::new(),
+                courses: Vec::new(),
                 reason,
                 remarks,
                 escalation: None,

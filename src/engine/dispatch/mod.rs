@@ -18,12 +18,14 @@ pub mod silence;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::alert::EndReason;
 use super::condition::Evidence;
 use super::incident::Tale;
 use super::onset::Onset;
 use super::series::Labels;
+use super::tally::Tally;
 use super::time::Timestamp;
 pub use acknowledgement::{Acknowledgement, Acknowledgements, HandlingError};
 pub use digest::Digest;
@@ -76,6 +78,8 @@ pub struct Announced {
     pub evidence: Option<Evidence>,
     /// The alert of another level whose place it has taken.
     pub replaces: Option<Replaced>,
+    /// How often it was found and when, and the worst of it; `None` where an older version did not say.
+    pub tally: Option<Tally>,
 }
 
 impl Announced {
@@ -142,6 +146,21 @@ impl NotifyReason {
     }
 }
 
+/// The course that an alert's value has taken, as those who are told of it see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// Of which alert.
+    pub fingerprint: u64,
+    /// How much time each value stands for.
+    pub step: Duration,
+    /// When it ends.
+    pub to: Timestamp,
+    /// The values, oldest first, in the unit of the alert's value; `None` where there was none.
+    pub values: Vec<Option<f64>>,
+    /// Between which values it mostly lay before the alert began; `None` where too little is known of that.
+    pub usual: Option<(f64, f64)>,
+}
+
 /// One message to one integration of one receiver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
@@ -159,6 +178,8 @@ pub struct Notification {
     pub alerts: Vec<Arc<Announced>>,
     /// What incidents the alerts belong to, the one of the first alert first; none where incidents are off.
     pub incidents: Vec<Tale>,
+    /// The courses that values have taken, of some of the alerts.
+    pub courses: Vec<Course>,
     /// Why it is sent.
     pub reason: NotifyReason,
     /// What is said of its alerts beside them, by their fingerprints.
@@ -204,6 +225,7 @@ mod tests {
             n: 20,
             evidence: None,
             replaces: None,
+            tally: None,
             onset: Onset::default(),
         })
     }

@@ -28,6 +28,7 @@ pub(in crate::engine) fn alert(labels: &[(&str, &str)], started: u64) -> Announc
         n: 20,
         evidence: None,
         replaces: None,
+        tally: None,
     }
 }
 

@@ -257,7 +257,10 @@ impl Instance {
         scope: &Scope,
         effects: &mut Effects,
     ) {
+        let before = self.arrivals;
         let gained = self.read(rule, datum, scope);
+        let came = self.arrivals.saturating_sub(before);
+        let held = self.arrivals.min(self.reading.n);
         let was_firing = self.is_firing();
         let reading = self.reading;
         let coverage = coverage(rule, scope);
@@ -305,11 +308,14 @@ impl Instance {
                     }
                 };
                 let before = effects.changes.len();
+                let began = tracked.state.active_at();
                 tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
                 for change in effects.changes.iter_mut().skip(before) {
                     change.is_raised =
                         change.change == Change::Fired && lowest.is_some_and(|one| one < index);
                 }
+                let values = if began.is_none() { held } else { came };
+                tracked.count(began, values, scope.now.wall);
             }
         }
         let is_firing = self.is_firing();

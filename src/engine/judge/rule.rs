@@ -36,6 +36,10 @@ pub struct RuleState {
     pub evaluations: u64,
     /// Of them, failed ones.
     pub failures: u64,
+    /// How long all of them took.
+    pub spent: Duration,
+    /// How often an alert of it began to fire.
+    pub fired: u64,
     /// The alert that says that the rule fails, where it asks for one.
     pub trouble: Option<Tracked>,
     /// Instances given up because there were too many, since they were last counted.
@@ -68,6 +72,8 @@ impl RuleState {
             took: Duration::ZERO,
             evaluations: 0,
             failures: 0,
+            spent: Duration::ZERO,
+            fired: 0,
             trouble: None,
             given_up: 0,
             unlearned: Vec::new(),

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::{AlertChange, Effects, Scope, wording};
 use crate::engine::alert::{self, AlertState, Change, EndReason};
-use crate::engine::condition::{Evidence, Level, Verdict};
+use crate::engine::condition::{Evidence, Level, Standing, Verdict};
 use crate::engine::dispatch::{Announced, Replaced};
 use crate::engine::onset::Onset;
 use crate::engine::rule::{External, Hold, Mode, Rule};
 use crate::engine::series::Labels;
+use crate::engine::tally::Tally;
 use crate::engine::time::Timestamp;
 
 /// What an alert is about.
@@ -74,6 +75,8 @@ pub struct Tracked {
     pub limit: Option<f64>,
     /// What the latest judgement by evidence rests on.
     pub evidence: Option<Evidence>,
+    /// What it has found since it was last breached for the first time.
+    pub tally: Option<Tally>,
     /// What it says, rendered at the last evaluation that found it active.
     pub annotations: Labels,
     /// When its state last changed.
@@ -115,6 +118,7 @@ impl Tracked {
             verdict: None,
             value: None,
             evidence: None,
+            tally: None,
             annotations: Labels::default(),
             changed_at: None,
             told: Told::Nothing,
@@ -170,6 +174,21 @@ impl Tracked {
         self.enter(rule, state, change, scope, effects);
         if self.state.active_at().is_some() {
             self.annotations = wording::annotations(self, rule, labels, &scope.external);
+        }
+    }
+
+    /// Counts what was found by the verdict that it has taken, for which that many values had come.
+    pub(super) fn count(&mut self, began: Option<Timestamp>, came: u64, at: Timestamp) {
+        let (Some(verdict), Some(active_at)) = (self.verdict, self.state.active_at()) else {
+            return;
+        };
+        let begins = began != Some(active_at);
+        if begins {
+            self.tally = None;
+        }
+        // What is judged again by the same data is not found again; else it would be saved again each time, too.
+        if verdict.standing == Standing::Breached && (verdict.gained || begins) {
+            Tally::add(&mut self.tally, verdict.value, verdict.limit, came, at);
         }
     }
 
@@ -326,6 +345,7 @@ impl Tracked {
             n: self.verdict.map_or(0, |verdict| verdict.n),
             evidence: self.evidence,
             replaces: self.replaces,
+            tally: self.tally,
         }
     }
 }

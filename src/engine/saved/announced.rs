@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
+use super::course::CourseMessage;
 use super::learned::{put_per_day, take_per_day};
 use super::remark::{EscalatedMessage, RemarkMessage};
 use super::{Damaged, Pairs, decode, labels, named};
@@ -14,6 +15,7 @@ use crate::engine::dispatch::{Announced, Notification, NotifyReason, Replaced};
 use crate::engine::incident::Tale;
 use crate::engine::judge::Effects;
 use crate::engine::onset::Onset;
+use crate::engine::tally::Tally;
 use crate::engine::time::{Now, Timestamp};
 
 const WHAT: &str = "notification";
@@ -60,6 +62,45 @@ pub(super) struct AnnouncedMessage {
     replaces: Option<u64>,
     #[prost(bool, tag = "21")]
     is_raised: bool,
+    #[prost(message, optional, tag = "40")]
+    tally: Option<TallyMessage>,
+}
+
+/// What an alert has found so far.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(super) struct TallyMessage {
+    #[prost(uint64, tag = "1")]
+    evaluations: u64,
+    #[prost(uint64, tag = "2")]
+    values: u64,
+    #[prost(sint64, tag = "3")]
+    first: i64,
+    #[prost(sint64, tag = "4")]
+    last: i64,
+    #[prost(double, optional, tag = "5")]
+    worst: Option<f64>,
+}
+
+impl TallyMessage {
+    pub(super) fn of(tally: Tally) -> Self {
+        Self {
+            evaluations: tally.evaluations,
+            values: tally.values,
+            first: tally.first.millis(),
+            last: tally.last.millis(),
+            worst: tally.worst,
+        }
+    }
+
+    pub(super) fn read(self) -> Tally {
+        Tally {
+            evaluations: self.evaluations,
+            values: self.values,
+            first: Timestamp::from_millis(self.first),
+            last: Timestamp::from_millis(self.last),
+            worst: self.worst,
+        }
+    }
 }
 
 /// When something began, as closely as that is known.
@@ -186,6 +227,7 @@ impl AnnouncedMessage {
             onset: Some(OnsetMessage::of(alert.onset)),
             replaces: alert.replaces.map(|one| one.fingerprint),
             is_raised: alert.replaces.is_some_and(|one| one.is_raised),
+            tally: alert.tally.map(TallyMessage::of),
         }
     }
 
@@ -222,6 +264,7 @@ impl AnnouncedMessage {
                 fingerprint,
                 is_raised: self.is_raised,
             }),
+            tally: self.tally.map(TallyMessage::read),
         })
     }
 }
@@ -266,6 +309,8 @@ struct NotificationMessage {
     remarks: Vec<RemarkMessage>,
     #[prost(message, optional, tag = "21")]
     escalation: Option<EscalatedMessage>,
+    #[prost(message, repeated, tag = "40")]
+    courses: Vec<CourseMessage>,
 }
 
 /// What a notification says of an incident.
@@ -330,6 +375,7 @@ pub fn notification_to_bytes(notification: &Notification) -> Vec<u8> {
         incidents: notification.incidents.iter().map(TaleMessage::of).collect(),
         remarks: RemarkMessage::all(&notification.remarks),
         escalation: notification.escalation.as_ref().map(EscalatedMessage::of),
+        courses: notification.courses.iter().map(CourseMessage::of).collect(),
     }
     .encode_to_vec()
 }
@@ -360,6 +406,9 @@ pub fn notification_from_bytes(bytes: &[u8]) -> Result<Notification, Damaged> {
             .collect(),
         remarks: RemarkMessage::read_all(WHAT, message.remarks)?,
         escalation: message.escalation.map(EscalatedMessage::read),
+        courses: (message.courses.into_iter())
+            .map(CourseMessage::read)
+            .collect(),
         at: Timestamp::from_millis(message.at),
     })
 }

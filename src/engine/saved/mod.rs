@@ -15,6 +15,7 @@ mod announced;
 mod baseline;
 mod batch;
 mod clocks;
+mod course;
 mod dispatch;
 mod escalation;
 mod history;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::announced::{AnnouncedMessage, end};
+use super::announced::{AnnouncedMessage, TallyMessage, end};
 use super::{Damaged, Pairs, labels};
 use crate::engine::alert::{AlertState, EndReason, Seen};
 use crate::engine::condition::{Standing, Verdict};
@@ -265,6 +265,8 @@ pub(super) struct TrackedMessage {
     pub(super) failure: String,
     #[prost(bool, tag = "11")]
     is_shift: bool,
+    #[prost(message, optional, tag = "40")]
+    tally: Option<TallyMessage>,
 }
 
 /// Whether an alert is other than a new one in what matters.
@@ -299,6 +301,7 @@ impl TrackedMessage {
             firing_as: (alert.firing_as.as_deref()).map(AnnouncedMessage::of),
             failure: String::new(),
             is_shift: alert.is_shift,
+            tally: alert.tally.map(TallyMessage::of),
         }
     }
 
@@ -318,6 +321,7 @@ impl TrackedMessage {
         alert.told = told.unwrap_or_default();
         alert.suppressed = self.suppressed;
         alert.is_shift = self.is_shift;
+        alert.tally = self.tally.map(TallyMessage::read);
         let firing_as = self.firing_as.map(|word| word.read(WHAT)).transpose()?;
         alert.replaces = firing_as.as_ref().and_then(|word| word.replaces);
         alert.firing_as = firing_as.map(Arc::new);

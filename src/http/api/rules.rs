@@ -1,5 +1,7 @@
 //! `/api/v1/rules` and `/api/v1/alerts` in the shape of Prometheus, with what opwatch knows beside it.
 
+mod tally;
+
 use std::collections::{BTreeMap, HashMap};
 
 use hyper::body::Incoming;
@@ -7,6 +9,7 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 
+use self::tally::TallyBody;
 use super::handling::AcknowledgementBody;
 use super::v2::alerts::Status;
 use super::{Services, unavailable};
@@ -92,6 +95,9 @@ struct AlertBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<Evidence>,
     fingerprint: String,
+    /// What it has found since it became active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tally: Option<TallyBody>,
     /// The incident that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<String>,
@@ -380,6 +386,7 @@ fn alert_body(
         n: alert.verdict.map_or(0, |verdict| verdict.n),
         evidence: alert.evidence.map(Evidence::from),
         fingerprint: format!("{:016x}", alert.fingerprint),
+        tally: alert.tally.map(TallyBody::of),
         incident: incidents.of_firing(alert).map(|one| id(one.id)),
         shadow: rule.rule.mode == Mode::Shadow,
         suppressed: alert.suppressed,
@@ -408,6 +415,7 @@ fn failing_body(alert: &Announced, incidents: &Incidents) -> AlertBody {
         n: 0,
         evidence: None,
         fingerprint: format!("{:016x}", alert.fingerprint),
+        tally: alert.tally.map(TallyBody::of),
         incident: incident.map(|one| id(one.id)),
         shadow: false,
         suppressed: false,

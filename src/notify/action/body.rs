@@ -59,6 +59,7 @@ fn notification(order: &Order) -> Notification {
         group_labels: Labels::default(),
         alerts: vec![order.alert.clone()],
         incidents: Vec::new(),
+        courses: Vec::new(),
         reason: NotifyReason::First,
         remarks: BTreeMap::new(),
         escalation: None,

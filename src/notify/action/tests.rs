@@ -34,6 +34,7 @@ fn order() -> Order {
         n: 20,
         evidence: None,
         replaces: None,
+        tally: None,
     };
     Order {
         action: "retrain".into(),

@@ -16,12 +16,16 @@ pub(super) const RESOLVED: &str =
     "background:#1b6e3c;color:#ffffff;padding:2px 6px;border-radius:3px";
 /// Style of the table of an alert.
 pub(super) const TABLE: &str = "font:14px sans-serif;border-collapse:collapse";
-/// Style of a row's name.
-pub(super) const NAME: &str = "color:#555555;padding:2px 12px 2px 0;vertical-align:top";
+/// Style of what is said below a drawing.
+pub(super) const CAPTION: &str = "font:12px sans-serif;color:#767676;margin:4px 0 8px";
+/// Style of a row's name. The grey is one that can be read on white as well as on black.
+pub(super) const NAME: &str = "color:#767676;padding:2px 12px 2px 0;vertical-align:top";
 /// Style of a row's value.
 pub(super) const VALUE: &str = "padding:2px 0;overflow-wrap:anywhere";
 /// Style of the last line.
-pub(super) const FOOT: &str = "font:12px sans-serif;color:#555555;margin-top:24px";
+pub(super) const FOOT: &str = "font:12px sans-serif;color:#767676;margin-top:24px";
+/// Width and height of a cell of a drawing, in pixels.
+const CELL: (usize, usize) = (9, 5);
 
 /// A document in the making.
 pub(super) struct Html {
@@ -38,7 +42,9 @@ impl Html {
         };
         html.open("html", "");
         html.open("head", "");
-        html.out += "<meta charset=\"utf-8\">";
+        html.out += "<meta charset=\"utf-8\">\
+            <meta name=\"viewport\" content=\"width=device-width\">\
+            <meta name=\"color-scheme\" content=\"light dark\">";
         html.element("title", "", title);
         html.close();
         html.open("body", "margin:16px");
@@ -87,10 +93,43 @@ impl Html {
                 '"' => self.out += "&quot;",
                 '\'' => self.out += "&#39;",
                 '\n' => self.out += "<br>",
-                c if c.is_control() => self.out += " ",
+                c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => self.out += " ",
+                c if super::turns(c) => self.out.push('\u{fffd}'),
                 c => self.out.push(c),
             }
         }
+    }
+
+    /// A drawing of cells, as a table with colours in it: the one kind of picture that every mail program shows at once, also
+    /// where it loads no images and where it knows little of styles, as Outlook does. It says nothing to those who cannot see
+    /// it, so that what it shows is to stand beside it.
+    pub(super) fn raster(&mut self, rows: &[Vec<Option<&'static str>>]) {
+        let width = rows.first().map_or(0, Vec::len);
+        let (across, down) = CELL;
+        self.out += &format!(
+            "<table role=\"presentation\" aria-hidden=\"true\" cellspacing=\"0\" cellpadding=\"0\" border=\"0\" width=\"{}\" \
+             style=\"border-collapse:collapse;font-size:0;line-height:0\">\n<tr>",
+            width * across
+        );
+        // The first row says how wide the columns are.
+        for _ in 0..width {
+            self.out += &format!("<td width=\"{across}\" height=\"1\"></td>");
+        }
+        self.out += "</tr>\n";
+        for row in rows {
+            self.out += "<tr>";
+            for same in row.chunk_by(|one, other| one == other) {
+                let colour = same.first().copied().flatten();
+                let colour = colour.map_or_else(String::new, |it| format!(" bgcolor=\"{it}\""));
+                let span = match same.len() {
+                    1 => String::new(),
+                    n => format!(" colspan=\"{n}\""),
+                };
+                self.out += &format!("<td height=\"{down}\"{span}{colour}></td>");
+            }
+            self.out += "</tr>\n";
+        }
+        self.out += "</table>\n";
     }
 
     /// A link that shows its address; what is not a link of the web is only shown.

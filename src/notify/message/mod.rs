@@ -1,19 +1,23 @@
 //! What a message to people says: what happened, how far off, since when, compared with what.
 
+mod course;
 mod html;
 mod incident;
 pub(crate) mod reason;
+mod subject;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::html::Html;
+pub use self::subject::subject;
 use crate::amount;
 use crate::engine::action::ALERT_TYPE as ACTION_FAILED;
 use crate::engine::condition::{Evidence, Feature, percent};
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::metric::{Metric, Worse};
 use crate::engine::series::Labels;
+use crate::engine::tally::Tally;
 use crate::engine::time::Timestamp;
 
 /// The name of the alert type that says data is missing.
@@ -22,47 +26,6 @@ const NO_DATA: &str = "no_data";
 const RULE_ERROR: &str = "rule_error";
 /// The name of the alert type that says an operation is missing.
 const ABSENCE: &str = "absence";
-
-/// The subject as Alertmanager writes it: `[FIRING:1] DetectionSlow detect (high)`.
-///
-/// Status and number of firing alerts, the values of the group's labels, and in parentheses those of further labels that all
-/// alerts share (`template/default.tmpl`, `__subject`).
-pub fn subject(notification: &Notification) -> String {
-    let firing = notification.alerts.iter().filter(|a| a.is_firing()).count();
-    let status = match firing {
-        0 => "[RESOLVED]".to_owned(),
-        _ => format!("[FIRING:{firing}]"),
-    };
-    let group = &notification.group_labels;
-    let mut parts = vec![status];
-    parts.extend(names_first(group).map(|(_, value)| value.to_owned()));
-    let shared = common(notification.alerts.iter().map(|alert| &alert.labels));
-    let others = shared.iter().filter(|(name, _)| group.get(name).is_empty());
-    let others: Vec<&str> = others.map(|(_, value)| *value).collect();
-    if !others.is_empty() {
-        parts.push(format!("({})", others.join(" ")));
-    }
-    // Alerts of other groups of the same incident are told here as well.
-    let is_of_group = |alert: &Announced| group.iter().all(|(n, v)| alert.labels.get(n) == v);
-    if !notification.alerts.iter().all(|alert| is_of_group(alert)) {
-        parts.push("and others".to_owned());
-    }
-    if let (Some(why), Some(last)) = (reason::subject(notification), parts.last_mut()) {
-        *last += &format!(": {why}");
-    }
-    // A subject is one line, whatever is in a label.
-    parts
-        .join(" ")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// Labels in the order of names, but the alert's name first, as Alertmanager sorts them.
-fn names_first(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
-    let (first, rest): (Vec<_>, Vec<_>) = labels.iter().partition(|(name, _)| *name == "alertname");
-    first.into_iter().chain(rest)
-}
 
 /// What all of several label sets have in common.
 pub(super) fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> BTreeMap<&'a str, &'a str> {
@@ -168,6 +131,9 @@ pub(super) fn account<'a>(alert: &'a Announced, notification: &'a Notification) 
         };
         rows.push(("rests on", text(rests_on)));
     }
+    if let Some(tally) = alert.tally.filter(|_| alert.alert_type != ABSENCE) {
+        rows.push(("found", text(tallied(alert, tally))));
+    }
     if let Some(found) = alert.evidence.and_then(found) {
         rows.push(("what changed", text(found)));
     } else if let Some(compared) = alert
@@ -244,6 +210,26 @@ fn what(alert: &Announced) -> String {
         _ => format!("at {against}"),
     };
     format!("{measured} {is} {}, {distance}", amount(value))
+}
+
+/// How often it was found, when last, and the worst of it.
+fn tallied(alert: &Announced, tally: Tally) -> String {
+    let mut text = match tally.evaluations {
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
+    };
+    if tally.values > 0 {
+        let plural = if tally.values == 1 { "" } else { "s" };
+        text += &format!(" in {} value{plural}", tally.values);
+    }
+    if tally.evaluations > 1 {
+        text += &format!(", last {}", moment(tally.last));
+    }
+    if let Some(worst) = tally.worst {
+        let metric = Metric::named(&alert.metric);
+        text += &format!(", worst {}", amount::of(&metric, &alert.stat, worst));
+    }
+    text
 }
 
 /// The baseline, by how much it has changed, and how sure that is.
@@ -335,10 +321,17 @@ pub(super) fn is_web_link(text: &str) -> bool {
     web && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-/// Text of one line each: what a label holds must not look like another row.
+/// Text of one line each: what a label holds must not look like another row, nor turn around what stands behind it.
 pub(super) fn line(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    text.trim_end().replace(breaks, " ")
+    text.trim_end()
+        .replace(breaks, " ")
+        .replace(turns, "\u{fffd}")
+}
+
+/// Whether a character changes the direction of what follows, until another one or for good.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The body as plain text.
@@ -351,8 +344,16 @@ pub fn text(notification: &Notification, external_url: &str) -> String {
         let account = account(alert, notification);
         let status = if account.firing { "FIRING" } else { "RESOLVED" };
         out += &format!("\n{status} {}\n", line(&account.title));
-        for (name, cell) in &account.rows {
-            out += &format!("  {:<10} {}\n", format!("{name}:"), line(cell.text()));
+        let mut row = |name: &str, said: &str| {
+            out += &format!("  {:<10} {said}\n", format!("{name}:"));
+        };
+        for (number, (name, cell)) in account.rows.iter().enumerate() {
+            // After what happened, and before all the rest of it.
+            if let (1, Some(course)) = (number, course::of(notification, alert)) {
+                row("course", &course.line());
+                row("over", &course.caption());
+            }
+            row(name, &line(cell.text()));
         }
     }
     out += &format!("\nSent by opwatch to {}", line(&notification.receiver));
@@ -381,6 +382,14 @@ pub fn html(notification: &Notification, external_url: &str) -> String {
         out.text(" ");
         out.text(&account.title);
         out.close();
+        if let Some(course) = course::of(notification, alert) {
+            out.raster(&course.raster());
+            out.element(
+                "p",
+                html::CAPTION,
+                &format!("{}; {}", course.range(), course.caption()),
+            );
+        }
         out.open("table", html::TABLE);
         for (name, cell) in &account.rows {
             out.open("tr", "");
@@ -406,5 +415,7 @@ pub fn html(notification: &Notification, external_url: &str) -> String {
     out.finish()
 }
 
+#[cfg(test)]
+mod preview;
 #[cfg(test)]
 mod tests;

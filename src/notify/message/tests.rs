@@ -64,7 +64,7 @@ Sent by opwatch to team, http://opwatch.example.org
 #[test]
 fn the_html_says_the_same() {
     let notification = fixture::notification(&[fixture::resolved("detect")]);
-    let td = "<td style=\"color:#555555;padding:2px 12px 2px 0;vertical-align:top\">";
+    let td = "<td style=\"color:#767676;padding:2px 12px 2px 0;vertical-align:top\">";
     let row = |name: &str, value: &str| {
         format!(
             "<tr>{td}{name}</td><td style=\"padding:2px 0;overflow-wrap:anywhere\">{value}</td></tr>\n"
@@ -72,7 +72,7 @@ fn the_html_says_the_same() {
     };
     let link = |url: &str| format!("<a href=\"{url}\">{url}</a>");
     let expected = [
-        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>[RESOLVED] DetectionSlow (detect high)</title></head>\n",
+        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\"><title>[RESOLVED] DetectionSlow (detect high)</title></head>\n",
         "<body style=\"margin:16px\"><h2 style=\"font:600 18px sans-serif;margin:0 0 12px\">New alerts (fired)</h2>\n",
         "<h3 style=\"font:600 15px sans-serif;margin:20px 0 6px\">",
         "<span style=\"background:#1b6e3c;color:#ffffff;padding:2px 6px;border-radius:3px\">RESOLVED</span> ",
@@ -96,7 +96,7 @@ fn the_html_says_the_same() {
             "rule",
             &link("http://opwatch.example.org/api/v1/rules?rule_name[]=DetectionSlow"),
         ),
-        "</table>\n<p style=\"font:12px sans-serif;color:#555555;margin-top:24px\">Sent by opwatch to team, ",
+        "</table>\n<p style=\"font:12px sans-serif;color:#767676;margin-top:24px\">Sent by opwatch to team, ",
         &link(URL),
         "</p></body></html>\n",
     ];

@@ -1,12 +1,15 @@
 //! What an outbox decides: what is sent next and when, what becomes of a failure, and how news of one group come together.
 
+mod joined;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::joined::{join, sort};
 use super::super::keeper::Fortune;
 use super::super::{NotifyError, backoff};
-use crate::engine::dispatch::{Announced, News, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::series::Fnv1a;
 use crate::engine::time::{Now, Timestamp};
 
@@ -165,8 +168,7 @@ impl Queue {
             for place in notification.alerts.iter_mut().filter(|place| held(place)) {
                 *place = alert.clone();
             }
-            // Firing ones first, as everywhere.
-            notification.alerts.sort_by_key(|alert| !alert.is_firing());
+            sort(&mut notification.alerts);
             // A receiver that got an attempt without our knowing would take the same id for a repeat.
             if entry.first_attempt.is_some() {
                 notification.id = derived_id(&notification.id, alert);
@@ -333,61 +335,6 @@ impl Queue {
             .chain(self.waiting.drain(..));
         entries.map(|entry| entry.notification).collect()
     }
-}
-
-/// Joins what was not delivered of a group with newer word of it, so that no news is lost: the newer word on each alert
-/// counts, and alerts that only the older one knows stay. Ends older than an hour go, as they would have been given up.
-fn join(older: &Notification, mut newer: Notification, now: Now) -> Notification {
-    let kept: Vec<_> = older
-        .alerts
-        .iter()
-        .filter(|alert| {
-            newer
-                .alerts
-                .iter()
-                .all(|a| a.fingerprint != alert.fingerprint)
-        })
-        .filter(|alert| {
-            alert
-                .ended
-                .is_none_or(|(end, _)| now.wall.since(end) < GIVE_UP)
-        })
-        .cloned()
-        .collect();
-    // What was to be told of incidents stays told of those that the newer word says nothing of.
-    for tale in &older.incidents {
-        let known = newer.incidents.iter_mut().find(|one| one.id == tale.id);
-        match known {
-            None => newer.incidents.push(tale.clone()),
-            Some(known) => {
-                let more = tale
-                    .members
-                    .iter()
-                    .filter(|one| !known.members.contains(one));
-                let more: Vec<u64> = more.copied().collect();
-                known.members.extend(more);
-            }
-        }
-    }
-    newer.alerts.extend(kept);
-    // What was news and has not been told is news still.
-    for (fingerprint, remark) in &older.remarks {
-        match newer.remarks.get_mut(fingerprint) {
-            Some(newer) if newer.news == News::Repeat => newer.news = remark.news,
-            Some(_) => {}
-            None => {
-                newer.remarks.insert(*fingerprint, remark.clone());
-            }
-        }
-    }
-    newer.alerts.sort_by_key(|alert| !alert.is_firing());
-    newer.reason = match (older.reason, newer.reason) {
-        (NotifyReason::First, _) => NotifyReason::First,
-        (NotifyReason::Escalated, _) => NotifyReason::Escalated,
-        (older, NotifyReason::Repeat) => older,
-        (_, newer) => newer,
-    };
-    newer
 }
 
 /// The id of a notification whose content has changed since an attempt.

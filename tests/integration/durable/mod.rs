@@ -28,7 +28,7 @@ mod told;
 pub const CONFIG: &str = "data_dir: data\n";
 
 /// How much of something to do: the number in the environment variable, else that of the short run.
-fn setting(variable: &str, short: usize) -> usize {
+pub fn setting(variable: &str, short: usize) -> usize {
     let asked = std::env::var(variable).ok();
     asked.map_or(short, |text| text.parse().unwrap())
 }

@@ -1,6 +1,8 @@
 //! What an outbox decides, without time passing.
 
 use super::*;
+use crate::engine::alert::EndReason;
+use crate::engine::dispatch::NotifyReason;
 use crate::notify::fixture;
 
 /// A moment that many seconds after the alerts of the fixtures began.
@@ -206,6 +208,85 @@ fn an_alert_that_ended_before_it_was_told_is_told_once_as_both() {
         at(900),
     );
     assert_eq!(said(&mut queue, 900).as_deref(), Some("3 -b all_resolved"));
+}
+
+/// R9: the first time was not told, and the second must not swallow it.
+#[test]
+fn an_alert_that_has_begun_again_before_it_was_told_is_told_for_both_times() {
+    let mut queue = Queue::new(10);
+    let first = fixture::firing("a");
+    let other = fixture::firing("b");
+    queue.push(
+        notification(
+            "1",
+            "g",
+            NotifyReason::First,
+            &[first.clone(), other.clone()],
+        ),
+        at(0),
+    );
+    assert_eq!(said(&mut queue, 0).unwrap(), "1 +a +b first");
+    queue.failed(&down(), at(0), 1.0);
+    let end = fixture::start().after(Duration::from_secs(5));
+    let ended = Arc::new(Announced {
+        ended: Some((end, EndReason::Recovered)),
+        ..Announced::clone(&first)
+    });
+    queue.ended(&ended);
+    let again = Arc::new(Announced {
+        starts_at: fixture::start().after(Duration::from_secs(10)),
+        ..Announced::clone(&first)
+    });
+    let news = [again.clone(), other.clone()];
+    queue.push(
+        notification("2", "g", NotifyReason::NewFiring, &news),
+        at(11),
+    );
+    // In the order of time, whoever reads it from the beginning to the end.
+    let (sent, said_then) = next(&mut queue, 11).unwrap();
+    assert_eq!(said_then, "2 -a +a +b first");
+    assert_eq!(sent.alerts[0].ended, ended.ended);
+    // And where the word of the end is lost, by a restart, it has ended at the latest when it began again.
+    let mut queue = Queue::new(10);
+    queue.push(notification("1", "g", NotifyReason::First, &[first]), at(0));
+    queue.push(
+        notification(
+            "2",
+            "g",
+            NotifyReason::NewFiring,
+            std::slice::from_ref(&again),
+        ),
+        at(11),
+    );
+    let (sent, said_then) = next(&mut queue, 11).unwrap();
+    assert_eq!(said_then, "2 -a +a first");
+    assert_eq!(
+        sent.alerts[0].ended.map(|(at, _)| at),
+        Some(again.starts_at)
+    );
+}
+
+#[test]
+fn of_an_alert_that_comes_and_goes_the_latest_times_are_told() {
+    let mut queue = Queue::new(10);
+    for time in 0..20 {
+        let alert = Arc::new(Announced {
+            starts_at: fixture::start().after(Duration::from_secs(time)),
+            ..Announced::clone(&fixture::firing("a"))
+        });
+        queue.push(
+            notification("1", "g", NotifyReason::NewFiring, &[alert]),
+            at(time),
+        );
+    }
+    let (sent, _) = next(&mut queue, 20).unwrap();
+    let starts = sent
+        .alerts
+        .iter()
+        .map(|alert| alert.starts_at.since(fixture::start()).as_secs());
+    assert_eq!(starts.collect::<Vec<_>>(), (12..20).collect::<Vec<_>>());
+    let firing = sent.alerts.iter().filter(|alert| alert.is_firing()).count();
+    assert_eq!(firing, 1);
 }
 
 #[test]
