@@ -22,10 +22,10 @@ use std::time::Duration;
 use super::alert::Change;
 use super::baseline::Baselines;
 use super::dispatch::Announced;
-use super::rule::External;
+use super::rule::{External, Rule};
 use super::series::Labels;
 use super::time::{Now, Timestamp};
-use super::watched::Watched;
+use super::watched::{Coverage, Watched};
 pub(in crate::engine) use backfill::Open;
 pub use charted::{Chart, Charting};
 pub use compared::Compared;
@@ -78,6 +78,14 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// What of the window of a rule was lived through; of one that is no stretch of time nothing is missing.
+    fn coverage(&self, rule: &Rule) -> Coverage {
+        match rule.condition.need().and_then(|need| need.reach.span()) {
+            Some(span) => self.watched.coverage(span, self.now.wall),
+            None => Coverage::default(),
+        }
+    }
+
     /// Whether an alert that the rule depends on fires for the same instance: all labels that both have are equal.
     pub(super) fn suppresses(&self, instance: &Labels) -> bool {
         self.blockers.iter().any(|blocker| {
