@@ -15,7 +15,6 @@ use crate::engine::rule::{External, Hold, NoData, Rule};
 use crate::engine::series::Labels;
 use crate::engine::store::{SeriesId, Store};
 use crate::engine::time::Timestamp;
-use crate::engine::watched::Coverage;
 use crate::engine::window::Reading;
 
 /// The series judged together and their alerts.
@@ -263,7 +262,7 @@ impl Instance {
         let held = self.arrivals.min(self.reading.n);
         let was_firing = self.is_firing();
         let reading = self.reading;
-        let coverage = coverage(rule, scope);
+        let coverage = scope.coverage(rule);
         let (absent_for, was_seen) = (self.absent_for(scope), self.seen.is_some());
         let since = self.seen.or(self.expected_since).unwrap_or_default();
         let lowest = self.levels.iter().position(|one| one.state.is_firing());
@@ -451,13 +450,5 @@ impl Instance {
             missing.announce(fires, suppressed, rule, scope, effects, &mut ended);
         }
         effects.end(ended);
-    }
-}
-
-/// What of the window of a rule was lived through; of one that is no stretch of time nothing is missing.
-fn coverage(rule: &Rule, scope: &Scope) -> Coverage {
-    match rule.condition.need().and_then(|need| need.reach.span()) {
-        Some(span) => scope.watched.coverage(span, scope.now.wall),
-        None => Coverage::default(),
     }
 }

@@ -23,11 +23,11 @@ use super::alert::Change;
 use super::baseline::Baselines;
 use super::dispatch::interval::Stretch;
 use super::dispatch::{Announced, Maintenance};
-use super::rule::External;
+use super::rule::{External, Rule};
 use super::selector::Matcher;
 use super::series::Labels;
 use super::time::{Now, Timestamp};
-use super::watched::Watched;
+use super::watched::{Coverage, Watched};
 pub(in crate::engine) use backfill::Open;
 pub use charted::{Chart, Charting};
 pub use compared::Compared;
@@ -103,6 +103,14 @@ impl Scope {
             })
         };
         self.maintenance.not_learned(any_matches, from, to)
+    }
+
+    /// What of the window of a rule was lived through; of one that is no stretch of time nothing is missing.
+    fn coverage(&self, rule: &Rule) -> Coverage {
+        match rule.condition.need().and_then(|need| need.reach.span()) {
+            Some(span) => self.watched.coverage(span, self.now.wall),
+            None => Coverage::default(),
+        }
     }
 
     /// Whether an alert that the rule depends on fires for the same instance: all labels that both have are equal.

@@ -403,40 +403,6 @@ impl RuleState {
         self.touched = true;
     }
 
-    /// Ends the alert of a fingerprint because somebody says so; whether it was one of its that fires.
-    pub(in crate::engine) fn resolve(
-        &mut self,
-        fingerprint: u64,
-        scope: &Scope,
-        effects: &mut Effects,
-    ) -> bool {
-        let rule = self.rule.clone();
-        let instances = self.instances.values_mut();
-        let mut found = instances.filter_map(|one| {
-            one.resolve(fingerprint, &rule, scope, effects)
-                .then_some(one)
-        });
-        let found = found.next();
-        let is_trouble =
-            |one: &&mut Tracked| one.fingerprint == fingerprint && one.state.is_firing();
-        let is_found = match (found, self.trouble.as_mut().filter(is_trouble)) {
-            (Some(instance), _) => {
-                instance.announce(&rule, scope, effects);
-                true
-            }
-            (None, Some(trouble)) => {
-                trouble.abandon(&rule, EndReason::ResolvedByHand, scope, effects);
-                let mut ended = Vec::new();
-                trouble.announce(false, false, &rule, scope, effects, &mut ended);
-                effects.end(ended);
-                true
-            }
-            (None, None) => false,
-        };
-        self.touched |= is_found;
-        is_found
-    }
-
     /// The label set of two instances' alerts that are the same, if any.
     fn collision(&self) -> Option<Labels> {
         let mut seen = BTreeSet::new();
