@@ -1,20 +1,19 @@
 //! Alerts as others were told of them, and notifications that are still to be delivered.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use prost::Message;
 
+use super::course::{CourseMessage, TallyMessage};
 use super::learned::{put_per_day, take_per_day};
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::alert::EndReason;
 use crate::engine::condition::{Evidence, Feature};
-use crate::engine::dispatch::{Announced, Course, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, Notification, NotifyReason};
 use crate::engine::incident::Tale;
 use crate::engine::judge::Effects;
 use crate::engine::onset::Onset;
-use crate::engine::tally::Tally;
-use crate::engine::time::{Now, Timestamp, nanos};
+use crate::engine::time::{Now, Timestamp};
 
 const WHAT: &str = "notification";
 
@@ -68,43 +67,6 @@ pub(super) struct AnnouncedMessage {
     onset: Option<OnsetMessage>,
     #[prost(message, optional, tag = "40")]
     tally: Option<TallyMessage>,
-}
-
-/// What an alert has found so far.
-#[derive(Clone, Copy, PartialEq, prost::Message)]
-pub(super) struct TallyMessage {
-    #[prost(uint64, tag = "1")]
-    evaluations: u64,
-    #[prost(uint64, tag = "2")]
-    values: u64,
-    #[prost(sint64, tag = "3")]
-    first: i64,
-    #[prost(sint64, tag = "4")]
-    last: i64,
-    #[prost(double, optional, tag = "5")]
-    worst: Option<f64>,
-}
-
-impl TallyMessage {
-    pub(super) fn of(tally: Tally) -> Self {
-        Self {
-            evaluations: tally.evaluations,
-            values: tally.values,
-            first: tally.first.millis(),
-            last: tally.last.millis(),
-            worst: tally.worst,
-        }
-    }
-
-    pub(super) fn read(self) -> Tally {
-        Tally {
-            evaluations: self.evaluations,
-            values: self.values,
-            first: Timestamp::from_millis(self.first),
-            last: Timestamp::from_millis(self.last),
-            worst: self.worst,
-        }
-    }
 }
 
 /// When something began, as closely as that is known.
@@ -304,51 +266,6 @@ struct NotificationMessage {
     incidents: Vec<TaleMessage>,
     #[prost(message, repeated, tag = "40")]
     courses: Vec<CourseMessage>,
-}
-
-/// The course that an alert's value has taken.
-#[derive(Clone, PartialEq, prost::Message)]
-struct CourseMessage {
-    #[prost(fixed64, tag = "1")]
-    fingerprint: u64,
-    #[prost(uint64, tag = "2")]
-    step: u64,
-    #[prost(sint64, tag = "3")]
-    to: i64,
-    /// NaN where there was none.
-    #[prost(double, repeated, tag = "4")]
-    values: Vec<f64>,
-    #[prost(double, optional, tag = "5")]
-    low: Option<f64>,
-    #[prost(double, optional, tag = "6")]
-    high: Option<f64>,
-}
-
-impl CourseMessage {
-    fn of(course: &Course) -> Self {
-        let values = course.values.iter();
-        Self {
-            fingerprint: course.fingerprint,
-            step: nanos(course.step),
-            to: course.to.millis(),
-            values: values.map(|value| value.unwrap_or(f64::NAN)).collect(),
-            low: course.usual.map(|(low, _)| low),
-            high: course.usual.map(|(_, high)| high),
-        }
-    }
-
-    fn read(self) -> Course {
-        let values = self.values.into_iter();
-        Course {
-            fingerprint: self.fingerprint,
-            step: Duration::from_nanos(self.step),
-            to: Timestamp::from_millis(self.to),
-            values: values
-                .map(|value| (!value.is_nan()).then_some(value))
-                .collect(),
-            usual: self.low.zip(self.high),
-        }
-    }
 }
 
 /// What a notification says of an incident.

@@ -14,6 +14,7 @@ mod announced;
 mod baseline;
 mod batch;
 mod clocks;
+mod course;
 mod dispatch;
 mod history;
 mod incident;
