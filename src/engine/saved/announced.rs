@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::course::CourseMessage;
+use super::course::{CourseMessage, TallyMessage};
 use super::learned::{put_per_day, take_per_day};
 use super::remark::{EscalatedMessage, RemarkMessage};
 use super::{Damaged, Pairs, decode, labels, named};
@@ -15,7 +15,6 @@ use crate::engine::dispatch::{Announced, Notification, NotifyReason, Replaced};
 use crate::engine::incident::Tale;
 use crate::engine::judge::Effects;
 use crate::engine::onset::Onset;
-use crate::engine::tally::Tally;
 use crate::engine::time::{Now, Timestamp};
 
 const WHAT: &str = "notification";
@@ -64,43 +63,6 @@ pub(super) struct AnnouncedMessage {
     is_raised: bool,
     #[prost(message, optional, tag = "40")]
     tally: Option<TallyMessage>,
-}
-
-/// What an alert has found so far.
-#[derive(Clone, Copy, PartialEq, prost::Message)]
-pub(super) struct TallyMessage {
-    #[prost(uint64, tag = "1")]
-    evaluations: u64,
-    #[prost(uint64, tag = "2")]
-    values: u64,
-    #[prost(sint64, tag = "3")]
-    first: i64,
-    #[prost(sint64, tag = "4")]
-    last: i64,
-    #[prost(double, optional, tag = "5")]
-    worst: Option<f64>,
-}
-
-impl TallyMessage {
-    pub(super) fn of(tally: Tally) -> Self {
-        Self {
-            evaluations: tally.evaluations,
-            values: tally.values,
-            first: tally.first.millis(),
-            last: tally.last.millis(),
-            worst: tally.worst,
-        }
-    }
-
-    pub(super) fn read(self) -> Tally {
-        Tally {
-            evaluations: self.evaluations,
-            values: self.values,
-            first: Timestamp::from_millis(self.first),
-            last: Timestamp::from_millis(self.last),
-            worst: self.worst,
-        }
-    }
 }
 
 /// When something began, as closely as that is known.

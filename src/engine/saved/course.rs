@@ -1,9 +1,47 @@
-//! The courses of values that go with a notification, as they are saved.
+//! What an alert has found so far, and the course that its value has taken.
 
 use std::time::Duration;
 
 use crate::engine::dispatch::Course;
+use crate::engine::tally::Tally;
 use crate::engine::time::{Timestamp, nanos};
+
+/// What an alert has found so far.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(super) struct TallyMessage {
+    #[prost(uint64, tag = "1")]
+    evaluations: u64,
+    #[prost(uint64, tag = "2")]
+    values: u64,
+    #[prost(sint64, tag = "3")]
+    first: i64,
+    #[prost(sint64, tag = "4")]
+    last: i64,
+    #[prost(double, optional, tag = "5")]
+    worst: Option<f64>,
+}
+
+impl TallyMessage {
+    pub(super) fn of(tally: Tally) -> Self {
+        Self {
+            evaluations: tally.evaluations,
+            values: tally.values,
+            first: tally.first.millis(),
+            last: tally.last.millis(),
+            worst: tally.worst,
+        }
+    }
+
+    pub(super) fn read(self) -> Tally {
+        Tally {
+            evaluations: self.evaluations,
+            values: self.values,
+            first: Timestamp::from_millis(self.first),
+            last: Timestamp::from_millis(self.last),
+            worst: self.worst,
+        }
+    }
+}
 
 /// The course that an alert's value has taken.
 #[derive(Clone, PartialEq, prost::Message)]

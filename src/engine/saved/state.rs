@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::announced::{AnnouncedMessage, TallyMessage, end};
+use super::announced::{AnnouncedMessage, end};
+use super::course::TallyMessage;
 use super::{Damaged, Pairs, labels};
 use crate::engine::alert::{AlertState, EndReason, Seen};
 use crate::engine::condition::{Standing, Verdict};

@@ -21,6 +21,7 @@ const CONFIG: &str = "
 data_dir: data
 rule_files: [rules.yaml]
 self_rules: off
+flapping: off
 evaluation_interval: 200ms
 smtp: {from: opwatch@example.org, require_tls: false}
 receivers:
