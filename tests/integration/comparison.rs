@@ -194,7 +194,7 @@ fn the_command_says_the_same_of_a_server_and_of_what_it_kept() {
         (
             vec!["compare", "detect", "--url", &url, "-o", "xml"],
             2,
-            "\"xml\" is none; allowed are table, json, csv",
+            "possible values: table, json, csv",
         ),
         (
             vec!["compare", "other", "--url", &url],

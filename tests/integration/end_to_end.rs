@@ -281,6 +281,7 @@ receivers:
                 "commonLabels": alert["labels"],
                 "commonAnnotations": alert["annotations"],
                 "truncatedAlerts": 0,
+                "notifyReason": if status == "firing" { "fired" } else { "resolved" },
                 "alerts": [alert],
             });
             assert_eq!(body, expected);

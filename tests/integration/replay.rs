@@ -292,7 +292,7 @@ fn wrong_use_says_what_is_allowed() {
         (
             vec!["latency.csv", "--rules", "slow.yaml", "-o", "xml"],
             2,
-            "allowed are table, json, csv",
+            "possible values: table, json, csv",
         ),
         (
             vec!["latency.csv", "--data-dir", "data", "--rules", "slow.yaml"],

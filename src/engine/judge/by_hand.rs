@@ -1,8 +1,11 @@
-//! Alerts that people end.
+//! Alerts that people end, or whatever they have do it: as over, or as what is usual from now on.
 
+use super::detecting::Detecting;
 use super::{Effects, Instance, RuleState, Scope, Tracked};
 use crate::engine::alert::EndReason;
+use crate::engine::condition::Condition;
 use crate::engine::rule::Rule;
+use crate::engine::time::Timestamp;
 
 impl Instance {
     /// Ends the alert of a fingerprint because somebody says so, with the levels below it, which say less of the same;
@@ -26,6 +29,46 @@ impl Instance {
             found = true;
         }
         found
+    }
+
+    /// Ends its alerts as accepted and learns what is usual anew, from when the change began on; when that was. `None` where
+    /// it has no alert.
+    pub(super) fn accept(
+        &mut self,
+        rule: &Rule,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) -> Option<Timestamp> {
+        let active = self.levels.iter().filter_map(|one| one.state.active_at());
+        let active_at = active.min()?;
+        let found = self.detecting.as_ref().and_then(|one| one.detected.found);
+        let since = found.map_or(active_at, |change| change.began);
+        self.learn_anew(rule, since, scope, effects);
+        Some(since)
+    }
+
+    /// Ends its alerts as accepted and learns what is usual anew, from what came since then.
+    pub(super) fn learn_anew(
+        &mut self,
+        rule: &Rule,
+        since: Timestamp,
+        scope: &Scope,
+        effects: &mut Effects,
+    ) {
+        for tracked in &mut self.levels {
+            tracked.abandon(rule, EndReason::Accepted, scope, effects);
+        }
+        self.basis = None;
+        match (&rule.condition, &mut self.detecting, &mut self.compared) {
+            (Condition::Detection(detection), Some(detecting), _) => {
+                **detecting = Detecting::from(detection, since);
+            }
+            (_, _, Some(compared)) => {
+                compared.accept(since);
+                self.has_learned_saved = false;
+            }
+            _ => {}
+        }
     }
 }
 

@@ -14,7 +14,6 @@ use crate::engine::dispatch::Replaced;
 use crate::engine::rule::{External, Hold, NoData, Rule};
 use crate::engine::series::Labels;
 use crate::engine::store::{SeriesId, Store};
-use crate::engine::time::Timestamp;
 use crate::engine::window::Reading;
 
 /// The series judged together and their alerts.
@@ -50,7 +49,7 @@ pub struct Instance {
     pub(super) before: Before,
     /// What it was last judged by, and how long that stays so.
     reading: Reading,
-    basis: Option<Basis>,
+    pub(super) basis: Option<Basis>,
 }
 
 impl Instance {
@@ -356,60 +355,6 @@ impl Instance {
         self.basis = None;
         for tracked in self.levels.iter_mut().chain(&mut self.missing) {
             tracked.abandon(rule, reason, scope, effects);
-        }
-    }
-
-    /// Ends its alerts as accepted and learns what is usual anew, from when the change began on; when that was. `None` where
-    /// it has no alert.
-    pub(super) fn accept(
-        &mut self,
-        rule: &Rule,
-        scope: &Scope,
-        effects: &mut Effects,
-    ) -> Option<Timestamp> {
-        let active = self.levels.iter().filter_map(|one| one.state.active_at());
-        let active_at = active.min()?;
-        for tracked in &mut self.levels {
-            tracked.abandon(rule, EndReason::Accepted, scope, effects);
-        }
-        self.basis = None;
-        let since = match (&rule.condition, &mut self.detecting, &mut self.compared) {
-            (Condition::Detection(detection), Some(detecting), _) => {
-                let since = (detecting.detected.found).map_or(active_at, |change| change.began);
-                **detecting = Detecting::from(detection, since);
-                since
-            }
-            (_, _, Some(compared)) => {
-                compared.accept(active_at);
-                self.has_learned_saved = false;
-                active_at
-            }
-            _ => active_at,
-        };
-        Some(since)
-    }
-
-    /// Ends its alerts as accepted and learns what is usual anew, from what came since then.
-    pub(super) fn learn_anew(
-        &mut self,
-        rule: &Rule,
-        since: Timestamp,
-        scope: &Scope,
-        effects: &mut Effects,
-    ) {
-        for tracked in &mut self.levels {
-            tracked.abandon(rule, EndReason::Accepted, scope, effects);
-        }
-        self.basis = None;
-        match (&rule.condition, &mut self.detecting, &mut self.compared) {
-            (Condition::Detection(detection), Some(detecting), _) => {
-                **detecting = Detecting::from(detection, since);
-            }
-            (_, _, Some(compared)) => {
-                compared.accept(since);
-                self.has_learned_saved = false;
-            }
-            _ => {}
         }
     }
 

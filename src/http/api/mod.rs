@@ -3,6 +3,7 @@
 pub mod acceptance;
 pub mod ack_page;
 pub mod actions;
+pub mod alerts;
 pub mod baselines;
 pub mod comparison;
 pub mod explain;
