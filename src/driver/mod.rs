@@ -408,7 +408,7 @@ impl Driver {
                 change = ?change.change,
                 value = change.value,
                 shadow = change.is_shadow,
-                note = change.note,
+                note = Some(change.note.as_str()).filter(|note| !note.is_empty()),
                 "alert changed"
             );
         }
