@@ -273,7 +273,11 @@ pub fn text(told: &Told, history: bool) -> String {
                     message,
                     ..
                 } = past;
-                let _ = writeln!(out, "    {ended_at} {outcome} {key}: {message}");
+                let said = match message.is_empty() {
+                    true => String::new(),
+                    false => format!(": {message}"),
+                };
+                let _ = writeln!(out, "    {ended_at} {outcome} {key}{said}");
             }
         }
         out.push('\n');

@@ -150,6 +150,15 @@ impl Alerts {
     }
 }
 
+/// A number as people write it, of one as Prometheus' API writes it.
+fn readable(value: &str) -> String {
+    let number = value
+        .parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite());
+    number.map_or_else(|| clean(value), |number| amount::digits(number, 6))
+}
+
 impl Shown {
     fn run(self, which: Which, config: Option<PathBuf>) -> ExitCode {
         let remote = match self.server.remote(config, Purpose::Read) {
@@ -209,7 +218,7 @@ impl Shown {
                 clean(&alert.state),
                 labels(&alert.labels),
                 clean(&alert.active_at),
-                clean(&alert.value),
+                readable(&alert.value),
                 of(|tally| {
                     let worst = tally.worst.map(|value| amount::digits(value, 6));
                     worst.unwrap_or_default()
