@@ -95,6 +95,11 @@ pub(super) fn account<'a>(alert: &'a Announced, notification: &'a Notification) 
     let labels = &alert.labels;
     let severity = labels.get("severity");
     let mut title = alert.rule.clone();
+    // Many alerts of one message may be of the same rule.
+    let operation = alert.labels.get("operation");
+    if !operation.is_empty() {
+        title = format!("{title} {operation}");
+    }
     if !severity.is_empty() {
         title = format!("{title} ({severity})");
     }

@@ -35,7 +35,7 @@ fn the_text_says_what_how_far_since_when_and_compared_with_what() {
     let expected = "\
 New alerts (fired)
 
-FIRING DetectionSlow (high)
+FIRING DetectionSlow detect (high)
   what:      p95 of duration is 12.5s, 25.0% over the limit of 10s
   since:     2026-01-31 12:00:00 UTC (15m 0s)
   why:       fired: its condition has begun to hold
@@ -45,7 +45,7 @@ FIRING DetectionSlow (high)
   labels:    {alertname=\"DetectionSlow\", operation=\"detect\", severity=\"high\"}
   rule:      http://opwatch.example.org/api/v1/rules?rule_name[]=DetectionSlow
 
-RESOLVED DetectionSlow (high)
+RESOLVED DetectionSlow train (high)
   what:      p95 of duration was at last 8s, 20.0% under the limit of 10s
   started:   2026-01-31 12:00:00 UTC
   ended:     2026-01-31 12:10:00 UTC (after 10m 0s)
@@ -76,7 +76,7 @@ fn the_html_says_the_same() {
         "<body style=\"margin:16px\"><h2 style=\"font:600 18px sans-serif;margin:0 0 12px\">New alerts (fired)</h2>\n",
         "<h3 style=\"font:600 15px sans-serif;margin:20px 0 6px\">",
         "<span style=\"background:#1b6e3c;color:#ffffff;padding:2px 6px;border-radius:3px\">RESOLVED</span> ",
-        "DetectionSlow (high)</h3>\n",
+        "DetectionSlow detect (high)</h3>\n",
         "<table style=\"font:14px sans-serif;border-collapse:collapse\">",
         &row(
             "what",
