@@ -15,6 +15,7 @@ use crate::config::Listen;
 use crate::http::address::{AddressError, ListenAddress};
 use crate::notify::client::{Client, ClientError, Reply};
 use crate::notify::endpoint::{Endpoint, EndpointError};
+use crate::notify::reach::Reach;
 use crate::notify::tls::{TlsConfig, TlsError};
 
 /// For one request with its answer.
@@ -125,7 +126,8 @@ impl Remote {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?,
-            client: Client::new(&TlsConfig::default())?.reading(MAX_ANSWER_BYTES),
+            client: Client::new(&TlsConfig::default(), Reach::Everywhere)?
+                .reading(MAX_ANSWER_BYTES),
             base: url.parse()?,
             timeout: TIMEOUT,
         })

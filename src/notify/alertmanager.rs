@@ -18,6 +18,7 @@ use self::words::{Word, Words};
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::outbox::Ending;
+use super::reach::Reach;
 use super::tls::TlsConfig;
 use super::webhook::may_pass;
 use super::{SettingFault, backoff};
@@ -47,6 +48,9 @@ pub struct AlertmanagerConfig {
     /// Whom to trust.
     #[serde(default)]
     pub tls_config: TlsConfig,
+    /// Whether link-local addresses may be reached, and those at which clouds tell of their machines. Default no.
+    #[serde(default)]
+    pub allow_link_local: bool,
 }
 
 fn default_timeout() -> Period {
@@ -119,7 +123,10 @@ impl Way {
     ) -> Result<Self, SettingFault> {
         let fault = |key, message: String| SettingFault::new(place.key(key), &message);
         let endpoint = config.url.join("/api/v2/alerts");
-        let client = Client::new(&config.tls_config);
+        let reach = Reach::of(config.allow_link_local);
+        let checked = reach.check(config.url.uri());
+        checked.map_err(|error| fault("url", error.to_string()))?;
+        let client = Client::new(&config.tls_config, reach);
         Ok(Self {
             url: config.url.to_string(),
             endpoint: endpoint.map_err(|error| fault("url", error.to_string()))?,

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tracing::debug;
 
 use super::endpoint::Endpoint;
+use super::reach::{Reach, RefusedAddress, Resolver};
 use super::tls::{TlsConfig, TlsError};
 use crate::engine::time::Timestamp;
 use crate::secret::Secret;
@@ -34,6 +35,9 @@ pub enum ClientError {
     /// The request cannot be made from its parts.
     #[error("cannot make the request: {0}")]
     Request(#[from] hyper::http::Error),
+    /// It leads where it is not to lead.
+    #[error(transparent)]
+    Refused(#[from] RefusedAddress),
     /// A password or token cannot be sent in a header.
     #[error("a password or token holds characters that cannot be sent")]
     Credentials,
@@ -96,17 +100,18 @@ pub(super) fn excerpt(text: &str) -> String {
 /// Connections are not kept between requests: alerts are rare, and a connection that has been idle may be half open.
 #[derive(Clone)]
 pub struct Client {
-    inner: Legacy<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    inner: Legacy<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
+    reach: Reach,
     most_answer_bytes: usize,
 }
 
 impl Client {
-    /// A client that trusts as `tls` says.
+    /// A client that trusts as `tls` says, and connects to the addresses that `reach` allows.
     ///
     /// # Errors
     /// Where those settings are not good.
-    pub fn new(tls: &TlsConfig) -> Result<Self, TlsError> {
-        let mut http = HttpConnector::new();
+    pub fn new(tls: &TlsConfig, reach: Reach) -> Result<Self, TlsError> {
+        let mut http = HttpConnector::new_with_resolver(Resolver::new(reach));
         http.enforce_http(false);
         http.set_nodelay(true);
         let mut builder = HttpsConnectorBuilder::new()
@@ -121,6 +126,7 @@ impl Client {
             .build(builder.enable_http1().wrap_connector(http));
         Ok(Self {
             inner,
+            reach,
             most_answer_bytes: MAX_ANSWER_BYTES,
         })
     }
@@ -182,6 +188,7 @@ impl Client {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Reply, ClientError> {
+        self.reach.check(endpoint.uri())?;
         let mut request = Request::builder()
             .method(method)
             .uri(endpoint.uri().clone())

@@ -19,6 +19,7 @@ pub mod message;
 mod outbox;
 pub mod payload;
 mod prepared;
+pub mod reach;
 mod running;
 mod smtp;
 pub mod tls;

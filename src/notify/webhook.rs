@@ -12,7 +12,8 @@ use super::client::{self, Client, ClientError, Reply};
 use super::credential;
 use super::endpoint::Endpoint;
 use super::payload::{Payload, Preset, Tree, v4};
-use super::tls::TlsConfig;
+use super::reach::Reach;
+use super::tls::{TlsConfig, TlsError};
 use super::{NotifyError, SettingFault};
 use crate::clock::Clock;
 use crate::document::Place;
@@ -78,6 +79,18 @@ pub struct HttpConfig {
     pub authorization: Option<Authorization>,
     /// Whom to trust.
     pub tls_config: TlsConfig,
+    /// Whether link-local addresses may be reached, and those at which clouds tell of their machines. Default no.
+    pub allow_link_local: bool,
+}
+
+impl HttpConfig {
+    /// A client for it.
+    ///
+    /// # Errors
+    /// Where its `tls_config` is not good.
+    pub(super) fn client(&self) -> Result<Client, TlsError> {
+        Client::new(&self.tls_config, Reach::of(self.allow_link_local))
+    }
 }
 
 /// User name and password.
@@ -139,28 +152,18 @@ impl Webhook {
         let mut fault =
             |place: Place, message: &str| faults.push(SettingFault::new(place, message));
         let is_known = config.preset.is_some_and(|preset| preset.url().is_some());
-        match (&config.url, &config.url_file) {
-            (Some(_), None) => {}
-            (None, None) if is_known => {}
-            (None, Some(path)) => {
-                let url = credential::check(path).and_then(|text| url_of(&text, path));
-                if let Err(reason) = url {
-                    fault(place.key("url_file"), &reason);
-                }
-            }
-            (Some(_), Some(_)) => fault(
-                place.key("url_file"),
-                "given beside url, only one of them is allowed",
-            ),
-            (None, None) => fault(
-                place.clone(),
-                "without a destination, one of url and url_file is needed",
-            ),
-        }
+        let destination = (&config.url, &config.url_file);
+        check_destination(
+            destination,
+            is_known,
+            &config.http_config,
+            place,
+            &mut fault,
+        );
         check_payload(config, place, &mut fault);
         let http = place.key("http_config");
         check_http(&config.http_config, &http, &mut fault);
-        let client = Client::new(&config.http_config.tls_config);
+        let client = config.http_config.client();
         if let Err(error) = &client {
             fault(http.key("tls_config"), &error.to_string());
         }
@@ -228,9 +231,11 @@ impl Webhook {
             .await;
         match reply {
             Ok(reply) => judge(&reply, self.clock),
-            Err(error @ (ClientError::Request(_) | ClientError::Credentials)) => {
-                Err(NotifyError::permanent(error.to_string()))
-            }
+            Err(
+                error @ (ClientError::Request(_)
+                | ClientError::Credentials
+                | ClientError::Refused(_)),
+            ) => Err(NotifyError::permanent(error.to_string())),
             Err(error) => Err(NotifyError::transient(error.to_string())),
         }
     }
@@ -274,6 +279,40 @@ impl Webhook {
             path: String::new(),
             body,
         })
+    }
+}
+
+/// What is wrong with where something is to be sent: a URL, or a file that holds one; neither where it `is_known`.
+pub(super) fn check_destination(
+    (url, file): (&Option<Endpoint>, &Option<PathBuf>),
+    is_known: bool,
+    http: &HttpConfig,
+    place: &Place,
+    fault: &mut impl FnMut(Place, &str),
+) {
+    let reach = Reach::of(http.allow_link_local);
+    let check = |url: Endpoint| reach.check(url.uri()).map_err(|error| error.to_string());
+    match (url, file) {
+        (Some(url), None) => {
+            if let Err(reason) = check(url.clone()) {
+                fault(place.key("url"), &reason);
+            }
+        }
+        (None, None) if is_known => {}
+        (None, Some(path)) => {
+            let url = credential::check(path).and_then(|text| url_of(&text, path));
+            if let Err(reason) = url.and_then(check) {
+                fault(place.key("url_file"), &reason);
+            }
+        }
+        (Some(_), Some(_)) => fault(
+            place.key("url_file"),
+            "given beside url, only one of them is allowed",
+        ),
+        (None, None) => fault(
+            place.clone(),
+            "without a destination, one of url and url_file is needed",
+        ),
     }
 }
 

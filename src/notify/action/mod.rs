@@ -48,29 +48,15 @@ impl Caller {
         let mut faults = Vec::new();
         let mut fault =
             |place: Place, message: &str| faults.push(SettingFault::new(place, message));
-        match (&config.url, &config.url_file) {
-            (Some(_), None) => {}
-            (None, Some(path)) => {
-                let url = credential::check(path).and_then(|text| webhook::url_of(&text, path));
-                if let Err(reason) = url {
-                    fault(place.key("url_file"), &reason);
-                }
-            }
-            (Some(_), Some(_)) => fault(
-                place.key("url_file"),
-                "given beside url, only one of them is allowed",
-            ),
-            (None, None) => fault(
-                place.clone(),
-                "without a destination, one of url and url_file is needed",
-            ),
-        }
+        let destination = (&config.url, &config.url_file);
+        let http = &config.http_config;
+        webhook::check_destination(destination, false, http, place, &mut fault);
         if let Some(tree) = &config.body {
             tree.check(&place.key("body"), &mut fault);
         }
         let headers = config.headers(&place.key("headers"), &mut fault);
         webhook::check_http(&config.http_config, &place.key("http_config"), &mut fault);
-        let client = Client::new(&config.http_config.tls_config);
+        let client = config.http_config.client();
         if let Err(error) = &client {
             fault(
                 place.key("http_config").key("tls_config"),
@@ -170,7 +156,7 @@ impl Caller {
             .client
             .send(method, endpoint, authorization, headers, body, timeout);
         reply.await.map_err(|error| match error {
-            ClientError::Request(_) | ClientError::Credentials => {
+            ClientError::Request(_) | ClientError::Credentials | ClientError::Refused(_) => {
                 NotifyError::permanent(error.to_string())
             }
             error => NotifyError::transient(error.to_string()),
