@@ -20,6 +20,9 @@
 //! | [`exposition`] | `/metrics` in OpenMetrics, classic text and protobuf |
 //! | [`notify`] | e-mail, webhook, Alertmanager; an outbox per receiver |
 //! | [`http`] | listeners with their limits, routes, and a file per API resource |
+//! | [`forms`] | the JSON that the API and the command line share: silences, baselines, incidents, maintenance, actions |
+//! | [`explanation`], [`shown`] | a judgement in words; numbers and tables for people |
+//! | [`links`] | signed links in messages, by which an alert is acknowledged |
 //! | [`clock`], [`cgroup`], [`logging`] | the one reader of the system clock; the limits of control groups; the log |
 //!
 //! # The walk: from one measurement to one e-mail
@@ -46,13 +49,10 @@
 //! - Nothing is lost in silence: every refusal and loss has a counter.
 //! - Everything is bounded: memory, series, queues, bodies, connections, templates.
 
-mod actions;
-mod amount;
 pub mod app;
 pub mod cgroup;
 pub mod cli;
 pub mod clock;
-mod columns;
 pub mod comparison;
 pub mod config;
 pub mod detection;
@@ -62,20 +62,16 @@ pub mod engine;
 pub mod explanation;
 pub mod export;
 pub mod exposition;
+pub mod forms;
 pub mod http;
-pub mod incidents;
 pub mod ingest;
-pub mod kept;
 pub mod links;
 pub mod logging;
-pub mod maintenance;
 pub mod notify;
-pub mod output;
-pub mod pinned;
 pub mod regressions;
 pub mod replay;
 pub mod rulefile;
 pub mod secret;
-pub mod silences;
+pub mod shown;
 pub mod storage;
 pub mod suggest;

@@ -10,8 +10,8 @@ use crate::engine::judge::Effects;
 use crate::engine::saved::{Damaged, notification_from_bytes};
 use crate::engine::time::Now;
 use crate::engine::{Engine, Restored};
+use crate::forms::{baselines, silences};
 use crate::storage::{self, Beside, Found, Kind, Storage, StoreStats};
-use crate::{pinned, silences};
 
 /// An engine that goes on where the one before ended, its clock, and where it commits.
 pub(super) struct Start {
@@ -137,7 +137,7 @@ fn take_back_pinned(engine: &mut Engine, found: &Found, begin: Now) {
     let Some(pinned) = found.beside(Beside::Baselines) else {
         return;
     };
-    let kept = pinned::from_text(&pinned.text);
+    let kept = baselines::from_text(&pinned.text);
     if pinned.is_needed {
         let baselines = kept.items.into_iter();
         let taken = baselines.filter_map(|one| engine.take_back_baseline(one).then_some(()));

@@ -12,8 +12,8 @@ use super::baselines::not_durable;
 use super::say;
 use super::server::{Server, refused};
 use crate::app::remote::{Purpose, clean, with_query};
-use crate::columns;
-use crate::output::Output;
+use crate::shown::columns;
+use crate::shown::output::Output;
 
 const PATH: &str = "/api/v1/baselines/accept";
 

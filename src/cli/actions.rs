@@ -9,8 +9,8 @@ use hyper::Method;
 use super::server::{Server, refused};
 use super::shown::Form;
 use super::{UNUSABLE, complain, say};
-use crate::actions::{Told, text};
 use crate::app::remote::{Purpose, with_query};
+use crate::forms::actions::{Told, text};
 
 /// Where a running opwatch tells of actions.
 const PATH: &str = "/api/v1/actions";

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::server::{Server, refused};
 use super::{NO_DATA, UNUSABLE, complain, say};
-use crate::amount;
 use crate::app::remote::{Purpose, clean};
-use crate::columns;
-use crate::output::Output;
+use crate::shown::amount;
+use crate::shown::columns;
+use crate::shown::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:

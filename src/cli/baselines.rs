@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::server::{Server, refused};
 use super::{NO_DATA, UNUSABLE, complain, say};
-use crate::amount;
 use crate::app::remote::{Purpose, clean, with_query};
-use crate::columns;
-use crate::output::Output;
-use crate::pinned::Form;
+use crate::forms::baselines::Form;
+use crate::shown::amount;
+use crate::shown::columns;
+use crate::shown::output::Output;
 
 /// Where they are.
 pub(super) const PATH: &str = "/api/v1/baselines";

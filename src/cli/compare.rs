@@ -8,7 +8,7 @@ use super::{FOUND, NO_DATA, UNUSABLE, complain, data, say};
 use crate::app::remote::{Purpose, with_query};
 use crate::clock::Clock;
 use crate::comparison::{Asked, ComparisonBody, KeptError, compare_kept, render};
-use crate::output::Output;
+use crate::shown::output::Output;
 
 /// Where a running opwatch compares.
 const PATH: &str = "/api/v1/comparison";

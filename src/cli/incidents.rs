@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::server::Server;
 use super::shown::Form;
 use crate::app::remote::Purpose;
-use crate::incidents::text;
+use crate::forms::incidents::text;
 
 /// Where a running opwatch tells of incidents.
 const PATH: &str = "/api/v1/incidents";

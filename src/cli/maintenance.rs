@@ -12,11 +12,11 @@ use super::server::{Server, refused};
 use super::{NO_DATA, UNUSABLE, complain, say};
 use crate::app::remote::{Purpose, clean, escaped};
 use crate::clock::Clock;
-use crate::columns;
 use crate::document::units::Period;
 use crate::export::moment;
-use crate::maintenance::{Told, Wanted};
-use crate::output::Output;
+use crate::forms::maintenance::{Told, Wanted};
+use crate::shown::columns;
+use crate::shown::output::Output;
 
 const PATH: &str = "/api/v1/maintenance";
 

@@ -14,10 +14,10 @@ use crate::document::units::{Cores, Period};
 use crate::engine::rule::RuleGroup;
 use crate::engine::time::Timestamp;
 use crate::export::moment;
-use crate::output::Output;
 use crate::replay::show::{write, write_budgets};
 use crate::replay::{Recording, ReplayError, Setting, replay, replay_budgets};
 use crate::rulefile::{Surroundings, read_budget};
+use crate::shown::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -11,8 +11,8 @@ use super::baselines::{PATH, not_durable, shown};
 use super::server::{Server, refused};
 use super::{UNUSABLE, complain, say};
 use crate::app::remote::Purpose;
-use crate::output::Output;
-use crate::pinned::{Form, GUIDE, guide_numbers};
+use crate::forms::baselines::{Form, GUIDE, guide_numbers};
+use crate::shown::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:

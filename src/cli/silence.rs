@@ -14,14 +14,14 @@ use super::server::{Server, refused};
 use super::{NO_DATA, UNUSABLE, complain, say};
 use crate::app::remote::{Purpose, Remote, RemoteError, clean, with_query};
 use crate::clock::Clock;
-use crate::columns;
 use crate::document::units::Period;
 use crate::engine::dispatch::matching;
 use crate::engine::selector::Matcher;
 use crate::engine::time::Timestamp;
 use crate::export::moment;
-use crate::output::Output;
-use crate::silences::{Form, MatcherForm};
+use crate::forms::silences::{Form, MatcherForm};
+use crate::shown::columns;
+use crate::shown::output::Output;
 
 const PATH: &str = "/api/v2/silences";
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::server::{Server, refused};
 use super::{NO_DATA, complain, say};
 use crate::app::remote::{Purpose, with_query};
-use crate::columns;
-use crate::output::Output;
+use crate::shown::columns;
+use crate::shown::output::Output;
 
 /// Where a running opwatch tells of trends.
 const PATH: &str = "/api/v1/trends";

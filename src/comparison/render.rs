@@ -1,8 +1,8 @@
 //! A comparison as a table for people, as JSON or as CSV.
 
 use super::body::{ComparisonBody, DifferenceBody, PlaceBody, RankingBody, SeenBody};
-use crate::amount;
-use crate::output::Output;
+use crate::shown::amount;
+use crate::shown::output::Output;
 
 const COLUMNS: [&str; 15] = [
     "aspect",

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::amount::without_zeros;
+use crate::shown::amount::without_zeros;
 
 /// Writes `index,score`, a row for each score: the index of a row of the series, from 0, ascending.
 ///

@@ -16,7 +16,7 @@ use crate::engine::metric::Worse;
 use crate::engine::rule::Mode;
 use crate::engine::selector::Selector;
 use crate::engine::trend::Direction;
-use crate::incidents::id;
+use crate::forms::incidents::id;
 use crate::rulefile::{against_name, window_text};
 
 /// Instances that are explained at once.

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::{Baseline, Condition, Decision, Evidence, Explained, Instance, Learned, Level, Rule};
-use crate::amount;
 use crate::document::units::Period;
 use crate::engine::condition::percent;
+use crate::shown::amount;
 
 /// An explanation as text.
 pub fn text(explained: &Explained) -> String {

@@ -275,7 +275,7 @@ impl fmt::Display for Finding {
     /// As one sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stat = &self.stat;
-        let amount = |value: f64| crate::amount::of(&self.metric, stat, value);
+        let amount = |value: f64| crate::shown::amount::of(&self.metric, stat, value);
         let word = match &self.status {
             Status::Regressed(level) => format!("regressed ({})", level.as_str()),
             Status::Insufficient(why) => format!("insufficient: {why}"),

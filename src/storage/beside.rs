@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::engine::baseline::{Baselines, Content};
 use crate::engine::dispatch::Silences;
 use crate::engine::time::Timestamp;
-use crate::{pinned, silences};
+use crate::forms::{baselines, silences};
 
 /// Damaged ones are called that with their name and time, and so many are kept for a look at them.
 const ASIDE: &str = "damaged-";
@@ -79,11 +79,11 @@ impl Orders {
     /// Writes everything; what could not be, and why.
     pub(super) fn write(self, folder: &Path) -> (Self, Vec<(Beside, io::Error)>) {
         let (mut unwritten, mut errors) = (Self::default(), Vec::new());
-        if let Some(baselines) = self.baselines {
-            let is_empty = baselines.newest().next().is_none();
-            let text = || pinned::to_text(&baselines);
+        if let Some(all) = self.baselines {
+            let is_empty = all.newest().next().is_none();
+            let text = || baselines::to_text(&all);
             if let Err(error) = write(folder, Beside::Baselines, is_empty, text) {
-                unwritten.baselines = Some(baselines);
+                unwritten.baselines = Some(all);
                 errors.push((Beside::Baselines, error));
             }
         }

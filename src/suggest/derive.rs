@@ -8,11 +8,11 @@ use super::limit::limit;
 use super::seen::{Course, Operation, quantile, together};
 use super::split::{Matched, Part, split};
 use super::{Asked, days, number, pace};
-use crate::amount;
 use crate::engine::metric::{Metric, Stat, Worse};
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
 use crate::engine::window::Reach;
+use crate::shown::amount;
 
 /// Levels below this are all the same.
 const NOTHING: f64 = 1e-12;

@@ -144,7 +144,7 @@ impl Kind {
             Self::Threshold { times, limit, .. } => format!("× {times} ({})", limit.text),
             Self::Regression { worse_by, .. } => format!("{worse_by}% worse"),
             Self::Absence { every, .. } => {
-                format!("every {}", crate::amount::span(*every))
+                format!("every {}", crate::shown::amount::span(*every))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Limits from what was seen: how far beyond it they lie, and how they are written.
 
-use crate::amount::without_zeros;
 use crate::document::units::Quantity;
 use crate::engine::metric::{Metric, Unit, Worse};
+use crate::shown::amount::without_zeros;
 
 /// The least share of failures that is worth an alarm.
 const LEAST_ERROR_RATIO: f64 = 0.05;

@@ -7,11 +7,11 @@ use super::draft::{Draft, Kind, Tried};
 use super::limit::recovery;
 use super::split::Matched;
 use super::{Asked, days, pace};
-use crate::amount;
 use crate::document::units::Period;
 use crate::engine::metric::{Metric, Unit, Worse};
 use crate::engine::time::Timestamp;
 use crate::engine::window::Reach;
+use crate::shown::amount;
 
 /// Where the rules are from.
 pub struct About<'a> {

@@ -6,9 +6,9 @@ use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::{Services, body_of, unavailable};
-use crate::actions::{CaseBody, ReportForm, Told};
 use crate::engine::acting::RunError;
 use crate::engine::action::ReportError;
+use crate::forms::actions::{CaseBody, ReportForm, Told};
 use crate::http::request::pairs;
 use crate::http::respond::{self, Body, ErrorType};
 

@@ -20,8 +20,8 @@ use crate::engine::judge::{RuleState, Tracked};
 use crate::engine::rule::Mode;
 use crate::engine::time::Timestamp;
 use crate::explanation::Evidence;
+use crate::forms::incidents::id;
 use crate::http::respond::{self, Body};
-use crate::incidents::id;
 
 #[derive(Serialize)]
 struct Alerts {

@@ -12,9 +12,9 @@ use crate::engine::baseline::{Baseline, SetError};
 use crate::engine::baselines::{Set, WantedError};
 use crate::engine::metric::Metric;
 use crate::engine::time::Now;
+use crate::forms::baselines::{self, Form, Surroundings};
 use crate::http::request::decode;
 use crate::http::respond::{self, Body, ErrorType};
-use crate::pinned::{self, Form, Surroundings};
 use crate::rulefile::read_metric;
 
 #[derive(Serialize)]
@@ -143,7 +143,7 @@ pub async fn set(services: &Services, request: Request<Incoming>) -> Response<Bo
         Ok(around) => around,
         Err(refused) => return unavailable(refused),
     };
-    let wanted = match pinned::read(text, around) {
+    let wanted = match baselines::read(text, around) {
         Ok(wanted) => wanted,
         Err(fault) => return bad(&fault.to_string()),
     };

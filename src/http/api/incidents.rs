@@ -4,8 +4,8 @@ use hyper::Response;
 use hyper::header::HeaderMap;
 
 use super::{Services, unavailable};
+use crate::forms::incidents::Told;
 use crate::http::respond::{self, Body};
-use crate::incidents::Told;
 
 /// The open incidents, and the last that are over.
 pub async fn incidents(services: &Services, headers: &HeaderMap) -> Response<Body> {

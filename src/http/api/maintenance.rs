@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{Services, body_of, unavailable};
 use crate::engine::dispatch::maintenance::MaintenanceError;
+use crate::forms::maintenance::{Told, Wanted};
 use crate::http::respond::{self, Body, ErrorType};
-use crate::maintenance::{Told, Wanted};
 
 #[derive(Serialize)]
 struct StartedBody {

@@ -13,10 +13,10 @@ use super::client::{Client, ClientError, Reply};
 use super::endpoint::Endpoint;
 use super::webhook::{self, IDEMPOTENCY_KEY};
 use super::{NotifyError, SettingFault, credential};
-use crate::actions::ReportForm;
 use crate::clock::Clock;
 use crate::document::Place;
 use crate::engine::action::{EndsBy, Order, Report};
+use crate::forms::actions::ReportForm;
 pub use config::{ActionConfig, Baseline, HttpMethod, OnFailure, OnSuccess, PollConfig, ResultBy};
 
 /// Characters of the name by which others may know a job.

@@ -4,7 +4,7 @@ use super::{amount, moment};
 use crate::engine::dispatch::Notification;
 use crate::engine::incident::Tale;
 use crate::engine::time::Timestamp;
-use crate::incidents::id;
+use crate::forms::incidents::id;
 
 /// A line on the incidents that a message tells of; nothing for one that is a single alert, which speaks for itself.
 pub(super) fn head(notification: &Notification) -> Option<String> {

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use self::html::Html;
 pub use self::subject::subject;
-use crate::amount;
 use crate::engine::action::ALERT_TYPE as ACTION_FAILED;
 use crate::engine::condition::{Evidence, Feature, percent};
 use crate::engine::dispatch::{Announced, Notification};
@@ -19,6 +18,7 @@ use crate::engine::metric::{Metric, Worse};
 use crate::engine::series::Labels;
 use crate::engine::tally::Tally;
 use crate::engine::time::Timestamp;
+use crate::shown::amount;
 
 /// The name of the alert type that says data is missing.
 const NO_DATA: &str = "no_data";

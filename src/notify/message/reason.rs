@@ -1,10 +1,10 @@
 //! Why people are told, in words: of the whole and of each alert. The names that programs read are those of
 //! [`News::as_str`].
 
-use crate::amount;
 use crate::engine::alert::EndReason;
 use crate::engine::dispatch::escalation::Cause;
 use crate::engine::dispatch::{Acknowledgement, Announced, News, Notification, NotifyReason};
+use crate::shown::amount;
 
 /// The first line of a message.
 pub(super) fn headline(notification: &Notification) -> String {

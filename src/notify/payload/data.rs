@@ -7,7 +7,7 @@ use crate::engine::incident::Tale;
 use crate::engine::series::Labels;
 use crate::engine::template::Value;
 use crate::engine::time::Timestamp;
-use crate::incidents::id;
+use crate::forms::incidents::id;
 use crate::notify::message;
 
 /// The data of a notification, with at most `max_alerts` alerts where that is not 0.

@@ -9,7 +9,7 @@ use crate::engine::condition::{Evidence, Feature};
 use crate::engine::dispatch::{Acknowledgement, Announced, Notification};
 use crate::engine::incident::Tale;
 use crate::engine::series::Labels;
-use crate::incidents::id;
+use crate::forms::incidents::id;
 use crate::notify::message::{self, common};
 
 /// A notification as Alertmanager posts it.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Cells, asked, headline, reasons};
-use crate::columns::{Side, markdown};
 use crate::regressions::{Finding, Findings, Question, Status};
+use crate::shown::columns::{Side, markdown};
 
 pub(super) fn text(findings: &Findings, question: &Question) -> String {
     let title = match findings.count("regressed") {

@@ -10,7 +10,7 @@ use std::io;
 use clap::ValueEnum;
 
 use super::{Body, Finding, Findings, Question, Status};
-use crate::amount;
+use crate::shown::amount;
 
 /// How findings are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

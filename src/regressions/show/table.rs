@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Cells, asked, headline, reasons};
-use crate::columns::table;
 use crate::regressions::{Findings, Question};
+use crate::shown::columns::table;
 
 pub(super) fn text(findings: &Findings, question: &Question) -> String {
     let rows = findings.rows.iter().map(|row| {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::columns::table;
 use crate::document::units::Period;
-use crate::output::Output;
 use crate::replay::Replayed;
+use crate::shown::columns::table;
+use crate::shown::output::Output;
 
 #[derive(Serialize)]
 struct Row<'a> {

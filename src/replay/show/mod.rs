@@ -8,7 +8,7 @@ use std::io;
 
 use super::{Alert, Replayed};
 use crate::engine::time::Timestamp;
-use crate::output::Output;
+use crate::shown::output::Output;
 
 pub use budgets::write_budgets;
 

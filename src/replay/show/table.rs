@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::ended;
-use crate::amount;
-use crate::columns::table;
 use crate::document::units::Period;
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
 use crate::replay::{Alert, Replayed, RuleSummary};
+use crate::shown::amount;
+use crate::shown::columns::table;
 
 pub(super) fn text(replayed: &Replayed) -> String {
     let mut text = String::new();

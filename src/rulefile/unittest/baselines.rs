@@ -7,7 +7,7 @@ use crate::document::Place;
 use crate::engine::baselines::Wanted;
 use crate::engine::store::StoreSettings;
 use crate::engine::time::Now;
-use crate::pinned::{self, Form};
+use crate::forms::baselines::{self, Form};
 use crate::rulefile::{Checker, Surroundings};
 
 /// What is to be set, when, and where that is written.
@@ -19,12 +19,12 @@ pub(super) fn baselines(test: &wire::Test, place: &Place, checker: &mut Checker<
     for (index, written) in test.baselines.iter().enumerate() {
         let place = place.key("baselines").index(index);
         let at = written.at.map_or(Duration::ZERO, |at| at.0);
-        let around = pinned::Surroundings {
+        let around = baselines::Surroundings {
             now: Now::invented(at).wall,
             retention: Surroundings::default().retention,
             max_history: StoreSettings::default().max_history,
         };
-        match pinned::wanted(&form(written), around) {
+        match baselines::wanted(&form(written), around) {
             Ok(wanted) => all.push((at, wanted, place)),
             Err(fault) => checker.fault(&place.key(&fault.field), fault.reason),
         }

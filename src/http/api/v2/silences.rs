@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::{filter, refuse};
 use crate::engine::dispatch::{Silence, SilenceError, SilenceState};
 use crate::engine::selector::Matcher;
+use crate::forms::silences::Form;
 use crate::http::api::{Services, body_of, unavailable};
 use crate::http::request::pairs;
 use crate::http::respond::{self, Body};
-use crate::silences::Form;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,7 +3,7 @@
 use super::Form;
 use crate::engine::dispatch::{Silence, Silences};
 use crate::engine::time::Timestamp;
-use crate::kept::{self, Kept};
+use crate::forms::kept::{self, Kept};
 
 const NAME: &str = "silences";
 

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount;
 use crate::engine::dispatch::Announced;
 use crate::engine::incident::{self, Incidents};
 use crate::engine::metric::Metric;
+use crate::shown::amount;
 
 /// The open incidents, and the last that are over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::Form;
 use crate::engine::baseline::{Baseline, Baselines};
-use crate::kept::{self, Kept};
+use crate::forms::kept::{self, Kept};
 
 const NAME: &str = "baselines";
 
