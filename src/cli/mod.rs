@@ -112,7 +112,7 @@ enum Command {
     Completions(completions::Completions),
     /// Write the manual page, or all of them as files.
     Man(man::Man),
-    /// Show the alerts that are pending or firing with what keeps them from being told, or past changes.
+    /// Show the alerts that are pending or firing with what keeps them from being told, and past changes; look after alerts, or end them.
     Alerts(alerts::Alerts),
     /// Tell nobody of certain alerts for a while; show such silences and call them off.
     Silence(silence::Silence),
