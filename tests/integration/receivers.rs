@@ -102,7 +102,7 @@ fn a_test_reaches_each_service_in_its_own_form() {
     let json = |n: usize| &requests[n].json;
     assert_eq!(
         json(0)["attachments"][0]["title"],
-        "FIRING OpwatchTest (low)"
+        "FIRING OpwatchTest test (low)"
     );
     assert_eq!(json(1)["attachments"][0]["content"]["type"], "AdaptiveCard");
     assert_eq!(json(2)["embeds"][0]["footer"]["text"], "opwatch");
