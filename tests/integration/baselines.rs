@@ -441,14 +441,15 @@ fn a_damaged_file_of_baselines_is_set_aside() {
     for name in ["one", "two"] {
         set(
             &sidecar,
-            &json!({"name": name, "metric": "duration", "value": 3}),
+            &json!({"name": name, "metric": "duration", "value": 31415}),
         );
     }
     let folder = sidecar.kill();
     let path = data(&folder, "baselines.json");
     let whole = fs::read_to_string(&path).unwrap();
     // One of two is bad, and the database is gone.
-    fs::write(&path, whole.replacen("3.0", "-3.0", 1)).unwrap();
+    assert!(whole.contains("31415"), "{whole}");
+    fs::write(&path, whole.replacen("31415", "-31415", 1)).unwrap();
     for name in ["opwatch.db", "opwatch.db-wal", "opwatch.db-shm"] {
         let _ = fs::remove_file(data(&folder, name));
     }
@@ -459,7 +460,7 @@ fn a_damaged_file_of_baselines_is_set_aside() {
     assert_eq!(names, ["two"]);
     assert_eq!(restored(&sidecar), (Some(1.0), Some(1.0)));
     assert!(
-        sidecar.log().contains("-3 is no `duration`"),
+        sidecar.log().contains("-31415 is no `duration`"),
         "{}",
         sidecar.log()
     );
