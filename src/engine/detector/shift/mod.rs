@@ -11,6 +11,7 @@
 
 mod channels;
 mod dating;
+mod days;
 mod fit;
 mod history;
 mod holding;

@@ -1,6 +1,7 @@
 //! How much means of blocks vary when nothing changes: what slow noise costs.
 
 use super::channels::{Channels, zip};
+use super::days::Days;
 use super::weekdays::Corrected;
 
 /// Points of a short and of a long block.
@@ -15,6 +16,10 @@ const FLOOR: Channels = [0.1, 0.03, 0.003];
 /// One block counts at most so many times as much as those before it; more in the warm-up, where there are none before.
 const CAP: f64 = 9.0;
 const WARM_UP_CAP: f64 = 36.0;
+
+/// From long blocks to a day the level's noise grows by this share of what it has grown from short blocks to long ones: as it
+/// does where it is forgotten within about 20 points, which the autocorrelation of neighbours does not show beside fast noise.
+const STILL_GROWS: f64 = 0.5;
 
 /// Means of blocks of one length.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -103,6 +108,14 @@ impl Noise {
             add(LONG, &mut self.long);
         }
         self.update();
+    }
+
+    /// The variance of a mean of a day or more, times its points.
+    pub fn of_days(&self, days: &Days) -> Channels {
+        let mut seen = zip(self.of_long, days.seen(), |long, day| days.noise(long, day));
+        let ([level, ..], [short, ..], [long, ..]) = (&mut seen, self.of_short, self.of_long);
+        *level = level.max(long + STILL_GROWS * (long - short).max(0.0));
+        seen
     }
 
     fn update(&mut self) {

@@ -244,7 +244,7 @@ fn take_running(bytes: &mut &[u8], settings: &Settings, form: u64) -> Option<Run
     for offset in running.sums.offsets.iter_mut().flatten() {
         *offset = i32::try_from(take_signed(bytes)?).ok()?;
     }
-    running.weekdays.look();
+    running.weekdays.look(n);
     let is_positive = |value: f64| value > 0.0;
     let profile = &running.profile;
     let scales = [profile.scale.typical, profile.noise, profile.innovation];

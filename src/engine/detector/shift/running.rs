@@ -13,7 +13,7 @@ use super::shape::{Given, Kind, Shape, shape};
 use super::sums::{BLOCK, Sums};
 use super::told::{change, kept, shaped};
 use super::weekdays::{Corrected, Weekdays};
-use super::windows::Windows;
+use super::windows::{Windows, Zone};
 use super::{Change, Verdict};
 
 /// The least shift of the level, as a share of half the range of a day: weekdays differ by as much.
@@ -29,8 +29,10 @@ const TOLD: f64 = 0.5;
 /// as a hundred points.
 const OPEN_EVERY: u64 = 2 * BLOCK;
 const KNOWN_EVERY: u64 = 4 * BLOCK;
-/// On days that are expected to be farther off than this, in standard deviations of what is new, spread and tail say nothing.
-const FAR: f64 = 1.0;
+/// The season of a day that is far off is not that of the others: of it, and for as long as windows shorter than a season reach
+/// back into it without a longer one, a shift below this share of half the range is none.
+const FAR_ZONE: f64 = 0.5;
+const FAR_POINTS: u64 = 48;
 
 /// The state of a series that is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,10 +124,9 @@ impl Running {
         let nothing_new = self.nothing_new(t);
         let [level, spread, tail] = values;
         let [_, no_spread, no_tail] = nothing_new;
-        let [expected_level, ..] = self.weekdays.of(t);
         self.sums.add(match scaled {
             // So far off a point lies at the end of every channel, whatever it varies by.
-            Some(_) if expected_level.abs() > FAR => [level, no_spread, no_tail],
+            Some(_) if self.weekdays.is_far(t) => [level, no_spread, no_tail],
             Some(_) => [level, spread, tail],
             None => nothing_new,
         });
@@ -151,7 +152,13 @@ impl Running {
 
         // A unit of the level channel on the scale of the values.
         let unit = noise * self.profile.innovation / (1.0 - phi);
-        let zone = SEASON_ZONE * self.profile.half_range / unit;
+        let is_far = self.weekdays.is_far(t) || self.weekdays.is_far(t.saturating_sub(FAR_POINTS));
+        let far = if is_far { FAR_ZONE } else { 0.0 };
+        let half_range = self.profile.half_range / unit;
+        let zone = Zone {
+            any: SEASON_ZONE * half_range,
+            within_season: far * half_range,
+        };
         let (evidence, best) = (self.windows).judge(
             sums,
             &self.noise,

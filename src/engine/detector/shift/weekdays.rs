@@ -4,17 +4,20 @@
 //! known yet, so that no Sunday of the past makes the days of now look high.
 
 use super::channels::{Channels, zip};
+use super::days::{DAYS, Days};
 use super::noise::Noise;
 use super::sums::{BLOCK, Sums};
 
-/// Days of a week, and those that are remembered.
+/// Days of a week.
 const WEEK: usize = 7;
-const DAYS: usize = 3 * WEEK;
+const _: () = assert!(DAYS == 3 * WEEK);
 /// What differs by no more than so many standard errors of a day is chance.
 const CHANCE: f64 = 2.0;
 /// In its first two weeks nothing has come back yet. Then days that differ together are believed if they are no more than
 /// these, and others before and after them are not like them.
 const LONGEST_RUN: usize = 3;
+/// On days that are expected to be farther off than this, in standard deviations of what is new, spread and tail say nothing.
+const FAR: f64 = 1.0;
 
 /// What is known of weekdays.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +32,8 @@ pub(super) struct Weekdays {
     pub expected: [Channels; WEEK + 1],
     /// Whether nothing is expected.
     is_flat: bool,
+    /// How much days vary besides: follows from the means.
+    pub days: Days,
 }
 
 impl Weekdays {
@@ -41,12 +46,31 @@ impl Weekdays {
             means: [[0.0; 3]; DAYS],
             expected: [[0.0; 3]; WEEK + 1],
             is_flat: true,
+            days: Days::default(),
         }
     }
 
-    /// Looks again whether nothing is expected.
-    pub fn look(&mut self) {
+    /// Looks again whether nothing is expected when there have been `n` points, and how much days vary besides.
+    pub fn look(&mut self, n: u64) {
         self.is_flat = self.expected.iter().flatten().all(|sum| *sum == 0.0);
+        let Some(full) = n.checked_div(self.day) else {
+            return;
+        };
+        let numbers = (full.saturating_sub(DAYS as u64)..full).rev();
+        let means = numbers.filter_map(|number| {
+            let mean = self.means.get(place(number, DAYS))?;
+            Some(zip(*mean, self.of(number * self.day), |mean, expected| {
+                mean - expected
+            }))
+        });
+        let means: Vec<Channels> = means.collect();
+        self.days = Days::learn(&means, self.day as f64);
+    }
+
+    /// Whether the day of the point before which there were `n` is expected to be far off.
+    pub fn is_far(&self, n: u64) -> bool {
+        let [level, ..] = self.of(n);
+        level.abs() > FAR
     }
 
     /// Looks whether a day has ended, and learns from it.
@@ -63,7 +87,7 @@ impl Weekdays {
         }
         let noise = zip(noise.of_short, noise.of_long, f64::max);
         self.learn(number, noise.map(|noise| CHANCE * (noise / length).sqrt()));
-        self.look();
+        self.look(sums.n);
     }
 
     /// Learns what is expected of weekdays from the days up to the newest; what differs by no more than `chance` is none.
@@ -84,10 +108,33 @@ impl Weekdays {
                 }
             }
         }
+        self.level_out(newest, &mut single);
         let mut sum = [0.0; 3];
         for (kept, single) in self.expected.iter_mut().skip(1).zip(single) {
             sum = zip(sum, single, |sum, one| sum + one);
             *kept = sum;
+        }
+    }
+
+    /// Spread and tail of days that are far off say nothing, not even that they are less there: whatever they were on those of
+    /// the last week is taken off, as it is where nothing has been added for them.
+    fn level_out(&self, newest: u64, single: &mut [Channels; WEEK]) {
+        let mean = |ago: u64| self.means.get(place(newest - ago, DAYS)).copied();
+        let week: [Channels; WEEK] =
+            std::array::from_fn(|ago| mean(ago as u64).unwrap_or_default());
+        let [_, spreads, tails] = [0, 1, 2].map(|channel: usize| {
+            let mut of = week.map(|day| day.get(channel).copied().unwrap_or_default());
+            of.sort_unstable_by(f64::total_cmp);
+            of.get(WEEK / 2).copied().unwrap_or_default()
+        });
+        for (ago, [_, spread, tail]) in (0_u64..).zip(week) {
+            let weekday = single.get_mut(place(newest + WEEK as u64 - ago, WEEK));
+            if let Some([level, of_spread, of_tail]) = weekday
+                && level.abs() > FAR * self.day as f64
+            {
+                *of_spread = (spread - spreads) * self.day as f64;
+                *of_tail = (tail - tails) * self.day as f64;
+            }
         }
     }
 
@@ -307,7 +354,7 @@ mod tests {
             sum += 24.0 * single;
             *kept = [sum; 3];
         }
-        weekdays.look();
+        weekdays.look(0);
         let mut all = 0.0;
         for n in 0..1_000_u64 {
             assert!((weekdays.at(n)[1] - all).abs() < 1e-9, "{n}");

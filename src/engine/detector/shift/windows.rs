@@ -23,6 +23,9 @@ const SPREAD_ZONE: f64 = 0.12;
 /// Degrees of freedom of the noise: so many, and one more in each 48 points.
 const FREEDOM: f64 = 15.0;
 const FREEDOM_PER_POINT: f64 = 1.0 / 48.0;
+/// Of the level in windows that its long blocks speak for: these are fewer. Shifts of the level are most of all false alarms.
+const FREEDOM_LONG: f64 = 10.0;
+const FREEDOM_LONG_PER_POINT: f64 = 1.0 / 96.0;
 /// Each window learns its own noise: from so many values at first, each sixth point, none above the cap, and not while
 /// there is evidence.
 const PRIOR: f64 = 20.0;
@@ -42,8 +45,9 @@ struct Span {
     points: u64,
     length: f64,
     ln: f64,
-    /// The share of the long blocks in its noise.
+    /// The share of the long blocks in its noise, and that of days in what these leave.
     slow: f64,
+    slower: f64,
     /// What a point is of it.
     share: f64,
     /// The points of its newest third, and what one is of them.
@@ -71,6 +75,7 @@ static SPANS: LazyLock<[[Span; PHASES]; WINDOWS]> = LazyLock::new(|| {
                 length,
                 ln: length.ln(),
                 slow: ((length / 12.0).ln() / 8f64.ln()).clamp(0.0, 1.0),
+                slower: ((length - 96.0) / 192.0).clamp(0.0, 1.0),
                 share: 1.0 / length,
                 third: (points / 3).max(4),
                 of_third: 1.0 / (points / 3).max(4) as f64,
@@ -89,6 +94,14 @@ pub(super) struct Best {
     pub means: (f64, f64),
     /// The standard error of their difference.
     pub error: f64,
+}
+
+/// A shift of the level that is none yet, in units of noise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Zone {
+    pub any: f64,
+    /// What is added in windows shorter than a season.
+    pub within_season: f64,
 }
 
 /// How much more than expected each window has varied so far.
@@ -111,12 +124,12 @@ impl Default for Windows {
 
 impl Windows {
     /// The most evidence that any window gives for a change, as a logarithm of odds, and where it does; `zone` is the shift of
-    /// the level, in units of noise, that is none yet, with whether what varies are few points, `before` the evidence at the point before.
+    /// the level that is none yet, with whether what varies are few points, `before` the evidence at the point before.
     pub fn judge(
         &mut self,
         sums: Corrected<'_>,
         noise: &Noise,
-        (zone, is_rare): (f64, bool),
+        (zone, is_rare): (Zone, bool),
         before: f64,
         settings: &Settings,
     ) -> (f64, Option<Best>) {
@@ -129,6 +142,7 @@ impl Windows {
         let learns = (n - 1).is_multiple_of(LEARN_EVERY);
         let (mut most, mut best) = (0.0, None);
         let (mut most_of_level, mut best_of_level) = (0.0, None);
+        let of_days = noise.of_days(&sums.weekdays.days);
         let own = self.squares.iter_mut().zip(&mut self.weights);
         for (spans, (squares, weight)) in SPANS.iter().zip(own) {
             let Some(span) = spans.get(phase) else {
@@ -151,9 +165,13 @@ impl Windows {
             // The profile is known from the reference only: a window shorter than a season sees its error.
             let profile = pairs * (1.0 - span.length / season).max(0.0);
             let share = span.share + (1.0 + profile) * of_reference;
-            let expected = zip(noise.of_short, noise.of_long, |short, long| {
-                ((1.0 - span.slow) * short + span.slow * long) * share
+            let blocks = zip(noise.of_short, noise.of_long, |short, long| {
+                (1.0 - span.slow) * short + span.slow * long
             });
+            let days = zip(noise.of_long, of_days, |long, days| {
+                span.slower * (days - long)
+            });
+            let expected = zip(blocks, days, |blocks, days| (blocks + days) * share);
             let of_weight = 1.0 / *weight;
             let own = squares.map(|squares| (squares * of_weight).max(1.0));
             let variance = zip(expected, own, |expected, own| expected * own);
@@ -178,16 +196,20 @@ impl Windows {
                 }
             });
             let [_, m0_spread, _] = m0;
-            let zones = [zone, SPREAD_ZONE * m0_spread, 0.0];
+            let is_within = span.points < settings.season as u64;
+            let of_level = zone.any + if is_within { zone.within_season } else { 0.0 };
+            let zones = [of_level, SPREAD_ZONE * m0_spread, 0.0];
             let effect = zip(held, zones, |held, zone| (held - zone).max(0.0));
             let ratio = zip(effect, variance, |a, variance| a * a / variance);
             let freedom = FREEDOM + FREEDOM_PER_POINT * reference;
+            let long = FREEDOM_LONG + FREEDOM_LONG_PER_POINT * reference;
+            let freedoms = [freedom + span.slow * (long - freedom), freedom, freedom];
             let rare = (ln_day - span.ln).max(LEAST_RARE);
             let means = zip(m0, m1, |m0, m1| (m0, m1));
             let each = zip(zip(ratio, means, |a, b| (a, b)), variance, |a, b| (a, b));
             let channels = [Channel::Level, Channel::Spread, Channel::Tail];
-            for ((channel, shortest), ((ratio, means), variance)) in
-                channels.into_iter().zip(SHORTEST).zip(each)
+            for (((channel, shortest), freedom), ((ratio, means), variance)) in
+                (channels.into_iter().zip(SHORTEST)).zip(freedoms).zip(each)
             {
                 let is_level = channel == Channel::Level;
                 let to_beat = if is_level { most_of_level } else { most };
