@@ -69,42 +69,55 @@ impl Days {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::detector::noise::noise;
 
-    /// Days that are off by a tenth of what a cosine of growing phase says, which has no two alike.
-    fn days(number: u32, size: f64) -> Vec<Channels> {
-        let day = |i: u32| size * (f64::from(i * i) * 0.7).cos();
-        (0..number).map(|i| [day(i); 3]).collect()
+    /// Days that differ by chance, with a standard deviation of `size`: sums of twelve even numbers are all but normal.
+    fn days(seed: u64, number: usize, size: f64) -> Vec<Channels> {
+        let mut even = noise(seed).map(|whole| whole / 1_000.0 - 0.4995);
+        let mut day = || even.by_ref().take(12).sum::<f64>();
+        (0..number).map(|_| [size * day(); 3]).collect()
+    }
+
+    fn seen(days: &[Channels]) -> Channels {
+        Days::learn(days, 288.0).seen()
     }
 
     #[test]
-    fn days_that_differ_are_noise_and_one_step_is_none() {
-        let even = Days::learn(&days(15, 0.01), 288.0);
-        let uneven = Days::learn(&days(15, 1.0), 288.0);
-        let [small, ..] = even.seen();
-        let [large, spread, _] = uneven.seen();
-        assert!((large / small - 1e4).abs() < 1.0, "{small} {large}");
-        // The variance of a cosine is a half.
-        assert!((0.25..1.0).contains(&(large / 288.0)), "{large}");
-        assert!(spread < large);
-        assert!(uneven.noise(1.0, large) > 0.6 * large);
-        for at in 1..14 {
-            let mut stepped = days(15, 0.01);
-            stepped
-                .iter_mut()
-                .take(at)
-                .flatten()
-                .for_each(|mean| *mean += 1.0);
-            let [level, ..] = Days::learn(&stepped, 288.0).seen();
-            assert!(level < 2.0 * small, "{at}: {level} {small}");
+    fn days_vary_by_as_much_as_they_do_whatever_number_is_known() {
+        for number in 3..=DAYS {
+            let all = (0..400).map(|seed| seen(&days(7 * seed + 1, number, 0.1)));
+            let sum = all.fold([0.0; 3], |sum, one| {
+                super::super::channels::zip(sum, one, |sum, one| sum + one)
+            });
+            let [level, spread, tail] = sum.map(|sum| sum / 400.0 / (288.0 * 0.01));
+            assert!((0.8..1.25).contains(&level), "{number}: {level}");
+            assert!(spread < 0.6 * level && spread == tail, "{number}: {spread}");
         }
     }
 
     #[test]
-    fn nothing_is_said_of_too_few_days() {
+    fn one_step_among_days_is_no_noise() {
+        for at in 1..14 {
+            let mut stepped = days(5, 15, 0.1);
+            let [still, ..] = seen(&stepped);
+            let after = stepped.iter_mut().take(at).flatten();
+            after.for_each(|mean| *mean += 10.0);
+            let [level, ..] = seen(&stepped);
+            assert!(level < 2.0 * still, "{at}: {level} {still}");
+        }
+    }
+
+    #[test]
+    fn what_is_seen_counts_by_how_many_days_it_is_known_of() {
+        let few = Days::learn(&days(1, 4, 1.0), 288.0);
+        let many = Days::learn(&days(1, 21, 1.0), 288.0);
+        assert!((few.noise(1.0, 8.0) - 3.0).abs() < 1e-12);
+        assert!(many.noise(1.0, 8.0) > 6.0);
+        assert_eq!(many.noise(1.0, 0.5), 1.0, "never less than is expected");
         for number in 0..3 {
-            let seen = Days::learn(&days(number, 1.0), 288.0);
-            assert_eq!(seen.seen(), [0.0; 3], "{number}");
-            assert_eq!(seen.noise(1.5, 0.0), 1.5);
+            let none = Days::learn(&days(1, number, 1.0), 288.0);
+            assert_eq!(none.seen(), [0.0; 3], "{number}");
+            assert_eq!(none.noise(1.5, 0.0), 1.5);
         }
     }
 }

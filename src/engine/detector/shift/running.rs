@@ -29,8 +29,8 @@ const TOLD: f64 = 0.5;
 /// as a hundred points.
 const OPEN_EVERY: u64 = 2 * BLOCK;
 const KNOWN_EVERY: u64 = 4 * BLOCK;
-/// The season of a day that is far off is not that of the others: of it, and for as long as windows shorter than a season reach
-/// back into it without a longer one, a shift below this share of half the range is none.
+/// The season of a day that is far off is not that of the others: until so many points after it, in windows shorter than a
+/// season, a shift of the level by less than this share of half the daily range is none.
 const FAR_ZONE: f64 = 0.5;
 const FAR_POINTS: u64 = 48;
 
