@@ -17,10 +17,6 @@ const FLOOR: Channels = [0.1, 0.03, 0.003];
 const CAP: f64 = 9.0;
 const WARM_UP_CAP: f64 = 36.0;
 
-/// From long blocks to a day the level's noise grows by this share of what it has grown from short blocks to long ones: as it
-/// does where it is forgotten within about 20 points, which the autocorrelation of neighbours does not show beside fast noise.
-const STILL_GROWS: f64 = 0.5;
-
 /// Means of blocks of one length.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Blocks {
@@ -110,11 +106,15 @@ impl Noise {
         self.update();
     }
 
-    /// The variance of a mean of a day or more, times its points.
+    /// The variance of a mean of a day or more, times its points. Spread and tail are the noisier for the days as far as days
+    /// differ in their level: where they do not, days say too little of such rare events.
     pub fn of_days(&self, days: &Days) -> Channels {
         let mut seen = zip(self.of_long, days.seen(), |long, day| days.noise(long, day));
-        let ([level, ..], [short, ..], [long, ..]) = (&mut seen, self.of_short, self.of_long);
-        *level = level.max(long + STILL_GROWS * (long - short).max(0.0));
+        let [long, long_spread, long_tail] = self.of_long;
+        let [level, spread, tail] = &mut seen;
+        let share = 1.0 - long / *level;
+        *spread = long_spread + share * (*spread - long_spread);
+        *tail = long_tail + share * (*tail - long_tail);
         seen
     }
 
