@@ -1,5 +1,6 @@
 //! One instance of a rule: the series judged together, and the alert of each level.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::charted::Chart;
@@ -307,7 +308,11 @@ impl Instance {
                 };
                 let before = effects.changes.len();
                 let began = tracked.state.active_at();
-                tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
+                let hold = match &self.detecting {
+                    Some(detecting) if tracked.state.is_firing() => detecting.hold(&rule.hold),
+                    _ => Cow::Borrowed(&rule.hold),
+                };
+                tracked.take(rule, &hold, verdict, &self.labels, scope, effects);
                 for change in effects.changes.iter_mut().skip(before) {
                     change.is_raised =
                         change.change == Change::Fired && lowest.is_some_and(|one| one < index);
