@@ -26,6 +26,7 @@ mod detection;
 mod handling;
 mod incidents;
 mod maintenance;
+mod reclassified;
 mod regression;
 mod restart;
 mod trend;

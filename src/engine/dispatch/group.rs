@@ -11,7 +11,7 @@ use super::flapping::{Damped, Flapping, Flaps};
 use super::look::{Look, identify};
 use super::muting::Muter;
 use super::silence::Silences;
-use super::{Announced, HeldBack, Maintenance, Muting, Notification, Route, Routing};
+use super::{Announced, HeldBack, Maintenance, Muting, Notification, Route, Routing, ToldKind};
 use crate::engine::series::Labels;
 use crate::engine::time::Now;
 
@@ -99,6 +99,8 @@ pub(in crate::engine) struct Told {
     pub(in crate::engine) firing: BTreeSet<u64>,
     pub(in crate::engine) resolved: BTreeSet<u64>,
     pub(in crate::engine) at: Duration,
+    /// As what the changes were told that fire.
+    pub(in crate::engine) kinds: BTreeMap<u64, ToldKind>,
 }
 
 impl Dispatcher {

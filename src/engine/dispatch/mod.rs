@@ -7,6 +7,7 @@ pub mod flapping;
 mod group;
 mod inhibit;
 pub mod interval;
+mod kind;
 mod look;
 pub mod maintenance;
 pub mod matching;
@@ -35,6 +36,7 @@ pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
 pub use inhibit::InhibitRule;
 pub use interval::{TimeInterval, TimeIntervals};
+pub(in crate::engine) use kind::ToldKind;
 pub use maintenance::Maintenance;
 pub use muting::{HeldBack, Muted, Muting};
 pub use news::{Escalated, News, Remark, Replaced};
@@ -106,6 +108,8 @@ pub enum NotifyReason {
     MaintenanceEnded,
     /// An alert flaps, and it is time to tell of it again.
     Flapping,
+    /// A change that was told has turned out to be of another kind.
+    Reclassified,
     /// It is time for what was collected.
     Digest,
     /// Nothing is new, but it has been a while.
@@ -116,7 +120,7 @@ pub enum NotifyReason {
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
@@ -124,6 +128,7 @@ impl NotifyReason {
         Self::SilenceEnded,
         Self::MaintenanceEnded,
         Self::Flapping,
+        Self::Reclassified,
         Self::Digest,
         Self::Repeat,
         Self::Escalated,
@@ -139,6 +144,7 @@ impl NotifyReason {
             Self::SilenceEnded => "silence_ended",
             Self::MaintenanceEnded => "maintenance_ended",
             Self::Flapping => "flapping",
+            Self::Reclassified => "reclassified",
             Self::Digest => "digest",
             Self::Repeat => "repeat",
             Self::Escalated => "escalated",
