@@ -42,6 +42,7 @@ pub(super) fn firing(operation: &str) -> Arc<Announced> {
         evidence: None,
         replaces: None,
         tally: None,
+        pace: None,
     })
 }
 

@@ -408,6 +408,7 @@ mod tests {
             evidence: None,
             replaces: None,
             tally: None,
+            pace: None,
         })
     }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alert::EndReason;
-use super::condition::Evidence;
+use super::condition::{self, Evidence};
 use super::incident::Tale;
 use super::onset::Onset;
 use super::series::Labels;
@@ -82,6 +82,8 @@ pub struct Announced {
     pub replaces: Option<Replaced>,
     /// How often it was found and when, and the worst of it; `None` where an older version did not say.
     pub tally: Option<Tally>,
+    /// Where value and limit are slopes a day, what they are in: shares of the metric's level, or its unit.
+    pub pace: Option<condition::Pace>,
 }
 
 impl Announced {
@@ -232,6 +234,7 @@ mod tests {
             evidence: None,
             replaces: None,
             tally: None,
+            pace: None,
             onset: Onset::default(),
         })
     }

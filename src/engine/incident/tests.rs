@@ -29,6 +29,7 @@ pub(in crate::engine) fn alert(labels: &[(&str, &str)], started: u64) -> Announc
         evidence: None,
         replaces: None,
         tally: None,
+        pace: None,
     }
 }
 

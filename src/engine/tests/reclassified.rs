@@ -78,6 +78,12 @@ fn steps(block: u64, noise: f64) -> f64 {
     usual(block, noise) * if block >= CHANGED { 1.1 } else { 1.0 }
 }
 
+/// Undone after two days.
+fn passes(block: u64, noise: f64) -> f64 {
+    let is_on = (CHANGED..CHANGED + 2 * PER_DAY).contains(&block);
+    usual(block, noise) * if is_on { 1.3 } else { 1.0 }
+}
+
 /// With restarts before these blocks.
 fn story_of(of: &dyn Fn(u64, f64) -> f64, repeat: u64, restarts: &[u64], acks: bool) -> Story {
     let mut engine = Engine::new(telling(repeat), then(0));
@@ -133,4 +139,20 @@ fn the_drift_is_told_in_the_place_of_a_repeat() {
         "{story:?}"
     );
     assert!(kinds.len() > at + 2, "{story:?}");
+}
+
+#[test]
+fn the_end_of_a_change_is_told_with_what_it_was() {
+    use crate::engine::alert::EndReason;
+    for restarts in [&[][..], &[CHANGED + PER_DAY, CHANGED + 2 * PER_DAY + 20]] {
+        let story = story_of(&passes, 1_000 * DAY, restarts, false);
+        let level = Some(Feature::Level);
+        assert_eq!(
+            story,
+            [
+                ("first", News::Fired, level),
+                ("all_resolved", News::Ended(EndReason::Recovered), level)
+            ]
+        );
+    }
 }

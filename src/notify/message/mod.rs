@@ -12,7 +12,8 @@ use std::time::Duration;
 use self::html::Html;
 pub use self::subject::subject;
 use crate::engine::action::ALERT_TYPE as ACTION_FAILED;
-use crate::engine::condition::{Evidence, Feature, percent};
+use crate::engine::alert::EndReason;
+use crate::engine::condition::{Evidence, Feature, Pace, percent};
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::metric::{Metric, Worse};
 use crate::engine::series::Labels;
@@ -139,7 +140,7 @@ pub(super) fn account<'a>(alert: &'a Announced, notification: &'a Notification) 
     if let Some(tally) = alert.tally.filter(|_| alert.alert_type != ABSENCE) {
         rows.push(("found", text(tallied(alert, tally))));
     }
-    if let Some(found) = alert.evidence.and_then(found) {
+    if let Some(found) = alert.evidence.and_then(|evidence| found(alert, evidence)) {
         rows.push(("what changed", text(found)));
     } else if let Some(compared) = alert
         .evidence
@@ -179,21 +180,27 @@ fn what(alert: &Announced) -> String {
     } else {
         format!("{} of {}", alert.stat, alert.metric)
     };
+    let verb = |now, then| if alert.is_firing() { now } else { then };
     match alert.alert_type {
-        NO_DATA => return format!("there is no data of {}", alert.metric),
-        RULE_ERROR => return "the rule cannot be evaluated".to_owned(),
-        ACTION_FAILED => return format!("the action for {} has not helped", alert.metric),
+        NO_DATA => return format!("there {} no data of {}", verb("is", "was"), alert.metric),
+        RULE_ERROR => {
+            let cannot = verb("cannot", "could not");
+            return format!("the rule {cannot} be evaluated");
+        }
+        ACTION_FAILED => {
+            let has = verb("has", "had");
+            return format!("the action for {} {has} not helped", alert.metric);
+        }
         ABSENCE => return missing(alert),
         _ => {}
     }
-    let amount = |number| amount::of(&metric, &alert.stat, number);
-    let is = if alert.is_firing() {
-        "is"
-    } else {
-        "was at last"
+    let amount = |number| amount(alert, number);
+    let is = match alert.pace {
+        None => verb("is", "was at last"),
+        Some(_) => verb("goes by", "went at last by"),
     };
     let Some(value) = alert.value else {
-        return format!("{measured} has no value");
+        return format!("{measured} {} no value", verb("has", "had"));
     };
     if !has_limit(alert) {
         return format!("{measured} {is} {}", amount(value));
@@ -217,6 +224,20 @@ fn what(alert: &Announced) -> String {
     format!("{measured} {is} {}, {distance}", amount(value))
 }
 
+/// A value or a limit of an alert in its unit: `1.5s`, of a slope `+3.1 % a day` or `+50ms a day`.
+fn amount(alert: &Announced, number: f64) -> String {
+    let metric = Metric::named(&alert.metric);
+    match alert.pace {
+        None => amount::of(&metric, &alert.stat, number),
+        Some(Pace::Relative) => format!("{} a day", percent(number)),
+        Some(Pace::Absolute) => {
+            let sign = if number < 0.0 { '-' } else { '+' };
+            let size = amount::of(&metric, &alert.stat, number.abs());
+            format!("{sign}{size} a day")
+        }
+    }
+}
+
 /// How often it was found, when last, and the worst of it.
 fn tallied(alert: &Announced, tally: Tally) -> String {
     let mut text = match tally.evaluations {
@@ -231,8 +252,7 @@ fn tallied(alert: &Announced, tally: Tally) -> String {
         text += &format!(", last {}", moment(tally.last));
     }
     if let Some(worst) = tally.worst {
-        let metric = Metric::named(&alert.metric);
-        text += &format!(", worst {}", amount::of(&metric, &alert.stat, worst));
+        text += &format!(", worst {}", amount(alert, worst));
     }
     text
 }
@@ -263,8 +283,8 @@ fn compared(alert: &Announced, evidence: Evidence) -> Option<String> {
     Some(text)
 }
 
-/// What a detector has found to be different, since when, and by how much.
-fn found(evidence: Evidence) -> Option<String> {
+/// What a detector has found to be different, since when, and by how much; and until when, where it has gone again.
+fn found(alert: &Announced, evidence: Evidence) -> Option<String> {
     let feature = evidence.feature?;
     let mut text = match feature {
         Feature::Value => "the value".to_owned(),
@@ -282,17 +302,27 @@ fn found(evidence: Evidence) -> Option<String> {
         text += &format!(", {}", percent(change));
     }
     if feature == Feature::Drift {
-        text += " by now";
+        text += if alert.is_firing() {
+            " by now"
+        } else {
+            " by then"
+        };
     }
     if evidence.interval.is_some() {
         text += &format!(" (95 %: {})", evidence.interval_text());
     }
+    // What has ended for another reason may go on all the same.
+    let until = (alert.ended).filter(|(_, reason)| *reason == EndReason::Recovered);
     if let Some(began) = evidence.began {
-        text += &format!(", since {}", moment(began));
+        let from = if until.is_some() { "from" } else { "since" };
+        text += &format!(", {from} {}", moment(began));
     }
     if let Some((earliest, latest)) = evidence.within.filter(|(from, to)| from < to) {
         let (from, to) = (moment(earliest), moment(latest));
         text += &format!(" (95 %: between {from} and {to})");
+    }
+    if let Some((until, _)) = until {
+        text += &format!(" until {}", moment(until));
     }
     Some(text)
 }
@@ -305,11 +335,15 @@ fn missing(alert: &Announced) -> String {
     let Some(value) = alert.value.map(seconds) else {
         return format!("an operation is expected at least every {limit}");
     };
-    match (alert.is_firing(), alert.n) {
-        (true, 0) => format!("never seen in {value}, expected at least every {limit}"),
-        (true, _) => format!("last seen {value} ago, expected at least every {limit}"),
-        (false, _) => format!("seen {value} before its end, expected at least every {limit}"),
-    }
+    let is_back = alert.value.is_some_and(|value| value <= alert.limit);
+    let seen = match (alert.is_firing(), alert.n) {
+        (true, 0) => format!("never seen in {value}"),
+        (true, _) => format!("last seen {value} ago"),
+        (false, _) if is_back => format!("seen again {value} before the end"),
+        (false, 0) => format!("had never been seen in {value}"),
+        (false, _) => format!("had last been seen {value} before the end"),
+    };
+    format!("{seen}, expected at least every {limit}")
 }
 
 /// A moment in UTC, to the second, for people.
