@@ -9,7 +9,7 @@ use std::fmt;
 use super::set::{Run, Runs, Values};
 use super::{Finding, Findings, Level, Question, Status};
 use crate::engine::contrast::{self, Contrast, Feature};
-use crate::engine::detector::segments::{Settings, segment};
+use crate::engine::detector::segments::{Model, Part, Settings, segment};
 use crate::engine::measurement::count;
 use crate::engine::metric::{Metric, Stat, Worse};
 use crate::engine::series::Labels;
@@ -140,19 +140,24 @@ impl Asked<'_> {
             )));
         }
         let series: Vec<Option<f64>> = points.iter().copied().map(Some).collect();
-        let cuts = segment(&series, &settings).cuts;
-        let Some((newest, earlier)) = cuts.split_last() else {
+        let found = segment(&series, &settings);
+        let ([.., newest], [.., before, now]) = (found.cuts.as_slice(), found.parts.as_slice())
+        else {
             return Finding {
                 current: Values::of(self.metric, points.iter().copied()).stat(MIDDLE),
                 ..nothing(Status::Stable)
             };
         };
-        let from = earlier.last().map_or(0, |cut| cut.index);
-        let piece = |from, to| points.get(from..to).unwrap_or_default();
-        let (before, now) = (piece(from, newest.index), piece(newest.index, points.len()));
-        let Some(contrast) = self.contrast(before, now) else {
+        let of = |part| at_its_end(&points, part, found.is_log);
+        let (before, now) = (of(before), of(now));
+        let Some(mut contrast) = self.contrast(&before, &now) else {
             return nothing(Status::Stable);
         };
+        if let (Model::Linear, Some(change)) = (found.model, contrast.change) {
+            // The end of a line is known half as well as its middle.
+            let wider = |end: f64| change + 2.0 * (end - change);
+            contrast.interval = (contrast.interval).map(|(low, high)| (wider(low), wider(high)));
+        }
         let place = places.get(newest.index).copied().unwrap_or_default();
         let is_accepted = self.accepted.is_some_and(|accepted| place <= accepted);
         Finding {
@@ -208,4 +213,21 @@ impl Asked<'_> {
             Status::Stable
         }
     }
+}
+
+/// The values of a piece as they would be at its end: where it is a line, it matters how it is now, and how it was before the
+/// change.
+fn at_its_end(points: &[f64], part: &Part, is_log: bool) -> Vec<f64> {
+    let values = points.get(part.first..=part.last).unwrap_or_default();
+    let steps = (values.len().max(2) - 1) as f64;
+    let along = |step: f64| match is_log {
+        true => part.start * (part.end / part.start).powf(step / steps),
+        false => part.start + (part.end - part.start) * step / steps,
+    };
+    let moved = values.iter().enumerate();
+    let moved = moved.map(|(step, value)| match is_log {
+        true => value * part.end / along(step as f64),
+        false => value + part.end - along(step as f64),
+    });
+    moved.collect()
 }

@@ -414,7 +414,7 @@ fn the_newest_step_of_a_history_is_found_with_the_run_that_began_it() {
     assert_eq!(body["history"]["runs"], 40);
     let row = &body["findings"][0];
     assert_eq!(row["severity"], "warning");
-    assert_eq!(row["began"]["at"], "2026-02-01T18:00:00Z");
+    assert_eq!(row["began"]["at"], "2026-02-01T18:00:00.000Z");
     let interval: Vec<f64> = serde_json::from_value(row["interval"].clone()).unwrap();
     assert!(
         (0.3..0.4).contains(&interval[0]) && (0.4..0.5).contains(&interval[1]),
@@ -431,12 +431,15 @@ fn the_newest_step_of_a_history_is_found_with_the_run_that_began_it() {
     let (_, csv, _) = looked_back(&folder, &["-o", "csv"]);
     let lines: Vec<&str> = csv.lines().collect();
     assert!(lines[0].ends_with(",reason,since_run,since_at,evidence"));
-    assert!(lines[1].contains(",c030,2026-02-01T18:00:00Z,"), "{csv}");
+    assert!(
+        lines[1].contains(",c030,2026-02-01T18:00:00.000Z,"),
+        "{csv}"
+    );
     let (_, markdown, _) = looked_back(&folder, &["-o", "markdown"]);
     assert!(markdown.contains("| Since |") && markdown.contains("| c030 |"));
     let (_, junit, _) = looked_back(&folder, &["-o", "junit"]);
     assert!(junit.contains("<failure type=\"warning\""), "{junit}");
-    assert!(junit.contains(", since c030 (2026-02-01T18:00:00Z)"));
+    assert!(junit.contains(", since c030 (2026-02-01T18:00:00.000Z)"));
     // What has been accepted is usual; so is what is smaller than the threshold.
     let (code, said, _) = looked_back(&folder, &["-o", "json", "--accepted", "c031"]);
     assert_eq!((code, found(&said).0.as_str()), (Some(0), "stable"));
@@ -492,6 +495,21 @@ fn neither_noise_nor_a_single_odd_run_is_a_change_and_too_few_runs_say_nothing()
     let (code, _, errors) = looked_back(&folder, &["--operation", "other"]);
     assert_eq!(code, Some(3));
     assert!(errors.contains("no data"), "{errors}");
+}
+
+#[test]
+fn what_has_begun_to_grow_is_told_by_how_far_it_has_come() {
+    let folder = Folder::new();
+    let grows = |run: u32| 1.0 + 0.03 * f64::from(run.saturating_sub(24));
+    folder.write("history.ndjson", &runs("train", grows, 40));
+    let (code, said, errors) = looked_back(&folder, &["-o", "json"]);
+    assert_eq!((code, errors.as_str()), (Some(1), ""), "{said}");
+    let body: Value = serde_json::from_str(&said).unwrap();
+    let row = &body["findings"][0];
+    let change = row["change"].as_f64().unwrap();
+    assert!((0.38..0.52).contains(&change), "{said}");
+    let began = row["began"]["run"].as_str().unwrap();
+    assert!(("c020".."c029").contains(&began), "{said}");
 }
 
 /// A table such as a script appends a line to after each run, its commit in a label of its own; failures count by themselves.
