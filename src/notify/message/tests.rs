@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::engine::alert::EndReason;
-use crate::engine::condition::Evidence;
+use crate::engine::condition::{Evidence, Feature};
 use crate::engine::dispatch::escalation::{Cause, Often};
 use crate::engine::dispatch::{Acknowledgement, Escalated, News, NotifyReason, Remark};
 use crate::engine::incident::Tale;
