@@ -126,7 +126,7 @@ pub(super) fn live(
 pub(super) fn detected(engine: &Engine, rule: usize) -> Detected {
     let state = &engine.groups()[0].rules[rule];
     let instance = state.instances.values().next().unwrap();
-    instance.detecting.as_ref().unwrap().detected
+    instance.by.detecting().unwrap().detected
 }
 
 /// The block that a moment is in.
