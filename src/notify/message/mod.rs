@@ -197,7 +197,7 @@ fn what(alert: &Announced) -> String {
     let amount = |number| amount(alert, number);
     let is = match alert.pace {
         None => verb("is", "was at last"),
-        Some(_) => verb("goes by", "went at last by"),
+        Some(_) => verb("changes by", "changed at last by"),
     };
     let Some(value) = alert.value else {
         return format!("{measured} {} no value", verb("has", "had"));

@@ -247,15 +247,15 @@ fn what_happened_is_said_in_words() {
         ),
         (
             ended(&|a| slope(a, Pace::Relative, 0.02, 0.03)),
-            "median of duration went at last by +2.0 % a day, 33.3% under the limit of +3.0 % a day",
+            "median of duration changed at last by +2.0 % a day, 33.3% under the limit of +3.0 % a day",
         ),
         (
             with(&|a| slope(a, Pace::Absolute, 0.5, 0.25)).0,
-            "median of duration goes by +500ms a day, 100.0% over the limit of +250ms a day",
+            "median of duration changes by +500ms a day, 100.0% over the limit of +250ms a day",
         ),
         (
             with(&|a| slope(a, Pace::Relative, -0.25, -0.2)).0,
-            "median of duration goes by -25 % a day, 25.0% under the limit of -20 % a day",
+            "median of duration changes by -25 % a day, 25.0% under the limit of -20 % a day",
         ),
     ] {
         assert_eq!(said, expected);
