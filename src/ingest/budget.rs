@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(shares[1].grow_body(60), Ok(()));
         drop(shares);
         assert_eq!(
-            (budget.used(), budget.bodies.load(Ordering::Relaxed)),
+            (budget.used(), budget.bodies.taken()),
             (0, 0)
         );
     }
