@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{UNUSABLE, complain, configuration};
-use crate::app::{App, open_files};
+use crate::app::{App, arena, open_files};
 use crate::logging;
 
 /// Serves until a signal or `/-/quit` ends it.
 pub(super) fn run(named: Option<PathBuf>) -> ExitCode {
+    arena::share_one();
     let file = configuration::file(named);
     let (config, warnings) = match configuration::load(file.as_deref()) {
         Ok(loaded) => loaded,

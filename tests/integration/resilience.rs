@@ -152,6 +152,9 @@ fn work_leaves_no_descriptor_and_no_thread_behind() {
             }
         }
     };
+    wait_for("the database to be there", || {
+        (sidecar.get("/api/v1/export").status == 200).then_some(())
+    });
     let mut clients = [10, 11, 12].map(Client::new);
     let mut round = || {
         let stop = AtomicBool::new(false);
