@@ -17,6 +17,9 @@ use crate::engine::series::Labels;
 /// What stands for the runs of a piece.
 const MIDDLE: Stat = Stat::Quantile(0.5);
 
+/// Runs from which on a piece is taken for a line: one or two odd runs at the end of a few make a line as well.
+const LINE: usize = 10;
+
 /// What was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
@@ -219,6 +222,9 @@ impl Asked<'_> {
 /// change.
 fn at_its_end(points: &[f64], part: &Part, is_log: bool) -> Vec<f64> {
     let values = points.get(part.first..=part.last).unwrap_or_default();
+    if values.len() < LINE {
+        return values.to_vec();
+    }
     let steps = (values.len().max(2) - 1) as f64;
     let along = |step: f64| match is_log {
         true => part.start * (part.end / part.start).powf(step / steps),
