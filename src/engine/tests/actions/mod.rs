@@ -9,7 +9,7 @@ use crate::engine::acting::RunError;
 use crate::engine::action::{
     Action, Case, EndsBy, Outcome, Probation, Report, ReportError, Reported, Stage, Work,
 };
-use crate::engine::dispatch::{Silence, matching};
+use crate::engine::dispatch::{HandlingError, Silence, matching};
 use std::collections::BTreeSet;
 
 /// `Inaccurate`: the mean accuracy of the last 4 runs below 0.9 medium, below 0.8 high.
@@ -317,6 +317,48 @@ fn two_rules_on_the_same_share_one_request_at_a_time_and_one_cooldown() {
     let times: Vec<u64> = asked.iter().map(|(seconds, _)| *seconds).collect();
     assert_eq!(times, [0, 600]);
     assert_ne!(asked[0].1, asked[1].1);
+}
+
+#[test]
+fn a_failure_that_somebody_ends_stays_quiet_until_the_action_fails_again() {
+    let (mut engine, work) = asked(Action {
+        cooldown: Duration::ZERO,
+        ..retrain()
+    });
+    let failed = || report(Reported::Failed, &[]);
+    engine.take_report(work[0].key(), failed(), at(25)).unwrap();
+    let told = step(&mut engine, 30, Some(0.3));
+    assert_eq!(failures(&told.effects), [true]);
+    let fingerprint = told.effects.announced.iter();
+    let mut fingerprint = fingerprint.filter(|one| one.alert_type == "action_failed");
+    let fingerprint = fingerprint.next().unwrap().fingerprint;
+    let (ended, effects) = engine.resolve(fingerprint, at(35)).unwrap();
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].get("alertname"), "ActionFailed");
+    assert_eq!(failures(&effects), [false]);
+    let ended = Some((at(35).wall, EndReason::ResolvedByHand));
+    assert_eq!(effects.announced[0].ended, ended);
+    assert_eq!(effects.to_alertmanager.len(), 1);
+    let again = engine.resolve(fingerprint, at(36)).unwrap_err();
+    assert_eq!(again, HandlingError::Ended(fingerprint, at(35).wall));
+    // What brought it about fires on, and a restart changes nothing of it.
+    assert!(failures(&step(&mut engine, 40, Some(0.3)).effects).is_empty());
+    let mut kept = Kept::default();
+    kept.save(&mut engine);
+    let mut engine = Engine::new(settings(vec![inaccurate()], vec![retrain()]), at(0));
+    let restored = kept.restore_into(&mut engine, at(45));
+    assert!(failures(&restored).is_empty());
+    assert!(failures(&step(&mut engine, 50, Some(0.3)).effects).is_empty());
+    let again = engine.resolve(fingerprint, at(51)).unwrap_err();
+    assert_eq!(again, HandlingError::Ended(fingerprint, at(35).wall));
+    // It is cleared with others of its kind, and only with them.
+    let key = engine.run_action("retrain", "Inaccurate", at(55)).unwrap();
+    step(&mut engine, 60, Some(0.3));
+    engine.take_report(&key, failed(), at(65)).unwrap();
+    assert_eq!(failures(&step(&mut engine, 70, Some(0.3)).effects), [true]);
+    assert!(engine.clear(Some("degradation"), at(75)).0.is_empty());
+    let (ended, effects) = engine.clear(Some("action_failed"), at(76));
+    assert_eq!((ended.len(), failures(&effects)), (1, vec![false]));
 }
 
 #[test]
