@@ -296,6 +296,58 @@ fn the_next_alert_asks_again_once_the_cooldown_is_over() {
     assert_ne!(order.key, work[0].key());
 }
 
+/// What is told as one matter is not one thing to do: an incident that another alert keeps open neither keeps one that comes
+/// back in it from asking, nor has it ask twice.
+#[test]
+fn an_alert_that_comes_back_in_an_open_incident_asks_anew_and_once() {
+    let slow = Rule {
+        name: "Slow".into(),
+        condition: Condition::Threshold(Threshold {
+            metric: Metric::Duration,
+            stat: Stat::Max,
+            reach: Reach::Runs(4),
+            comparison: Comparison::Above,
+            levels: vec![level(Severity::Medium, 0.5)],
+            min_samples: 1,
+            relative: None,
+        }),
+        actions: Vec::new(),
+        ..inaccurate()
+    };
+    let action = Action {
+        cooldown: Duration::from_secs(60),
+        ends_by: EndsBy::Answer,
+        probation: None,
+        ..retrain()
+    };
+    let with_incidents = Settings {
+        incidents: Some(incident::MERGE),
+        ..settings(vec![inaccurate(), slow], vec![action])
+    };
+    let mut engine = Engine::new(with_incidents, at(0));
+    let mut asked = Vec::new();
+    for seconds in (0..=300).step_by(10) {
+        let accuracy = match seconds {
+            100..160 => 1.0,
+            _ => 0.3,
+        };
+        let step = step(&mut engine, seconds, Some(accuracy));
+        for work in &step.work {
+            asked.push((seconds, work.key().to_owned()));
+            engine.take_answer(work.key(), Ok(None), at(seconds + 1));
+        }
+    }
+    let times: Vec<u64> = asked.iter().map(|(seconds, _)| *seconds).collect();
+    assert_eq!(times, [0, 160]);
+    assert_ne!(asked[0].1, asked[1].1);
+    let incidents: Vec<_> = engine.incidents().all().collect();
+    assert_eq!(incidents.len(), 1);
+    assert!(incidents[0].is_open());
+    let members = incidents[0].members();
+    let rules: BTreeSet<&str> = members.iter().map(|one| one.rule.as_str()).collect();
+    assert_eq!(rules, BTreeSet::from(["Inaccurate", "Slow"]));
+}
+
 #[test]
 fn two_rules_on_the_same_share_one_request_at_a_time_and_one_cooldown() {
     let other = Rule {
