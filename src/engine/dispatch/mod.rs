@@ -199,6 +199,12 @@ impl Notification {
             "resolved"
         }
     }
+
+    /// The course of one of its alerts, where it is known.
+    pub fn course_of(&self, alert: &Announced) -> Option<&Course> {
+        let mut courses = self.courses.iter();
+        courses.find(|course| course.fingerprint == alert.fingerprint)
+    }
 }
 
 #[cfg(test)]
