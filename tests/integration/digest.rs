@@ -18,15 +18,12 @@ groups:
 
 /// Told at each of the next minutes, so that a test need not wait for long.
 fn config(webhook: &Peer, mailbox: &Peer) -> String {
-    let mut digests = String::new();
     let now = Timestamp::now();
-    for minutes in 1..=4 {
+    let times = (1..=4).map(|minutes| {
         let at = TimeZone::UTC.to_datetime(now + minutes.minutes());
-        let (hour, minute) = (at.hour(), at.minute());
-        digests += &format!(
-            "  - {{name: 'at {hour:02}:{minute:02}', receiver: reader, matchers: [severity=low], at: '{hour:02}:{minute:02}'}}\n"
-        );
-    }
+        format!("'{:02}:{:02}'", at.hour(), at.minute())
+    });
+    let times = times.collect::<Vec<_>>().join(", ");
     format!(
         "\
 data_dir: data
@@ -40,7 +37,8 @@ receivers:
     email_configs: [{{to: ml@example.org}}]
     webhook_configs: [{{url: '{hook}/reader'}}]
 digest:
-{digests}",
+  - {{name: soon, receiver: reader, matchers: [severity=low], at: [{times}], weekdays: ['sunday:saturday'], location: Etc/UTC}}
+",
         mailbox.port,
         hook = webhook.url()
     )
@@ -71,7 +69,7 @@ fn what_is_collected_is_told_in_a_digest_also_after_a_crash() {
     measure(&sidecar, "fit", 2.0, true);
     let url = format!("http://{}", sidecar.public);
     let (_, out, _) = run(&sidecar.folder, &["alerts", "--url", &url]);
-    assert!(out.contains("digest at "), "{out}");
+    assert!(out.contains("digest soon"), "{out}");
     measure(&sidecar, "fit", 0.1, false);
     measure(&sidecar, "score", 2.0, true);
     let folder = sidecar.kill();
