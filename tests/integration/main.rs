@@ -56,6 +56,7 @@ mod silences;
 mod statistics;
 mod suggest;
 mod target;
+mod telling;
 mod told_once;
 mod trends;
 mod victoria_metrics;

@@ -7,15 +7,10 @@ use serde_json::{Value, json};
 
 use crate::peers::Peer;
 use crate::sidecar::{Folder, Sidecar, request, run, wait_for};
+use crate::telling::{rules, slow, told, wait_held_back};
 
-const RULES: &str = "\
-groups:
-  - name: g
-    interval: 1s
-    rules:
-      - alert: Slow
-        threshold: {metric: duration, stat: max, window: 1h, above: 1}
-";
+/// Once is enough for an hour.
+const ONCE: &str = "{metric: duration, stat: max, window: 1h, above: 1}";
 
 fn config(webhook: &Peer, mailbox: &Peer) -> String {
     format!(
@@ -37,33 +32,6 @@ maintenance:
     )
 }
 
-fn slow(sidecar: &Sidecar, operation: &str) {
-    let one = json!({"operation": operation, "duration_seconds": 2.0});
-    sidecar.measure(&one.to_string());
-}
-
-/// The operations of the alerts that the webhook was told, in order.
-fn told(webhook: &Peer) -> Vec<String> {
-    let bodies = webhook.received().into_iter();
-    let alerts = bodies.flat_map(|one| one["json"]["alerts"].as_array().unwrap().clone());
-    alerts
-        .map(|alert| alert["labels"]["operation"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-fn held_back(sidecar: &Sidecar) -> f64 {
-    let series = "opwatch_alerts_held_back_total{reason=\"maintenance\"}";
-    sidecar.metric(series).unwrap()
-}
-
-/// Waits until alerts have been held back so many times more.
-fn wait_held_back(sidecar: &Sidecar, more: f64) {
-    let before = held_back(sidecar);
-    wait_for("alerts to be held back", || {
-        (held_back(sidecar) >= before + more).then_some(())
-    });
-}
-
 #[test]
 fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
     let (Some(webhook), Some(mailbox)) = (
@@ -73,7 +41,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
         return;
     };
     let config = config(&webhook, &mailbox);
-    let sidecar = Sidecar::start(&config, &[("rules.yaml", RULES)]);
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", &rules(ONCE))]);
     let folder = Folder::new();
     let opwatch = |sidecar: &Sidecar, arguments: &[&str]| {
         let url = format!("http://{}", sidecar.ingest);
@@ -101,7 +69,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
     wait_for("the alert that is told", || {
         (told(&webhook) == ["a"]).then_some(())
     });
-    wait_held_back(&sidecar, 4.0);
+    wait_held_back(&sidecar, "maintenance", 4.0);
     assert_eq!(told(&webhook), ["a"]);
     assert_eq!(sidecar.metric("opwatch_maintenance_active"), Some(2.0));
 
@@ -133,7 +101,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
     // It goes on after a crash, and what has ended stays so.
     let folder_of_data = sidecar.kill();
     let sidecar = Sidecar::start_in(folder_of_data, &config);
-    wait_held_back(&sidecar, 4.0);
+    wait_held_back(&sidecar, "maintenance", 4.0);
     assert_eq!(told(&webhook), ["a"]);
     let (code, out, error) = opwatch(&sidecar, &["maintenance", "end", "new index/b"]);
     assert_eq!((code, error.as_str()), (Some(0), ""));
@@ -161,7 +129,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
         ended.map(|one| &one["id"]).collect::<Vec<_>>(),
         [&json!(id)]
     );
-    wait_held_back(&sidecar, 2.0);
+    wait_held_back(&sidecar, "maintenance", 2.0);
     assert_eq!(told(&webhook), ["a", "b"]);
     for (which, expected, says) in [
         (&*id, 2, "has ended already"),
@@ -185,7 +153,7 @@ fn maintenance_comes_back_from_beside_a_database_that_is_lost() {
         return;
     };
     let config = config(&webhook, &mailbox);
-    let sidecar = Sidecar::start(&config, &[("rules.yaml", RULES)]);
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", &rules(ONCE))]);
     let opwatch = |sidecar: &Sidecar, arguments: &[&str]| {
         let url = format!("http://{}", sidecar.ingest);
         let folder = Folder::new();
@@ -228,7 +196,7 @@ fn maintenance_comes_back_from_beside_a_database_that_is_lost() {
     wait_for("the alert that is told", || {
         (told(&webhook) == ["a"]).then_some(())
     });
-    wait_held_back(&sidecar, 2.0);
+    wait_held_back(&sidecar, "maintenance", 2.0);
     assert_eq!(told(&webhook), ["a"]);
     // It is ended by the id that it had, and what came back is in the database now: the next start needs no file.
     opwatch(&sidecar, &["maintenance", "end", &goes_on]);

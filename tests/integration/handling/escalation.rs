@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::telling::wait_held_back;
 
 #[test]
 fn what_nobody_acknowledges_is_escalated_once_also_over_crashes_and_its_end_is_told() {
@@ -16,7 +17,7 @@ escalations:
 ";
     let config = configuration(&webhook, EACH, escalations);
     let sidecar = start(&config);
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     wait_told(&webhook, "team", "fired: a fired");
     let id = fingerprint(&sidecar, "a");
     let path = format!("/api/v1/alerts/{id}/ack");
@@ -76,10 +77,10 @@ escalations:
     });
     // Told once, also by the next process, and the end to all.
     let sidecar = Sidecar::start_in(sidecar.kill(), &config);
-    measure(&sidecar, "b", 2.0);
+    ran(&sidecar, "b", 2.0);
     wait_told(&webhook, "boss", "escalated: b escalated");
-    measure(&sidecar, "a", 0.1);
-    measure(&sidecar, "b", 0.1);
+    ran(&sidecar, "a", 0.1);
+    ran(&sidecar, "b", 0.1);
     for receiver in ["team", "lead", "boss"] {
         for operation in ["a", "b"] {
             let end = format!("resolved: {operation} resolved");
@@ -121,17 +122,12 @@ time_intervals: [{name: always, time_intervals: [{years: ['2000:9999']}]}]
     let config = configuration(&webhook, &format!("{EACH}, {routes}"), more);
     let sidecar = start(&config);
     for operation in ["a", "b"] {
-        measure(&sidecar, operation, 2.0);
+        ran(&sidecar, operation, 2.0);
     }
     wait_told(&webhook, "boss", "fired: b fired");
     wait_told(&webhook, "lead", "escalated: b escalated");
-    wait_for(
-        "both to be held back for longer than the stage waits",
-        || {
-            let series = "opwatch_alerts_held_back_total{reason=\"time_interval\"}";
-            (sidecar.metric(series).unwrap() >= 8.0).then_some(())
-        },
-    );
+    // For longer than the stage waits.
+    wait_held_back(&sidecar, "time_interval", 6.0);
     assert_eq!(told(&webhook, "lead"), ["escalated: b escalated"]);
     assert_eq!(told(&webhook, "team"), Vec::<String>::new());
     let spoken = config.replace(", mute_time_intervals: [always]", "");

@@ -34,7 +34,7 @@ smtp: {{smarthost: 'localhost:{}', from: opwatch@example.org, require_tls: false
     );
     let sidecar = start(&config);
     let hostile = "<script>alert('x')</script>";
-    measure(&sidecar, hostile, 2.0);
+    ran(&sidecar, hostile, 2.0);
     wait_told(&webhook, "team", &format!("fired: {hostile} fired"));
     let alert = body(&webhook, "team", "fired")["alerts"][0].clone();
     let link = alert["ack_url"].as_str().unwrap().to_owned();
@@ -169,7 +169,7 @@ fn a_link_expires() {
     };
     let more = "acknowledgement: {links: on, valid_for: 1ms}";
     let sidecar = start(&configuration(&webhook, EACH, more));
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     wait_told(&webhook, "team", "fired: a fired");
     let alert = body(&webhook, "team", "fired")["alerts"][0].clone();
     let link = alert["ack_url"].as_str().unwrap();
@@ -201,7 +201,7 @@ fn links_are_switched_on_and_off_by_a_reload() {
         assert_eq!(reply.status, 200, "{reply:?}");
     };
     let link = |operation: &str| {
-        measure(&sidecar, operation, 2.0);
+        ran(&sidecar, operation, 2.0);
         wait_told(&webhook, "team", &format!("fired: {operation} fired"));
         let alert = body(&webhook, "team", "fired")["alerts"][0].clone();
         assert_eq!(alert["labels"]["operation"], operation);

@@ -8,16 +8,11 @@ use serde_json::{Value, json};
 
 use crate::peers::Peer;
 use crate::sidecar::{Folder, Reply, Sidecar, request, run, wait_for};
+use crate::telling::{held_back, ran, rules};
 
-/// One measurement decides: above 1 s medium, above 5 s critical.
-const RULES: &str = "\
-groups:
-  - name: g
-    interval: 1s
-    rules:
-      - alert: Slow
-        threshold: {metric: duration, stat: last, window: 1 runs, above: {medium: 1s, critical: 5s}}
-";
+/// One run decides: above 1 s medium, above 5 s critical.
+const LEVELS: &str =
+    "{metric: duration, stat: last, window: 1 runs, above: {medium: 1s, critical: 5s}}";
 
 /// Everybody is told by the same webhook, each at a path of their own.
 fn configuration(webhook: &Peer, timing: &str, more: &str) -> String {
@@ -42,13 +37,8 @@ const EACH: &str = "group_by: [...], group_interval: 1s, repeat_interval: 1h";
 
 fn start(config: &str) -> Sidecar {
     let folder = Folder::new();
-    folder.write("rules.yaml", RULES);
+    folder.write("rules.yaml", &rules(LEVELS));
     Sidecar::start_in(folder, config)
-}
-
-fn measure(sidecar: &Sidecar, operation: &str, seconds: f64) {
-    let one = json!({"operation": operation, "duration_seconds": seconds});
-    sidecar.measure(&one.to_string());
 }
 
 /// What a receiver was told: why, and of each alert its operation and why.
@@ -122,7 +112,7 @@ fn case_48_an_alert_is_resolved_by_its_id_once_also_over_a_crash_and_an_unknown_
     };
     let config = configuration(&webhook, EACH, "");
     let sidecar = start(&config);
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     wait_told(&webhook, "team", "fired: a fired");
     let id = fingerprint(&sidecar, "a");
     let path = format!("/api/v1/alerts/{id}/resolve");
@@ -152,8 +142,8 @@ fn case_48_an_alert_is_resolved_by_its_id_once_also_over_a_crash_and_an_unknown_
 
     // While its condition holds it stays over, also after a crash.
     let sidecar = Sidecar::start_in(sidecar.kill(), &config);
-    measure(&sidecar, "a", 2.0);
-    measure(&sidecar, "b", 2.0);
+    ran(&sidecar, "a", 2.0);
+    ran(&sidecar, "b", 2.0);
     wait_told(&webhook, "team", "fired: b fired");
     let evaluated = |sidecar: &Sidecar| {
         let groups = sidecar.data("/api/v1/rules")["groups"].clone();
@@ -167,12 +157,12 @@ fn case_48_an_alert_is_resolved_by_its_id_once_also_over_a_crash_and_an_unknown_
     assert_eq!(fires.len(), 1, "{fires:?}");
     assert_eq!(ask(&sidecar.ingest, "POST", &path, "").status, 409);
     // Once it has stopped holding it can fire again.
-    measure(&sidecar, "a", 0.1);
+    ran(&sidecar, "a", 0.1);
     let before = evaluated(&sidecar);
     wait_for("an evaluation", || {
         (evaluated(&sidecar) != before).then_some(())
     });
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     let told = wait_for("the alert anew", || {
         let told = told(&webhook, "team");
         let fired = told.iter().filter(|one| *one == "fired: a fired").count();
@@ -219,12 +209,11 @@ fn case_48_a_silence_by_labels_for_a_while_ends_by_itself() {
     ];
     let (code, _, error) = run(&sidecar.folder, &add);
     assert_eq!(code, Some(0), "{error}");
-    measure(&sidecar, "a", 2.0);
-    measure(&sidecar, "b", 2.0);
+    ran(&sidecar, "a", 2.0);
+    ran(&sidecar, "b", 2.0);
     wait_told(&webhook, "team", "fired: b fired");
     wait_for("the alert to be held back", || {
-        let series = "opwatch_alerts_held_back_total{reason=\"silence\"}";
-        (sidecar.metric(series)? > 0.0).then_some(())
+        (held_back(&sidecar, "silence") > 0.0).then_some(())
     });
     wait_told(&webhook, "team", "silence_ended: a silence_ended");
 }
@@ -250,20 +239,20 @@ fn case_11_a_breach_that_comes_back_within_the_cooldown_is_told_once_and_without
                 (firing(sidecar).len() == wanted).then_some(())
             });
         };
-        measure(&sidecar, "a", 2.0);
+        ran(&sidecar, "a", 2.0);
         wait_told(&webhook, "team", "fired: a fired");
-        measure(&sidecar, "a", 0.1);
+        ran(&sidecar, "a", 0.1);
         fires(&sidecar, 0);
         if expected.len() > 1 {
             wait_told(&webhook, "team", "resolved: a resolved");
         }
-        measure(&sidecar, "a", 2.0);
+        ran(&sidecar, "a", 2.0);
         fires(&sidecar, 1);
         // What else is told comes after it, so that it is known that nothing more does.
         wait_for("everything to be told", || {
             (told(&webhook, "team").len() >= expected.len()).then_some(())
         });
-        measure(&sidecar, "b", 2.0);
+        ran(&sidecar, "b", 2.0);
         let all = wait_told(&webhook, "team", "fired: b fired");
         let of_a: Vec<&String> = all.iter().filter(|one| !one.contains('b')).collect();
         assert_eq!(of_a, expected.iter().collect::<Vec<_>>(), "{interval}");
@@ -277,7 +266,7 @@ fn a_rise_of_the_severity_is_told_as_such_and_ends_the_acknowledgement() {
     };
     let timing = "group_by: [operation], group_interval: 1s, repeat_interval: 1h";
     let sidecar = start(&configuration(&webhook, timing, ""));
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     wait_told(&webhook, "team", "fired: a fired");
     let id = fingerprint(&sidecar, "a");
     let path = format!("/api/v1/alerts/{id}/ack");
@@ -291,14 +280,14 @@ fn a_rise_of_the_severity_is_told_as_such_and_ends_the_acknowledgement() {
         .status,
         200
     );
-    measure(&sidecar, "a", 6.0);
+    ran(&sidecar, "a", 6.0);
     wait_told(
         &webhook,
         "team",
         "level_raised: a level_raised, a level_raised",
     );
     assert_eq!(sidecar.metric("opwatch_alerts_acknowledged"), Some(0.0));
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     wait_told(&webhook, "team", "level_fallen: a level_fallen, a resolved");
     let history = sidecar.data("/api/v1/alerts/history");
     let raised = history
@@ -315,7 +304,7 @@ fn what_is_wrong_is_refused_with_what_is_allowed() {
         return;
     };
     let sidecar = start(&configuration(&webhook, EACH, ""));
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     let id = fingerprint(&sidecar, "a");
     let path = format!("/api/v1/alerts/{id}/ack");
     for (body, status, expected) in [
@@ -415,8 +404,8 @@ fn the_commands_look_after_alerts_and_end_them() {
         all.extend(["--url", &url]);
         run(&sidecar.folder, &all)
     };
-    measure(&sidecar, "a", 2.0);
-    measure(&sidecar, "b", 2.0);
+    ran(&sidecar, "a", 2.0);
+    ran(&sidecar, "b", 2.0);
     let (a, b) = (fingerprint(&sidecar, "a"), fingerprint(&sidecar, "b"));
     let (code, out, error) = opwatch(&[
         "ack",
@@ -488,14 +477,14 @@ fn a_group_with_more_alerts_than_it_may_have_says_so_to_whoever_knows_of_them() 
         return;
     };
     let folder = Folder::new();
-    let limited = RULES.replace("interval: 1s", "interval: 1s\n    limit: 2");
+    let limited = rules(LEVELS).replace("interval: 1s", "interval: 1s\n    limit: 2");
     folder.write("rules.yaml", &limited);
     let sidecar = Sidecar::start_in(folder, &configuration(&webhook, EACH, ""));
     for operation in ["a", "b"] {
-        measure(&sidecar, operation, 2.0);
+        ran(&sidecar, operation, 2.0);
         wait_told(&webhook, "team", &format!("fired: {operation} fired"));
     }
-    measure(&sidecar, "c", 2.0);
+    ran(&sidecar, "c", 2.0);
     for operation in ["a", "b"] {
         let end = format!("limit_exceeded: {operation} limit_exceeded");
         wait_told(&webhook, "team", &end);
@@ -509,7 +498,7 @@ fn a_group_with_more_alerts_than_it_may_have_says_so_to_whoever_knows_of_them() 
         "exceeded limit of 2 with 3 alerts"
     );
     // With one less they fire anew, that one too of which nobody was told.
-    measure(&sidecar, "a", 0.1);
+    ran(&sidecar, "a", 0.1);
     wait_told(&webhook, "team", "fired: c fired");
     let all = wait_told(&webhook, "team", "fired: b fired");
     assert_eq!(all.iter().filter(|one| *one == "fired: a fired").count(), 1);
