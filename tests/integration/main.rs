@@ -53,6 +53,7 @@ mod series;
 mod shipped;
 mod sidecar;
 mod silences;
+mod soak;
 mod statistics;
 mod suggest;
 mod target;
