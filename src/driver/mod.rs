@@ -22,9 +22,10 @@ use crate::engine::store::Admitted;
 use crate::engine::time::Now;
 use crate::engine::{Engine, own};
 use crate::notify::{Keeper, Notifiers};
-use crate::storage::{Commit, Health, Orders, Storage, Write};
+use crate::storage::{Commit, Health, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
 use handle::{Control, Lanes, Outcome, Reply, Request};
+use save::Handed;
 
 /// Batches that may be committed together.
 const MAX_GROUP: usize = 64;
@@ -79,10 +80,8 @@ pub struct Driver {
     anew_from: Option<u64>,
     /// What waits for delivery was not saved while the disk failed.
     is_outbox_unsaved: bool,
-    /// The baselines as they were last handed to a commit to be written beside the database.
-    pinned_handed: Option<u64>,
-    /// The same of the silences.
-    silences_handed: Option<u64>,
+    /// What was last handed to a commit to be written beside the database.
+    handed: Handed,
     /// When the last tick began, on the steady clock.
     ticked: Duration,
     /// Where what actions send goes to.
@@ -112,8 +111,7 @@ impl Driver {
             since_kept_up: 0,
             anew_from: None,
             is_outbox_unsaved: false,
-            pinned_handed: None,
-            silences_handed: None,
+            handed: Handed::default(),
             ticked: Duration::ZERO,
             calls: None,
         };
@@ -233,19 +231,9 @@ impl Driver {
         };
         let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
         let measurements = admitted.len();
-        let beside = self.beside_anew();
-        let handed = (&mut self.pinned_handed, &mut self.silences_handed);
+        let handed = &mut self.handed;
         let commit = || Commit {
-            beside: {
-                let Orders {
-                    baselines,
-                    silences,
-                } = &beside;
-                let (pinned, silenced) = handed;
-                *pinned = baselines.as_ref().map(|all| all.generation()).or(*pinned);
-                *silenced = silences.as_ref().map(|all| all.generation()).or(*silenced);
-                beside
-            },
+            beside: handed.hand(engine),
             sequence: engine.sequence() + 1,
             now: at,
             judged: engine.judged(at),

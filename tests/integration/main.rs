@@ -57,6 +57,7 @@ mod soak;
 mod statistics;
 mod suggest;
 mod target;
+mod telling;
 mod told_once;
 mod trends;
 mod victoria_metrics;

@@ -69,7 +69,7 @@ pub(super) fn told_next<'a>(
 mod tests {
     use super::*;
     use crate::engine::condition::Evidence;
-    use crate::engine::dispatch::tests::alert;
+    use crate::engine::dispatch::fixture::alert;
     use Feature::{Drift, Level, Tail};
     use Kind::{AsTold, Other};
 

@@ -3,6 +3,8 @@
 pub mod acknowledgement;
 pub mod digest;
 pub mod escalation;
+#[cfg(test)]
+pub(in crate::engine) mod fixture;
 pub mod flapping;
 mod group;
 mod inhibit;
@@ -207,35 +209,10 @@ impl Notification {
             "resolved"
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A firing alert with these labels.
-    pub(super) fn alert(labels: &[(&str, &str)]) -> Arc<Announced> {
-        let labels: Labels = labels.iter().copied().collect();
-        Arc::new(Announced {
-            fingerprint: labels.fingerprint(),
-            labels,
-            annotations: Labels::default(),
-            starts_at: Timestamp::default(),
-            ended: None,
-            suppressed: false,
-            generator_url: String::new(),
-            rule: "Slow".into(),
-            alert_type: "threshold_exceeded",
-            metric: "duration".into(),
-            stat: "p95".into(),
-            value: Some(2.0),
-            limit: 1.0,
-            n: 20,
-            evidence: None,
-            replaces: None,
-            tally: None,
-            pace: None,
-            onset: Onset::default(),
-        })
+    /// The course of one of its alerts, where it is known.
+    pub fn course_of(&self, alert: &Announced) -> Option<&Course> {
+        let mut courses = self.courses.iter();
+        courses.find(|course| course.fingerprint == alert.fingerprint)
     }
 }

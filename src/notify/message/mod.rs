@@ -284,6 +284,11 @@ fn turns(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// The course of an alert in one line of text, where the notification has it.
+pub(super) fn course_line(alert: &Announced, notification: &Notification) -> Option<String> {
+    course::of(notification, alert).map(|course| course.line())
+}
+
 /// The body as plain text.
 pub fn text(notification: &Notification, external_url: &str) -> String {
     let mut out = format!("{}\n", reason::headline(notification));
