@@ -54,10 +54,12 @@ impl Histogram {
 
     /// Counts the values of a chunk, in the classic form in the first bucket whose bound is not below them.
     pub(super) fn observe(&mut self, chunk: &Chunk) {
-        for value in &chunk.values {
-            let bucket = self.bucket(*value);
+        // Equal values have one bucket, and are common: what a series takes of the machine hardly changes.
+        let runs = chunk.values.chunk_by(|a, b| a.to_bits() == b.to_bits());
+        for run in runs {
+            let bucket = run.first().map_or(usize::MAX, |value| self.bucket(*value));
             if let Some(count) = self.counts.get_mut(bucket) {
-                *count += 1;
+                *count += run.len() as u64;
             }
         }
         self.count += chunk.moments.count();

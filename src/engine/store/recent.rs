@@ -19,7 +19,7 @@ impl Recent {
     /// Appends rows and drops the oldest beyond `capacity` rows.
     pub fn extend(&mut self, rows: &Rows, capacity: usize) {
         for (column, values) in rows.columns() {
-            self.column(column).extend(values);
+            values.append_to(self.column(column));
         }
         self.times.extend(&rows.times);
         let length = self.times.len();
