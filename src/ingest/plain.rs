@@ -203,7 +203,7 @@ impl<'a> Cursor<'a> {
 
     fn take_text(&mut self, text: &str) -> bool {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let found = rest.starts_with(text.as_bytes());
+        let found = begins_with(rest, text.as_bytes());
         if found {
             self.at += text.len();
         }
@@ -227,10 +227,21 @@ impl<'a> Cursor<'a> {
     /// Takes digits and appends them to `number`; how many there were. The number is wrong from the twentieth on.
     fn digits(&mut self, number: &mut u64) -> usize {
         let start = self.at;
-        while let Some(byte @ b'0'..=b'9') = self.peek() {
-            *number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-            self.at += 1;
+        let mut rest = self.bytes.get(start..).unwrap_or_default();
+        let before = rest.len();
+        let mut value = *number;
+        while let Some((eight, after)) = rest.split_first_chunk()
+            && let Some(eight) = eight_digits(*eight)
+        {
+            value = value.wrapping_mul(100_000_000).wrapping_add(eight);
+            rest = after;
         }
+        while let Some((byte @ b'0'..=b'9', after)) = rest.split_first() {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            rest = after;
+        }
+        *number = value;
+        self.at = start + (before - rest.len());
         self.at - start
     }
 
@@ -309,6 +320,40 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// The number that eight digits make; `None` where one is none. All at once: pairs, then fours, then all (D. Lemire,
+/// *Number Parsing at a Gigabyte per Second*, Software: Practice and Experience 51, 2021).
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    let word = u64::from_le_bytes(text);
+    // With six more, what lies above the nine leaves the row of the digits.
+    let are_digits =
+        word & HIGH == ZEROS && word.wrapping_add(0x0606_0606_0606_0606) & HIGH == ZEROS;
+    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
+    let eight = (fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32;
+    are_digits.then_some(eight)
+}
+
+/// Whether a text begins with another, which is short: in words, because calling for the comparison takes longer than it.
+pub(super) fn begins_with(text: &[u8], short: &[u8]) -> bool {
+    let Some(text) = text.get(..short.len()) else {
+        return false;
+    };
+    // The last word may lap over the one before.
+    let whole = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+    let half = |bytes: &[u8; 4]| u32::from_ne_bytes(*bytes);
+    if let (Some((_, a)), Some((_, b))) = (text.split_last_chunk(), short.split_last_chunk()) {
+        let words = text.as_chunks().0.iter().zip(short.as_chunks().0);
+        return whole(a) == whole(b) && words.into_iter().all(|(a, b)| whole(a) == whole(b));
+    }
+    if let (Some((_, a)), Some((_, b))) = (text.split_last_chunk(), short.split_last_chunk()) {
+        let words = text.as_chunks().0.iter().zip(short.as_chunks().0);
+        return half(a) == half(b) && words.into_iter().all(|(a, b)| half(a) == half(b));
+    }
+    text.iter().zip(short).all(|(a, b)| a == b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::wire::Record;
@@ -382,6 +427,36 @@ mod tests {
             r#"{"labels":["a"]}"#,
         ] {
             assert_eq!(plainly(&mut reader, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_told_from_what_differs_in_any_byte() {
+        let text: Vec<u8> = (b'a'..=b'z').collect();
+        for length in 0..=text.len() {
+            let short = text[..length].to_vec();
+            assert!(begins_with(&text, &short) && begins_with(&short, &short));
+            assert!(length == 0 || !begins_with(&short[1..], &short));
+            for place in 0..length {
+                let mut other = short.clone();
+                other[place] ^= 1;
+                assert!(!begins_with(&text, &other), "{length} {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_read_at_once_and_nothing_else() {
+        for (text, expected) in [
+            (b"00000000", Some(0)),
+            (b"12345678", Some(12_345_678)),
+            (b"99999999", Some(99_999_999)),
+            (b"1234567/", None),
+            (b":2345678", None),
+            (b"1234.678", None),
+            (b"123\xb05678", None),
+        ] {
+            assert_eq!(eight_digits(*text), expected, "{text:?}");
         }
     }
 
