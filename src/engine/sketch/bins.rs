@@ -5,8 +5,8 @@
 
 /// Counters are made so many at a time.
 const STEP: i64 = 16;
-/// Counters side by side may be as many as this, and so many for each that is not empty; above it they take more memory
-/// than with their keys beside them.
+/// Counters side by side may be as many as this, and so many for each that is not empty, or as many as there is room for
+/// already; above it they take more memory than with their keys beside them.
 const SPARE: usize = 128;
 const PER_KEY: usize = 4;
 
@@ -73,15 +73,46 @@ impl Bins {
             return;
         }
         let far = self.spread();
-        match far.binary_search_by_key(&key, |(key, _)| *key) {
-            Ok(place) => {
-                if let Some((_, count)) = far.get_mut(place) {
-                    *count = count.saturating_add(n);
-                }
-            }
-            Err(place) => {
+        let place = far.partition_point(|(k, _)| *k < key);
+        self.add_far(place, key, n);
+    }
+
+    /// Adds to the counter in that place, or makes it there.
+    fn add_far(&mut self, place: usize, key: i32, n: u64) {
+        let Self::Far(far) = self else { return };
+        match far.get_mut(place) {
+            Some((k, count)) if *k == key => *count = count.saturating_add(n),
+            _ => {
                 far.insert(place, (key, n));
                 self.draw_together();
+            }
+        }
+    }
+
+    /// Adds counts that come in ascending order of keys, about `expected` of them.
+    pub(super) fn add_ascending(
+        &mut self,
+        bins: impl Iterator<Item = (i32, u64)>,
+        expected: usize,
+    ) {
+        // Few among many are looked up, else both are walked.
+        let is_sparse = expected * 8 < self.len();
+        let mut place = 0;
+        for (key, n) in bins {
+            if self.add_near(key, n) {
+                continue;
+            }
+            match self {
+                Self::Far(far) if n > 0 => {
+                    let rest = far.get(place..).unwrap_or_default();
+                    place += if is_sparse {
+                        rest.partition_point(|(k, _)| *k < key)
+                    } else {
+                        rest.iter().take_while(|(k, _)| *k < key).count()
+                    };
+                    self.add_far(place, key, n);
+                }
+                _ => self.add_anywhere(key, n),
             }
         }
     }
@@ -111,7 +142,7 @@ impl Bins {
         if slots == there {
             return true;
         }
-        if slots > SPARE + PER_KEY * (*used + 1) {
+        if slots > (SPARE + PER_KEY * (*used + 1)).max(counts.capacity()) {
             return false;
         }
         counts.reserve_exact(slots - there);
@@ -168,10 +199,33 @@ impl Bins {
             Self::Near { first, counts, .. } => (*first, counts.as_slice(), [].as_slice()),
             Self::Far(far) => (0, [].as_slice(), far.as_slice()),
         };
-        let near = (first..)
-            .zip(near)
-            .filter_map(|(key, n)| (*n > 0).then_some((key, u64::from(*n))));
+        let near = (0..).zip(near).filter(|(_, n)| **n > 0);
+        let near = near.map(move |(slot, n)| (first.wrapping_add(slot), u64::from(*n)));
         near.chain(far.iter().copied())
+    }
+
+    /// How many values there are.
+    pub(super) fn total(&self) -> u64 {
+        match self {
+            Self::Near { counts, .. } => counts.iter().map(|n| u64::from(*n)).sum(),
+            Self::Far(far) => far.iter().map(|(_, n)| n).sum(),
+        }
+    }
+
+    /// The key of the value before which there are `rank` others.
+    pub(super) fn at_rank(&self, rank: u64) -> Option<i32> {
+        let mut seen = 0;
+        let mut passes = |n: u64| {
+            seen += n;
+            seen > rank
+        };
+        match self {
+            Self::Near { first, counts, .. } => {
+                let place = counts.iter().position(|n| passes(u64::from(*n)))?;
+                i32::try_from(place).ok()?.checked_add(*first)
+            }
+            Self::Far(far) => far.iter().find_map(|(key, n)| passes(*n).then_some(*key)),
+        }
     }
 
     /// How many keys have any.
@@ -273,11 +327,13 @@ mod tests {
         #[test]
         fn whatever_comes_is_counted_by_its_key(
             adds in prop::collection::vec(
-                (prop_oneof![39_900..40_100i32, -80_000..80_000i32, Just(0), any::<i32>()], 0u64..5, any::<bool>()),
+                (prop_oneof![39_900..40_100i32, -80_000..80_000i32, Just(0), Just(i32::MAX), Just(i32::MIN)], 0u64..5, any::<bool>()),
                 0..300,
             ),
+            room in 0..100usize,
         ) {
             let (mut bins, mut expected) = (Bins::default(), BTreeMap::new());
+            bins.make_room(room);
             for (key, n, reaches) in adds {
                 if reaches {
                     bins.reach(key.saturating_sub(40), key);
@@ -290,7 +346,29 @@ mod tests {
                 prop_assert_eq!(bins.get(key), expected.get(&key).copied().unwrap_or_default());
             }
             prop_assert_eq!(bins.is_empty(), expected.is_empty());
+            prop_assert_eq!(bins.total(), expected.values().sum::<u64>());
+            let values: Vec<i32> = expected.iter().flat_map(|(key, n)| (0..*n).map(|_| *key)).collect();
+            for (rank, key) in (0..).zip(&values) {
+                prop_assert_eq!(bins.at_rank(rank), Some(*key));
+            }
+            prop_assert_eq!(bins.at_rank(values.len() as u64), None);
             prop_assert!(bins.iter().eq(expected));
+        }
+
+        #[test]
+        fn counts_in_order_are_added_as_one_by_one(
+            groups in prop::collection::vec(
+                prop::collection::btree_map(prop_oneof![39_900..40_100i32, -80_000..80_000i32], 0u64..5, 0..60),
+                0..6,
+            ),
+            expected in 0..60usize,
+        ) {
+            let (mut bins, mut single) = (Bins::default(), Bins::default());
+            for group in groups {
+                group.iter().for_each(|(key, n)| single.add(*key, *n));
+                bins.add_ascending(group.into_iter(), expected);
+            }
+            prop_assert_eq!(bins, single);
         }
     }
 }

@@ -75,9 +75,10 @@ impl Sketch {
     /// Adds everything another sketch counted; the result has the coarser scale of the two.
     pub fn merge(&mut self, other: &Self) {
         self.coarsen(other.scale);
-        for (key, n) in other.bins.iter() {
-            self.bins.add(rescale(key, other.scale, self.scale), n);
-        }
+        let target = self.scale;
+        let bins = other.bins.iter();
+        let bins = bins.map(|(key, n)| (rescale(key, other.scale, target), n));
+        self.bins.add_ascending(bins, other.bins.len());
     }
 
     /// Lowers the resolution to `scale`; a scale that is not lower changes nothing.
@@ -94,7 +95,7 @@ impl Sketch {
 
     /// Number of values counted.
     pub fn count(&self) -> u64 {
-        self.bins.iter().map(|(_, n)| n).sum()
+        self.bins.total()
     }
 
     /// Number of buckets that hold anything.
@@ -141,11 +142,8 @@ impl Sketch {
     }
 
     fn at_rank(&self, rank: u64) -> Option<f64> {
-        let mut seen = 0;
-        self.bins.iter().find_map(|(key, n)| {
-            seen += n;
-            (seen > rank).then(|| estimate(key, self.scale))
-        })
+        let key = self.bins.at_rank(rank)?;
+        Some(estimate(key, self.scale))
     }
 
     /// Appends the sketch as bytes: its scale, then for each bucket the distance to the one before and its count. A
@@ -182,25 +180,21 @@ impl Sketch {
         }
         self.coarsen(scale);
         let target = self.scale;
+        let expected = rest.len();
         let mut key = 0i64;
-        while let Some((first, after)) = rest.split_first() {
+        let bins = std::iter::from_fn(|| {
+            let (first, after) = rest.split_first()?;
             rest = after;
-            let bin = match *first {
-                near @ 0..FAR => Some((i64::from(near >> 4) + 1, u64::from(near & 0xf) + 1)),
-                FAR => take_signed(&mut rest).zip(take(&mut rest)),
-                far => take(&mut rest).map(|n| (i64::from(far & !FAR), n)),
+            let (distance, n) = match *first {
+                near @ 0..FAR => (i64::from(near >> 4) + 1, u64::from(near & 0xf) + 1),
+                FAR => (take_signed(&mut rest)?, take(&mut rest)?),
+                far => (i64::from(far & !FAR), take(&mut rest)?),
             };
-            // Bytes that are no sketch end here.
-            let Some((distance, n)) = bin else { return };
-            let Some(next) = key.checked_add(distance) else {
-                return;
-            };
-            let Ok(short) = i32::try_from(next) else {
-                return;
-            };
-            key = next;
-            self.bins.add(rescale(short, scale, target), n);
-        }
+            key = key.checked_add(distance)?;
+            Some((i32::try_from(key).ok()?, n))
+        });
+        let bins = bins.map(|(key, n)| (rescale(key, scale, target), n));
+        self.bins.add_ascending(bins, expected);
     }
 
     /// Heap bytes held.
