@@ -227,22 +227,37 @@ impl<'a> Cursor<'a> {
     /// Takes digits and appends them to `number`; how many there were. The number is wrong from the twentieth on.
     fn digits(&mut self, number: &mut u64) -> usize {
         let start = self.at;
-        let mut rest = self.bytes.get(start..).unwrap_or_default();
-        let before = rest.len();
-        let mut value = *number;
-        while let Some((eight, after)) = rest.split_first_chunk()
-            && let Some(eight) = eight_digits(*eight)
-        {
-            value = value.wrapping_mul(100_000_000).wrapping_add(eight);
-            rest = after;
+        loop {
+            let (digits, value) = leading_digits(self.next_eight());
+            let power = WHOLE_POWERS.get(digits).copied().unwrap_or_default();
+            *number = number.wrapping_mul(power).wrapping_add(value);
+            self.at += digits;
+            if digits < 8 {
+                return self.at - start;
+            }
         }
-        while let Some((byte @ b'0'..=b'9', after)) = rest.split_first() {
-            value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-            rest = after;
+    }
+
+    /// The next eight bytes, zeros where there are no more.
+    fn next_eight(&self) -> [u8; 8] {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        match (rest.first_chunk(), self.bytes.last_chunk()) {
+            (Some(eight), _) => *eight,
+            // Of a record the last ones are read again and again: a loop over them would often be foreseen wrongly.
+            (None, Some(last)) => {
+                let missing = 8 * (8 - rest.len());
+                let missing = u32::try_from(missing).unwrap_or(u64::BITS);
+                (u64::from_le_bytes(*last).unbounded_shr(missing)).to_le_bytes()
+            }
+            (None, None) => {
+                let mut eight = [0; 8];
+                eight
+                    .iter_mut()
+                    .zip(rest)
+                    .for_each(|(to, from)| *to = *from);
+                eight
+            }
         }
-        *number = value;
-        self.at = start + (before - rest.len());
-        self.at - start
     }
 
     /// The whole part of a number; how many digits it has.
@@ -292,7 +307,10 @@ impl<'a> Cursor<'a> {
             // Both are exact, so that the quotient is rounded once, to the nearest (W. D. Clinger, *How to Read
             // Floating Point Numbers Accurately*, PLDI 1990).
             #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
-            let magnitude = mantissa as f64 / power;
+            let mut magnitude = mantissa as f64;
+            if fraction > 0 {
+                magnitude /= power;
+            }
             return Some(if negative { -magnitude } else { magnitude });
         }
         let number: f64 = self.text.get(start..self.at)?.parse().ok()?;
@@ -320,19 +338,34 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The number that eight digits make; `None` where one is none. All at once: pairs, then fours, then all (D. Lemire,
-/// *Number Parsing at a Gigabyte per Second*, Software: Practice and Experience 51, 2021).
-fn eight_digits(text: [u8; 8]) -> Option<u64> {
-    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
-    const ZEROS: u64 = 0x3030_3030_3030_3030;
-    let word = u64::from_le_bytes(text);
-    // With six more, what lies above the nine leaves the row of the digits.
-    let are_digits =
-        word & HIGH == ZEROS && word.wrapping_add(0x0606_0606_0606_0606) & HIGH == ZEROS;
-    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
+/// Powers of ten by which a number is moved to make room for as many digits.
+const WHOLE_POWERS: [u64; 9] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+];
+
+/// How many of eight bytes are digits, up to the first that is none, and the number they make. All at once, pairs, then
+/// fours, then all (D. Lemire, *Number Parsing at a Gigabyte per Second*, Software: Practice and Experience 51, 2021):
+/// numbers of different lengths are foreseen badly by what goes digit by digit.
+fn leading_digits(text: [u8; 8]) -> (usize, u64) {
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    // Each byte is its digit, if it is one, else above nine. What an addition carries over comes after such a one.
+    let values = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
+    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & HIGHEST;
+    let bits = others.trailing_zeros() & !7;
+    // To the end, so that zeros come before them.
+    let values = values.unbounded_shl(64 - bits);
+    let pairs = values.wrapping_mul(10 << 8 | 1) >> 8;
     let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
     let eight = (fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32;
-    are_digits.then_some(eight)
+    ((bits / 8) as usize, eight)
 }
 
 /// Whether a text begins with another, which is short: in words, because calling for the comparison takes longer than it.
@@ -446,17 +479,37 @@ mod tests {
     }
 
     #[test]
-    fn eight_digits_are_read_at_once_and_nothing_else() {
+    fn digits_are_read_up_to_what_is_none() {
         for (text, expected) in [
-            (b"00000000", Some(0)),
-            (b"12345678", Some(12_345_678)),
-            (b"99999999", Some(99_999_999)),
-            (b"1234567/", None),
-            (b":2345678", None),
-            (b"1234.678", None),
-            (b"123\xb05678", None),
+            (b"00000000", (8, 0)),
+            (b"12345678", (8, 12_345_678)),
+            (b"99999999", (8, 99_999_999)),
+            (b"1234567/", (7, 1_234_567)),
+            (b":2345678", (0, 0)),
+            (b"/2345678", (0, 0)),
+            (b"1234.678", (4, 1_234)),
+            (b"123\xb05678", (3, 123)),
+            (b"1\xff3456\xff8", (1, 1)),
+            (b"7\0\0\0\0\0\0\0", (1, 7)),
         ] {
-            assert_eq!(eight_digits(*text), expected, "{text:?}");
+            assert_eq!(leading_digits(*text), expected, "{text:?}");
+        }
+        for text in ["1", "12345678", "123456789", "0012345678901234567"] {
+            for after in ["", ",", "}", ", and much more"] {
+                let text = format!("{text}{after}");
+                let (bytes, at) = (text.as_bytes(), 0);
+                let mut cursor = Cursor {
+                    text: &text,
+                    bytes,
+                    at,
+                };
+                let (mut number, digits) = (0, text.len() - after.len());
+                assert_eq!(cursor.digits(&mut number), digits, "{text}");
+                assert_eq!(
+                    (cursor.at, number),
+                    (digits, text[..digits].parse().unwrap())
+                );
+            }
         }
     }
 
