@@ -349,10 +349,7 @@ mod tests {
         assert_eq!((shares[0].bytes(), budget.used()), (200, 240));
         assert_eq!(shares[1].grow_body(60), Ok(()));
         drop(shares);
-        assert_eq!(
-            (budget.used(), budget.bodies.taken()),
-            (0, 0)
-        );
+        assert_eq!((budget.used(), budget.bodies.taken()), (0, 0));
     }
 
     #[test]
