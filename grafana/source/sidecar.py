@@ -108,12 +108,13 @@ def store():
             [query(f"{rate('opwatch_store_commit_seconds_total', TARGET)} / {rate('opwatch_store_commits_total', TARGET)}", POD)], "s", (8, 7), min=0,
         ),
         lines(
-            "Lost or failed", "What the store gave up or could not read, transactions that failed, and baselines and silences that came back from their files, in each step.",
+            "Lost or failed", "What the store gave up or could not read, transactions that failed, and baselines, silences and maintenance that came back from their files, in each step.",
             [
                 *(query(total(increase(metric, TARGET)), name) for metric, name in lost),
                 query(total(increase("opwatch_store_failures_total", TARGET)), "transactions failed"),
                 query(total(increase("opwatch_store_restored_baselines_total", TARGET)), "baselines restored"),
                 query(total(increase("opwatch_store_restored_silences_total", TARGET)), "silences restored"),
+                query(total(increase("opwatch_store_restored_maintenance_total", TARGET)), "maintenance restored"),
             ],
             "none", (8, 7), bars=True, stack=True, min=0, decimals=0,
         ),

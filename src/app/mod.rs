@@ -1,5 +1,6 @@
 //! The one place that knows every part: build, run, drain.
 
+pub mod arena;
 mod backfill;
 mod calling;
 pub mod import;

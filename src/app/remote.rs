@@ -1,6 +1,6 @@
 //! Requests of commands to a running opwatch: the one way in which the command line asks.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
 use crate::config::Listen;
+use crate::engine::url::percent_encoded;
 use crate::http::address::{AddressError, ListenAddress};
 use crate::notify::client::{Client, ClientError, Reply};
 use crate::notify::endpoint::{Endpoint, EndpointError};
@@ -277,21 +278,7 @@ pub fn with_query<N: AsRef<str>, V: AsRef<str>>(
         out.push(if index == 0 { '?' } else { '&' });
         out += name.as_ref();
         out.push('=');
-        out += &escaped(value.as_ref());
-    }
-    out
-}
-
-/// A text as it may stand in a path or in a query.
-pub fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
+        out += &percent_encoded(value.as_ref());
     }
     out
 }

@@ -10,7 +10,8 @@ use crate::engine::judge::Effects;
 use crate::engine::saved::{Damaged, notification_from_bytes};
 use crate::engine::time::Now;
 use crate::engine::{Engine, Restored};
-use crate::forms::{baselines, silences};
+use crate::forms::kept::Kept;
+use crate::forms::{baselines, maintenance, silences};
 use crate::storage::{self, Beside, Found, Kind, Storage, StoreStats};
 
 /// An engine that goes on where the one before ended, its clock, and where it commits.
@@ -104,8 +105,23 @@ fn restore(
             Kind::Clock | Kind::Series | Kind::Seen | Kind::Dispatch | Kind::ClockEvents => {}
         }
     }
-    take_back_pinned(engine, found, begin);
-    take_back_silences(engine, found, begin);
+    take_back(
+        found,
+        Beside::Baselines,
+        baselines::from_text,
+        begin,
+        |one| engine.take_back_baseline(one),
+    );
+    take_back(found, Beside::Silences, silences::from_text, begin, |one| {
+        engine.take_back_silence(&one)
+    });
+    take_back(
+        found,
+        Beside::Maintenance,
+        maintenance::from_text,
+        begin,
+        |one| engine.take_back_maintenance(&one),
+    );
     if let Err(error) = engine.restore_changes(&changes) {
         found.leave_out("history of alerts", &error);
     }
@@ -131,36 +147,29 @@ fn restore(
     (effects, waiting)
 }
 
-/// Takes back what lies beside the database and is not in it, where something of the database could not be read. A whole
-/// database knows better: what it does not have was removed.
-fn take_back_pinned(engine: &mut Engine, found: &Found, begin: Now) {
-    let Some(pinned) = found.beside(Beside::Baselines) else {
+/// Takes back what lies in a file beside the database and is not in it, where something of the database could not be read.
+/// A whole database knows better: what it does not have was removed. `take` says whether one was taken.
+fn take_back<T>(
+    found: &Found,
+    file: Beside,
+    read: fn(&str) -> Kept<T>,
+    begin: Now,
+    take: impl FnMut(T) -> bool,
+) {
+    let Some(beside) = found.beside(file) else {
         return;
     };
-    let kept = baselines::from_text(&pinned.text);
-    if pinned.is_needed {
-        let baselines = kept.items.into_iter();
-        let taken = baselines.filter_map(|one| engine.take_back_baseline(one).then_some(()));
-        found.took_back(taken.count() as u64);
-    }
-    if !kept.faults.is_empty() {
-        found.beside_is_damaged(Beside::Baselines, &kept.faults, begin.wall);
-    }
-}
-
-/// The same for silences.
-fn take_back_silences(engine: &mut Engine, found: &Found, begin: Now) {
-    let Some(beside) = found.beside(Beside::Silences) else {
-        return;
-    };
-    let kept = silences::from_text(&beside.text);
+    let kept = read(&beside.text);
     if beside.is_needed {
-        let silences = kept.items.into_iter();
-        let taken = silences.filter(|one| engine.take_back_silence(one));
-        found.took_back_silences(taken.count() as u64);
+        let taken = kept
+            .items
+            .into_iter()
+            .map(take)
+            .filter(|is_taken| *is_taken);
+        found.took_back(file, taken.count() as u64);
     }
     if !kept.faults.is_empty() {
-        found.beside_is_damaged(Beside::Silences, &kept.faults, begin.wall);
+        found.beside_is_damaged(file, &kept.faults, begin.wall);
     }
 }
 

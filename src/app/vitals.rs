@@ -146,6 +146,7 @@ fn storage(stats: &StoreStats) -> StorageUsage {
         set_aside: stats.set_aside.get(),
         restored_baselines: stats.restored_baselines.get(),
         restored_silences: stats.restored_silences.get(),
+        restored_maintenance: stats.restored_maintenance.get(),
         dropped_events: stats.dropped_events.get(),
     }
 }

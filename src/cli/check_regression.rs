@@ -11,18 +11,21 @@ use crate::app::regressions::{ask, compare_kept, measurements};
 use crate::app::remote::RemoteError;
 use crate::clock::Clock;
 use crate::document::units::Period;
+use crate::engine::measurement::Measurement;
 use crate::export::Form;
 use crate::regressions::show::{Output, write};
-use crate::regressions::{Findings, Question, Set, compare};
+use crate::regressions::{Findings, Question, Runs, Set, compare, look_back};
 
 const EXAMPLES: &str = "\
 Examples:
   opwatch check-regression --baseline main.ndjson --current branch.ndjson -o markdown
   opwatch check-regression --baseline-name release --url http://127.0.0.1:9776 --window 30m
   opwatch check-regression --baseline old.json --current new.json --format guide --compat guide
+  opwatch check-regression --history nightly.ndjson --metric duration
 
 A regression is a change for the worse by more than the threshold that chance does not make in one comparison of a \
-thousand. What is on one side only is `new` or `missing`; what rests on too few independent values is `insufficient`.
+thousand. Of a history it is the newest piece that is compared with the one before, and the run that began it is told. \
+What is on one side only is `new` or `missing`; what rests on too few independent values is `insufficient`.
 
 Exit codes: 0 no regression; 1 a regression; 2 wrong use or unreadable input; 3 no recent data, or too few to compare \
 anything; 4 the server cannot be reached; 5 no baseline.";
@@ -30,7 +33,7 @@ anything; 4 the server cannot be reached; 5 no baseline.";
 /// What to compare.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[command(group(clap::ArgGroup::new("before").args(["baseline", "baseline_name"]).required(true)))]
+#[command(group(clap::ArgGroup::new("before").args(["baseline", "baseline_name", "history"]).required(true)))]
 pub(super) struct CheckRegression {
     /// The measurements to compare with: a file in a form of `opwatch export`; `-` is standard input.
     #[arg(long, value_name = "FILE", requires = "current")]
@@ -38,6 +41,20 @@ pub(super) struct CheckRegression {
     /// The measurements that are judged.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data_dir", "url"])]
     current: Option<PathBuf>,
+    /// The measurements of many runs, of one for each commit say: where has it changed? `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["current", "data_dir", "url", "compat"])]
+    history: Option<PathBuf>,
+    /// The label that says of which run of a history a measurement is; without it each is a run of its own.
+    #[arg(
+        long,
+        value_name = "LABEL",
+        default_value = "version",
+        conflicts_with_all = ["baseline", "baseline_name"]
+    )]
+    run: String,
+    /// Changes of a history up to this run are what is usual now.
+    #[arg(long, value_name = "RUN", requires = "history")]
+    accepted: Option<String>,
     /// auto (an export of opwatch, recognised), json, ndjson, csv, or guide (names, MB and percent of the original guide).
     #[arg(long, default_value = "auto", conflicts_with = "baseline_name")]
     format: Form,
@@ -59,7 +76,7 @@ pub(super) struct CheckRegression {
         long,
         value_name = "TIME",
         default_value = "1h",
-        conflicts_with = "baseline"
+        conflicts_with_all = ["baseline", "history"]
     )]
     window: Period,
     /// Only this metric; may be repeated. Without it, all whose bad direction is known, but not `samples`.
@@ -105,10 +122,11 @@ impl CheckRegression {
         let parts = self.parts();
         let question = Question::read(parts.iter().map(|(name, text)| (*name, text.as_str())));
         let question = question.map_err(|error| complain(UNUSABLE, &format!("{error}")))?;
-        let findings = match (&self.baseline_name, &self.url) {
-            (Some(name), Some(url)) => self.asked(url, name, parts)?,
-            (Some(name), None) => self.kept(name, &question, config)?,
-            (None, _) => self.of_files(&question)?,
+        let findings = match (&self.history, &self.baseline_name, &self.url) {
+            (Some(history), ..) => self.of_history(history, &question)?,
+            (None, Some(name), Some(url)) => self.asked(url, name, parts)?,
+            (None, Some(name), None) => self.kept(name, &question, config)?,
+            (None, None, _) => self.of_files(&question)?,
         };
         // A reader that has gone away has what it wanted.
         let _ = write(&findings, &question, self.output, &mut stdout().lock());
@@ -117,6 +135,12 @@ impl CheckRegression {
         }
         if findings.has_compared() {
             return Ok(ExitCode::SUCCESS);
+        }
+        if findings.history.is_some() {
+            return Err(complain(
+                NO_DATA,
+                "nothing could be judged: the history has too few runs",
+            ));
         }
         let is_new = findings.count("new") > 0 && findings.count("missing") == 0;
         Err(match is_new && findings.count("insufficient") == 0 {
@@ -186,13 +210,28 @@ impl CheckRegression {
         Ok(compare(question, &before, &now))
     }
 
+    fn of_history(&self, path: &Path, question: &Question) -> Result<Findings, ExitCode> {
+        let runs = Runs::of(question, &self.run, &self.read(path)?);
+        if runs.runs.is_empty() {
+            let path = path.display();
+            let message = format!("no data: {path} has no measurements that were asked for");
+            return Err(complain(NO_DATA, &message));
+        }
+        look_back(question, &runs, self.accepted.as_deref())
+            .map_err(|error| complain(UNUSABLE, &error.to_string()))
+    }
+
     fn set(&self, path: &Path, question: &Question) -> Result<Set, ExitCode> {
+        Ok(Set::of(question, &self.read(path)?))
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<Measurement>, ExitCode> {
         let mut all = Vec::new();
         read_file(path, |input, tell| {
             all = measurements(input, self.format, tell)?;
             Ok(())
         })?;
-        Ok(Set::of(question, &all))
+        Ok(all)
     }
 
     fn kept(

@@ -8,11 +8,12 @@ use hyper::Method;
 use serde::Deserialize;
 
 use super::baselines::not_durable;
-use super::server::{Server, refused};
+use super::server::{Failed, Server, refused};
 use super::{NO_DATA, UNUSABLE, complain, say};
-use crate::app::remote::{Purpose, clean, escaped};
+use crate::app::remote::{Purpose, clean};
 use crate::clock::Clock;
 use crate::document::units::Period;
+use crate::engine::url::percent_encoded;
 use crate::export::moment;
 use crate::forms::maintenance::{Told, Wanted};
 use crate::shown::columns;
@@ -162,28 +163,18 @@ impl Start {
 
 impl End {
     fn run(self, config: Option<PathBuf>) -> ExitCode {
-        let remote = match self.server.remote(config, Purpose::Change) {
-            Ok(remote) => remote,
-            Err(code) => return code,
-        };
-        let mut worst = ExitCode::SUCCESS;
-        for which in &self.which {
+        self.server.each(config, &self.which, |remote, which| {
             if which.is_empty() {
-                worst = complain(UNUSABLE, "\"\" is neither an id nor a name");
-                continue;
+                let why = "\"\" is neither an id nor a name";
+                return Err(Failed::Unusable(why.to_owned()));
             }
-            let path = format!("{PATH}/{}", escaped(which));
-            match remote.ask::<Ended>(Method::DELETE, &path, None) {
-                Ok(ended) => {
-                    let note = not_durable(ended.durable);
-                    for id in &ended.ended {
-                        say(&format!("{} has ended{note}", clean(id)));
-                    }
-                }
-                Err(error) => worst = refused(&error),
-            }
-        }
-        worst
+            let path = format!("{PATH}/{}", percent_encoded(which));
+            let ended: Ended = remote.ask(Method::DELETE, &path, None)?;
+            let note = not_durable(ended.durable);
+            let lines = ended.ended.iter();
+            let lines = lines.map(|id| format!("{} has ended{note}", clean(id)));
+            Ok(lines.collect::<Vec<_>>().join("\n"))
+        })
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::{UNUSABLE, complain, configuration};
-use crate::app::{App, open_files};
+use crate::app::{App, arena, open_files};
 use crate::logging;
 
 /// Serves until a signal or `/-/quit` ends it.
 pub(super) fn run(named: Option<PathBuf>) -> ExitCode {
+    arena::share_one();
     let file = configuration::file(named);
     let (config, warnings) = match configuration::load(file.as_deref()) {
         Ok(loaded) => loaded,
@@ -20,7 +22,13 @@ pub(super) fn run(named: Option<PathBuf>) -> ExitCode {
     }
     // Of each of the two listeners.
     open_files::raise(2 * config.limits.connections as u64);
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Threads for what blocks are needed at each scrape and each look at the files: they end in between, so that what
+        // they hold is given back.
+        .thread_keep_alive(Duration::from_secs(2))
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return complain(UNUSABLE, &format!("start the runtime: {error}")),
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{NO_DATA, UNREACHABLE, UNUSABLE, complain, configuration};
+use super::{NO_DATA, UNREACHABLE, UNUSABLE, complain, configuration, say};
 use crate::app::remote::{Purpose, Remote, RemoteError};
 
 /// A running opwatch.
@@ -28,6 +28,42 @@ impl Server {
             return Remote::of(&config.listen, purpose).map_err(|error| refused(&error));
         };
         at(url)
+    }
+
+    /// Does something with each of several; says what came of it. The exit code is that of the last that failed.
+    pub(super) fn each(
+        &self,
+        config: Option<PathBuf>,
+        all: &[String],
+        act: impl Fn(&Remote, &str) -> Result<String, Failed>,
+    ) -> ExitCode {
+        let remote = match self.remote(config, Purpose::Change) {
+            Ok(remote) => remote,
+            Err(code) => return code,
+        };
+        let mut worst = ExitCode::SUCCESS;
+        for one in all {
+            match act(&remote, one) {
+                Ok(done) => say(&done),
+                Err(Failed::Unusable(why)) => worst = complain(UNUSABLE, &why),
+                Err(Failed::Refused(error)) => worst = refused(&error),
+            }
+        }
+        worst
+    }
+}
+
+/// Why nothing could be done with one of several.
+pub(super) enum Failed {
+    /// It is none that could be asked for, and why.
+    Unusable(String),
+    /// It was asked for, and there is no good answer.
+    Refused(RemoteError),
+}
+
+impl From<RemoteError> for Failed {
+    fn from(error: RemoteError) -> Self {
+        Self::Refused(error)
     }
 }
 

@@ -10,7 +10,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 
 use super::baselines::not_durable;
-use super::server::{Server, refused};
+use super::server::{Failed, Server, refused};
 use super::{NO_DATA, UNUSABLE, complain, say};
 use crate::app::remote::{Purpose, Remote, RemoteError, clean, with_query};
 use crate::clock::Clock;
@@ -251,31 +251,19 @@ fn shown(silences: &[Form], output: Output) -> String {
 
 impl Expire {
     fn run(self, config: Option<PathBuf>) -> ExitCode {
-        let remote = match self.server.remote(config, Purpose::Change) {
-            Ok(remote) => remote,
-            Err(code) => return code,
-        };
-        let mut worst = ExitCode::SUCCESS;
-        for id in &self.ids {
+        self.server.each(config, &self.ids, |remote, id| {
             // A path: what could lead elsewhere is no id.
             if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-                worst = complain(
-                    UNUSABLE,
-                    &format!("{id:?} is no id, allowed: one that `opwatch silence query` shows"),
-                );
-                continue;
+                return Err(Failed::Unusable(format!(
+                    "{id:?} is no id, allowed: one that `opwatch silence query` shows"
+                )));
             }
             let path = format!("/api/v2/silence/{id}");
-            let reply = remote.send(Method::DELETE, &path, &[], Bytes::new());
-            let outcome = reply.and_then(|reply| match reply.status.is_success() {
-                true => Ok(()),
-                false => remote.read::<serde_json::Value>(&reply).map(|_| ()),
-            });
-            match outcome {
-                Ok(()) => say(&format!("{id} has expired")),
-                Err(error) => worst = refused(&error),
+            let reply = remote.send(Method::DELETE, &path, &[], Bytes::new())?;
+            if !reply.status.is_success() {
+                remote.read::<serde_json::Value>(&reply)?;
             }
-        }
-        worst
+            Ok(format!("{id} has expired"))
+        })
     }
 }

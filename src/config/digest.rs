@@ -1,6 +1,10 @@
-//! `digest:`: alerts that are collected, and told together at a time of day.
+//! `digest:`: alerts that are collected, and told together at times of day.
+
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::matchers::Written;
 use super::{interval, wire};
@@ -21,11 +25,43 @@ pub(super) struct Digest {
     pub(super) receiver: String,
     #[serde(default)]
     matchers: Vec<String>,
-    at: Option<String>,
+    at: Option<At>,
     weekdays: Option<Vec<String>>,
+    days_of_month: Option<Vec<String>>,
+    months: Option<Vec<String>>,
     location: Option<String>,
     #[serde(default)]
     also_told: bool,
+}
+
+/// One time of day, or several.
+enum At {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AtVisitor)
+    }
+}
+
+struct AtVisitor;
+
+impl<'de> Visitor<'de> for AtVisitor {
+    type Value = At;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a time of day such as '08:00', or a list such as ['08:00', '16:30']")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<At, E> {
+        Ok(At::One(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<At, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(At::Several)
+    }
 }
 
 /// The digests, checked against the receivers.
@@ -81,39 +117,53 @@ pub(super) fn read(
     digests
 }
 
-/// The minute in which it is told.
+/// The minutes in which it is told.
 fn when(one: &Digest, place: &Place, checker: &mut Checker<'_>) -> TimeInterval {
     let days = wire::TimeInterval {
         times: None,
         weekdays: one.weekdays.clone(),
-        days_of_month: None,
-        months: None,
+        days_of_month: one.days_of_month.clone(),
+        months: one.months.clone(),
         years: None,
         location: one.location.clone(),
     };
     let days = interval::interval(&days, place, checker);
-    let allowed = "such as '08:00', from 00:00 to 23:59";
-    let minute = match one.at.as_deref() {
-        Some(text) => {
-            let minute = interval::minute(text).filter(|minute| *minute <= LAST);
-            if minute.is_none() {
-                checker.fault(
-                    &place.key("at"),
-                    format!("{text:?} is not a time of day, allowed: {allowed}"),
-                );
-            }
-            minute.unwrap_or_default()
-        }
+    let allowed = "such as '08:00' or ['08:00', '16:30'], from 00:00 to 23:59";
+    let at = place.key("at");
+    let written: Vec<(Place, &str)> = match &one.at {
         None => {
             checker.fault(
                 place,
                 format!("digest has no time, allowed: `at` {allowed}"),
             );
-            0
+            Vec::new()
+        }
+        Some(At::One(text)) => vec![(at, text.as_str())],
+        Some(At::Several(texts)) => {
+            if texts.is_empty() {
+                let why =
+                    format!("`at` is empty, so that the digest never comes, allowed: {allowed}");
+                checker.fault(&at, why);
+            }
+            let texts = texts.iter().enumerate();
+            texts
+                .map(|(index, text)| (at.index(index), text.as_str()))
+                .collect()
         }
     };
-    TimeInterval {
-        times: vec![(minute, minute + 1)],
-        ..days
+    let mut times = Vec::new();
+    for (place, text) in written {
+        match interval::minute(text).filter(|minute| *minute <= LAST) {
+            None => {
+                let why = format!("{text:?} is not a time of day, allowed: {allowed}");
+                checker.fault(&place, why);
+            }
+            Some(minute) if times.contains(&(minute, minute + 1)) => {
+                let why = format!("{text:?} is given twice, allowed: each time once");
+                checker.fault(&place, why);
+            }
+            Some(minute) => times.push((minute, minute + 1)),
+        }
     }
+    TimeInterval { times, ..days }
 }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::wire;
 use crate::document::Place;
 use crate::engine::dispatch::{TimeInterval, TimeIntervals};
-use crate::rulefile::Checker;
+use crate::rulefile::{Checker, Damaged};
 
 const WEEKDAYS: [&str; 7] = [
     "sunday",
@@ -66,6 +66,12 @@ pub(super) fn read(written: &wire::File, checker: &mut Checker<'_>) -> TimeInter
         }
     }
     intervals
+}
+
+/// Whether some of them may have been lost, so that a name without one says nothing.
+pub(super) fn are_incomplete(damaged: &Damaged, checker: &Checker<'_>) -> bool {
+    let mut keys = ["time_intervals", "mute_time_intervals"].iter();
+    keys.any(|key| checker.is_damaged(damaged, &Place::root().key(key)))
 }
 
 pub(super) fn interval(

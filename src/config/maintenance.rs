@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::matchers::Written;
-use super::{interval, wire};
+use super::{interval, sections, wire};
 use crate::document::Place;
 use crate::engine::dispatch::TimeIntervals;
 use crate::engine::dispatch::maintenance::Window;
@@ -64,21 +64,8 @@ pub(super) fn read(
     checker: &mut Checker<'_>,
 ) -> Vec<Window> {
     let root = Place::root();
-    let sections = [
-        "maintenance",
-        "receivers",
-        "route",
-        "smtp",
-        "alertmanagers",
-        "buckets",
-        "inhibit_rules",
-        "time_intervals",
-        "mute_time_intervals",
-    ];
-    let damaged = checker.damaged(&sections.map(|key| root.key(key)));
-    let is_incomplete = ["time_intervals", "mute_time_intervals"]
-        .iter()
-        .any(|key| checker.is_damaged(&damaged, &root.key(key)));
+    let damaged = sections::damaged(checker);
+    let is_incomplete = interval::are_incomplete(&damaged, checker);
     let place = root.key("maintenance");
     let mut windows: Vec<Window> = Vec::new();
     for (index, one) in written.iter().enumerate() {

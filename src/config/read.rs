@@ -241,20 +241,7 @@ fn route(
             );
         }
     }
-    let parts: Vec<Place> = [
-        "receivers",
-        "route",
-        "smtp",
-        "alertmanagers",
-        "buckets",
-        "inhibit_rules",
-        "time_intervals",
-        "mute_time_intervals",
-    ]
-    .iter()
-    .map(|key| Place::root().key(key))
-    .collect();
-    let damaged = checker.damaged(&parts);
+    let damaged = sections::damaged(checker);
     let mut distinct: Vec<&str> = names.iter().copied().filter(|n| !n.is_empty()).collect();
     distinct.sort_unstable();
     distinct.dedup();
@@ -263,9 +250,7 @@ fn route(
         names: distinct,
         used: BTreeSet::new(),
         intervals,
-        intervals_incomplete: ["time_intervals", "mute_time_intervals"]
-            .iter()
-            .any(|key| checker.is_damaged(&damaged, &Place::root().key(key))),
+        intervals_incomplete: interval::are_incomplete(&damaged, checker),
     };
     let Some(root) = &written.route else {
         if !names.is_empty() && !checker.is_damaged(&damaged, &Place::root().key("route")) {

@@ -11,7 +11,7 @@ use crate::document::Place;
 use crate::document::units::{ByteSize, Period, Unit};
 use crate::engine::store::{Grids, StoreSettings};
 use crate::http::listener::ListenAddress;
-use crate::rulefile::Checker;
+use crate::rulefile::{Checker, Damaged};
 
 /// The longest time that data are kept.
 const MAX_RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -280,4 +280,20 @@ pub(super) fn limits(
         limits.in_flight_bytes = most;
     }
     limits
+}
+
+/// Which of the sections that concern who hears of what have lost something that could not be read: others may refer to it.
+pub(super) fn damaged(checker: &Checker<'_>) -> Damaged {
+    let sections = [
+        "receivers",
+        "route",
+        "smtp",
+        "alertmanagers",
+        "buckets",
+        "inhibit_rules",
+        "maintenance",
+        "time_intervals",
+        "mute_time_intervals",
+    ];
+    checker.damaged(&sections.map(|key| Place::root().key(key)))
 }

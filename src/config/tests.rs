@@ -324,6 +324,20 @@ fn routes_inherit_and_are_named_as_in_alertmanager() {
 }
 
 #[test]
+fn a_digest_comes_at_one_time_or_at_several_on_some_days() {
+    let (config, _) = load("full.good.yaml").unwrap();
+    let [daily, often] = config.digests.as_slice() else {
+        panic!("{:?}", config.digests);
+    };
+    assert_eq!(daily.when.times, [(480, 481)]);
+    assert_eq!(daily.when.weekdays, [1..=5]);
+    assert_eq!(often.when.times, [(540, 541), (1_050, 1_051)]);
+    assert_eq!(often.when.days_of_month, [(1, 7)]);
+    assert_eq!(often.when.months, [1..=6]);
+    assert!(!often.is_also_told);
+}
+
+#[test]
 fn bad_configurations_are_refused_with_all_their_faults_at_their_places() {
     for name in [
         "unknown_key.bad.yaml",

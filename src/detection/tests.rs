@@ -225,7 +225,7 @@ fn of(fired: &Fired, name: &str) -> Vec<u64> {
 fn found(engine: &Engine) -> Option<Change> {
     let state = engine.groups().first()?.rules.first()?;
     let instance = state.instances.values().next()?;
-    instance.detecting.as_ref()?.detected.found
+    instance.by.detecting()?.detected.found
 }
 
 /// Noise around a season, with a step, a drift, spikes and gaps.

@@ -22,12 +22,16 @@ use crate::engine::store::Admitted;
 use crate::engine::time::Now;
 use crate::engine::{Engine, own};
 use crate::notify::{Keeper, Notifiers};
-use crate::storage::{Commit, Health, Orders, Storage, Write};
+use crate::storage::{Commit, Health, Storage, Write};
 pub use handle::{Answered, EngineHandle, Refused, RefusedCounts};
 use handle::{Control, Lanes, Outcome, Reply, Request};
+use save::Handed;
 
-/// Batches that may be committed together.
-const MAX_GROUP: usize = 64;
+/// Batches that may be committed together: as many as there are connections, because of more each waits for several
+/// commits.
+const MAX_GROUP: usize = 1_024;
+/// No batch is added to as many measurements: above it a commit takes so long that it delays what comes after.
+const LARGE_GROUP: usize = 32_000;
 /// Time moves on in the store at least this often, also where nothing is due for longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Instances of a rule whose windows are gathered before others have their turn: some milliseconds.
@@ -40,6 +44,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Gathering {
     admitted: Admitted,
+    measurements: usize,
     replies: Vec<(Reply, Answered)>,
     writes: Vec<Write>,
     /// Called once what was written is on disk.
@@ -79,10 +84,8 @@ pub struct Driver {
     anew_from: Option<u64>,
     /// What waits for delivery was not saved while the disk failed.
     is_outbox_unsaved: bool,
-    /// The baselines as they were last handed to a commit to be written beside the database.
-    pinned_handed: Option<u64>,
-    /// The same of the silences.
-    silences_handed: Option<u64>,
+    /// What was last handed to a commit to be written beside the database.
+    handed: Handed,
     /// When the last tick began, on the steady clock.
     ticked: Duration,
     /// Where what actions send goes to.
@@ -112,8 +115,7 @@ impl Driver {
             since_kept_up: 0,
             anew_from: None,
             is_outbox_unsaved: false,
-            pinned_handed: None,
-            silences_handed: None,
+            handed: Handed::default(),
             ticked: Duration::ZERO,
             calls: None,
         };
@@ -166,7 +168,7 @@ impl Driver {
     }
 
     fn has_room(&self) -> bool {
-        self.gathering.replies.len() < MAX_GROUP
+        self.gathering.replies.len() < MAX_GROUP && self.gathering.measurements < LARGE_GROUP
     }
 
     /// Admits a batch and what else is waiting; begins the commit unless one is under way.
@@ -184,6 +186,7 @@ impl Driver {
                 let _ = reply.send(Err(Refused::MemoryFull));
             } else {
                 let (admitted, answer) = self.engine.admit(batch, now);
+                self.gathering.measurements += admitted.len();
                 self.gathering.admitted.append(admitted);
                 self.gathering.replies.push((reply, (answer, share)));
             }
@@ -233,19 +236,9 @@ impl Driver {
         };
         let (engine, admitted, at) = (&self.engine, group.admitted.clone(), group.at);
         let measurements = admitted.len();
-        let beside = self.beside_anew();
-        let handed = (&mut self.pinned_handed, &mut self.silences_handed);
+        let handed = &mut self.handed;
         let commit = || Commit {
-            beside: {
-                let Orders {
-                    baselines,
-                    silences,
-                } = &beside;
-                let (pinned, silenced) = handed;
-                *pinned = baselines.as_ref().map(|all| all.generation()).or(*pinned);
-                *silenced = silences.as_ref().map(|all| all.generation()).or(*silenced);
-                beside
-            },
+            beside: handed.hand(engine),
             sequence: engine.sequence() + 1,
             now: at,
             judged: engine.judged(at),
@@ -261,9 +254,6 @@ impl Driver {
     /// Applies what has been committed, and only then answers.
     fn apply(&mut self, group: Group) {
         self.engine.apply(&group.admitted, group.at);
-        for (reply, answer) in group.replies {
-            let _ = reply.send(Ok(answer));
-        }
         for tell in group.outcomes {
             tell(self.storage.is_written());
         }
@@ -276,7 +266,11 @@ impl Driver {
             self.storage.caught_up();
         }
         self.keep_up(group.admitted.len(), group.at);
+        // First, so that the disk does not wait while those who have waited for it are told.
         self.begin_commit();
+        for (reply, answer) in group.replies {
+            let _ = reply.send(Ok(answer));
+        }
     }
 
     fn control(&mut self, control: Control) {

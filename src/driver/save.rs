@@ -1,12 +1,13 @@
 //! What of the engine's state goes to disk when, and what is done about a disk that fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Driver;
-use crate::engine::Unsaved;
 use crate::engine::dispatch::Notification;
 use crate::engine::saved::notification_to_bytes;
 use crate::engine::time::Now;
+use crate::engine::{Engine, Unsaved};
 use crate::notify::Fortune;
 use crate::storage::{Commit, Health, Kind, Orders, Write, rows_of};
 
@@ -18,6 +19,30 @@ const SAVED_BETWEEN_TICKS: usize = 1 << 20;
 /// Measurements after which it is looked whether too many are unsaved.
 const LOOK_EVERY: usize = 20_000;
 const SAVED_AT_THE_END: usize = 16 << 20;
+
+/// The generations of what people have set, as they were last handed to a commit to be written beside the database.
+#[derive(Debug, Default)]
+pub(super) struct Handed {
+    baselines: Option<u64>,
+    silences: Option<u64>,
+    maintenance: Option<u64>,
+}
+
+impl Handed {
+    /// What is to be written because it has changed since it last was; it counts as handed.
+    pub(super) fn hand(&mut self, engine: &Engine) -> Orders {
+        fn anew<T>(handed: &mut Option<u64>, generation: u64, all: &Arc<T>) -> Option<Arc<T>> {
+            (handed.replace(generation) != Some(generation)).then(|| all.clone())
+        }
+        let (baselines, silences) = (engine.baselines(), engine.silences());
+        let maintenance = engine.maintenance();
+        Orders {
+            baselines: anew(&mut self.baselines, baselines.generation(), baselines),
+            silences: anew(&mut self.silences, silences.generation(), silences),
+            maintenance: anew(&mut self.maintenance, maintenance.generation(), maintenance),
+        }
+    }
+}
 
 impl Driver {
     /// Hands what is due of the state to the next commit, and looks after a disk that has failed.
@@ -78,8 +103,7 @@ impl Driver {
         writes.iter_mut().for_each(|write| write.as_of = from);
         self.anew_from = Some(from);
         self.is_outbox_unsaved = true;
-        self.pinned_handed = None;
-        self.silences_handed = None;
+        self.handed = Handed::default();
     }
 
     /// What has changed of alerts, what has been told of them, and the notifications that say so, together.
@@ -143,17 +167,6 @@ impl Driver {
             body,
         });
         self.gathering.writes.extend(writes);
-    }
-
-    /// What is to be written beside the database, because it has changed since it last was.
-    pub(super) fn beside_anew(&self) -> Orders {
-        let (baselines, silences) = (self.engine.baselines(), self.engine.silences());
-        let is_new = |handed: Option<u64>, generation: u64| handed != Some(generation);
-        Orders {
-            baselines: is_new(self.pinned_handed, baselines.generation())
-                .then(|| baselines.clone()),
-            silences: is_new(self.silences_handed, silences.generation()).then(|| silences.clone()),
-        }
     }
 
     /// What the clocks have done, together with the moment that is committed next.

@@ -84,6 +84,9 @@ impl Engine {
                 .filter(|alert| is_wanted(alert.subject.alert_type(&rule.rule)))
                 .map(|alert| alert.fingerprint)
         });
+        let failures = self.failures().filter(|alert| alert.is_firing());
+        let failures = failures.filter(|alert| is_wanted(alert.alert_type));
+        let firing = firing.chain(failures.map(|alert| alert.fingerprint));
         let mut effects = Effects::default();
         // The highest level of an instance takes those below it with it.
         let firing: Vec<u64> = firing.collect();
@@ -97,12 +100,13 @@ impl Engine {
     fn end_by_hand(&mut self, fingerprint: u64, now: Now, effects: &mut Effects) -> bool {
         let intervals = self.groups.iter().map(|group| group.interval);
         let scopes: Vec<_> = intervals.map(|one| self.scope(now, one)).collect();
-        (self.groups.iter_mut().zip(&scopes)).any(|(group, scope)| {
+        let is_found = (self.groups.iter_mut().zip(&scopes)).any(|(group, scope)| {
             let mut rules = group.rules.iter_mut();
             rules.any(|rule| {
                 rule.rule.mode == Mode::Active && rule.resolve(fingerprint, scope, effects)
             })
-        })
+        });
+        is_found || self.end_failure(fingerprint, now, effects)
     }
 
     /// The alert of a fingerprint as others are told of it while it fires.
@@ -119,17 +123,21 @@ impl Engine {
         let rules = rules.filter(|rule| rule.rule.mode == Mode::Active);
         let alerts = rules.flat_map(RuleState::alerts);
         let states = alerts.filter(|alert: &&Tracked| alert.fingerprint == fingerprint);
-        states
-            .filter_map(|alert| match alert.state {
-                AlertState::Inactive => None,
-                AlertState::Pending { .. } => Some(HandlingError::Pending(fingerprint)),
-                AlertState::Firing { .. } => Some(HandlingError::NotTold(fingerprint)),
-                AlertState::Resolved { resolved_at, .. } => {
-                    Some(HandlingError::Ended(fingerprint, resolved_at))
-                }
-            })
-            .next()
-            .unwrap_or(HandlingError::NotFound(fingerprint))
+        let mut of_rules = states.filter_map(|alert| match alert.state {
+            AlertState::Inactive => None,
+            AlertState::Pending { .. } => Some(HandlingError::Pending(fingerprint)),
+            AlertState::Firing { .. } => Some(HandlingError::NotTold(fingerprint)),
+            AlertState::Resolved { resolved_at, .. } => {
+                Some(HandlingError::Ended(fingerprint, resolved_at))
+            }
+        });
+        let of_actions = || {
+            let mut failures = self.failures();
+            let failure = failures.find(|alert| alert.fingerprint == fingerprint)?;
+            let (at, _) = failure.ended?;
+            Some(HandlingError::Ended(fingerprint, at))
+        };
+        (of_rules.next().or_else(of_actions)).unwrap_or(HandlingError::NotFound(fingerprint))
     }
 
     fn handled(&mut self, alert: &Announced, change: Change, note: String, now: Now) -> Effects {

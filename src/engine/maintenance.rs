@@ -58,6 +58,16 @@ impl Engine {
         }
     }
 
+    /// Takes maintenance back that was kept elsewhere than with the engine's state, unless it is there in a later form;
+    /// whether it was taken.
+    pub fn take_back_maintenance(&mut self, one: &Started) -> bool {
+        let is_taken = Arc::make_mut(&mut self.dispatcher.maintenance).take_back(one.clone());
+        if is_taken {
+            self.note_maintenance(one);
+        }
+        is_taken
+    }
+
     /// Forgets maintenance that ended long ago.
     pub(super) fn forget_maintenance(&mut self, now: Now) {
         let learned = self.store.settings().retention;

@@ -6,6 +6,8 @@
 
 pub mod time;
 
+pub mod url;
+
 pub mod watched;
 
 pub mod clocks;

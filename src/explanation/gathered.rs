@@ -179,17 +179,17 @@ fn instance(
             };
         }
         condition::Condition::Regression(regression) => {
-            if let Some(compared) = instance.compared.as_deref() {
+            if let Some(compared) = instance.by.compared() {
                 explained.compared(engine, regression, compared, instance, judged);
             }
         }
         condition::Condition::Trend(trend) => {
-            if let Some(chart) = instance.chart.as_deref() {
+            if let Some(chart) = instance.by.chart() {
                 explained.charted(trend, chart);
             }
         }
         condition::Condition::Detection(detection) => {
-            if let Some(detecting) = instance.detecting.as_deref() {
+            if let Some(detecting) = instance.by.detecting() {
                 let detected = &detecting.detected;
                 let is_better = |found| !detection.concerns(&found);
                 let is_change = matches!(detection.finds, Finds::Changes(_));

@@ -122,7 +122,7 @@ impl BaselineRow {
             regression.into_iter().flat_map(|regression| {
                 let name = against_name(&regression.against);
                 rule.instances.values().filter_map(move |instance| {
-                    let learned = instance.compared.as_ref()?.learned()?;
+                    let learned = instance.by.compared()?.learned()?;
                     Some(Self {
                         labels: rendered(&instance.labels, &name, &regression.metric),
                         at: learned.at,

@@ -67,6 +67,12 @@ pub(super) const FAMILIES: &[Family] = &[
         |page, emit| one(page, emit, |store| Value::Count(store.restored_silences)),
     ),
     Family::counter(
+        "opwatch_store_restored_maintenance",
+        NONE,
+        "Maintenance that was started and came back from the file beside the database, because the database did not have it.",
+        |page, emit| one(page, emit, |store| Value::Count(store.restored_maintenance)),
+    ),
+    Family::counter(
         "opwatch_store_dropped_events",
         NONE,
         "Events of the log dropped before the end of retention, to keep to max_disk.",

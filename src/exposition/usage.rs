@@ -195,6 +195,8 @@ pub struct StorageUsage {
     pub restored_baselines: u64,
     /// The same of silences.
     pub restored_silences: u64,
+    /// The same of maintenance that was started.
+    pub restored_maintenance: u64,
     /// Events dropped before the end of retention.
     pub dropped_events: u64,
 }

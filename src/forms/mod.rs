@@ -7,3 +7,4 @@ pub mod incidents;
 pub mod kept;
 pub mod maintenance;
 pub mod silences;
+pub mod tally;

@@ -5,7 +5,6 @@
 //! room for another before its batch is gone.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +12,7 @@ use hyper::body::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::room::Room;
 use crate::engine::measurement::Measurement;
 use crate::engine::series::FieldFault;
 use crate::http::limits::ByteSize;
@@ -32,9 +32,8 @@ const BODIES_PART: usize = 3;
 /// Bytes that all requests in flight may hold together.
 #[derive(Debug)]
 pub struct Budget {
-    capacity: usize,
-    used: AtomicUsize,
-    bodies: AtomicUsize,
+    whole: Room,
+    bodies: Room,
     refused: Counter,
     turns: Arc<Semaphore>,
     work: Sender<Work>,
@@ -89,9 +88,8 @@ impl Budget {
             }
         }
         Arc::new(Self {
-            capacity,
-            used: AtomicUsize::new(0),
-            bodies: AtomicUsize::new(0),
+            whole: Room::new(capacity),
+            bodies: Room::new(capacity / BODIES_PART),
             refused,
             turns: Arc::new(Semaphore::new(workers)),
             work,
@@ -125,12 +123,12 @@ impl Budget {
 
     /// Bytes held now.
     pub fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        self.whole.taken()
     }
 
     /// Bytes that may be held.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.whole.most()
     }
 
     /// Requests that were told to come back because there was no room.
@@ -138,23 +136,12 @@ impl Budget {
         self.refused.get()
     }
 
-    fn take(&self, held: usize, more: usize) -> Result<(), OverBudget> {
-        self.take_of(&self.used, self.capacity, held, more)
-    }
-
-    fn take_of(
-        &self,
-        used: &AtomicUsize,
-        most: usize,
-        held: usize,
-        more: usize,
-    ) -> Result<(), OverBudget> {
-        let taken = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(more).filter(|sum| *sum <= most)
-        });
-        if taken.is_ok() {
+    /// Takes `more` of a room for somebody who holds `held` of it already.
+    fn take(&self, room: &Room, held: usize, more: usize) -> Result<(), OverBudget> {
+        if room.take(more) {
             return Ok(());
         }
+        let most = room.most();
         if held.saturating_add(more) > most {
             return Err(OverBudget::ForGood(most));
         }
@@ -203,7 +190,8 @@ impl Share {
     /// # Errors
     /// When there is no room; what was held stays.
     pub fn grow(&mut self, more: usize) -> Result<(), OverBudget> {
-        self.budget.take(self.bytes, more)?;
+        let budget = &self.budget;
+        budget.take(&budget.whole, self.bytes, more)?;
         self.bytes += more;
         Ok(())
     }
@@ -214,19 +202,18 @@ impl Share {
     /// When there is no room; what was held stays.
     pub fn grow_body(&mut self, more: usize) -> Result<(), OverBudget> {
         let budget = &self.budget;
-        let most = budget.capacity / BODIES_PART;
-        budget.take_of(&budget.bodies, most, self.body, more)?;
+        budget.take(&budget.bodies, self.body, more)?;
         self.body += more;
         self.grow(more).inspect_err(|_| {
             self.body -= more;
-            self.budget.bodies.fetch_sub(more, Ordering::Relaxed);
+            self.budget.bodies.give_back(more);
         })
     }
 
     /// Gives the body back, which is no longer there.
     pub fn drop_body(&mut self) {
         let body = std::mem::take(&mut self.body);
-        self.budget.bodies.fetch_sub(body, Ordering::Relaxed);
+        self.budget.bodies.give_back(body);
         self.shrink(body);
     }
 
@@ -235,7 +222,7 @@ impl Share {
     /// # Errors
     /// When there is no room for a body of that length even alone.
     pub fn expect_body(&self, length: usize) -> Result<(), OverBudget> {
-        let most = self.budget.capacity / BODIES_PART;
+        let most = self.budget.bodies.most();
         if length > most {
             return Err(OverBudget::ForGood(most));
         }
@@ -251,7 +238,7 @@ impl Share {
     pub fn shrink(&mut self, less: usize) {
         let less = less.min(self.bytes);
         self.bytes -= less;
-        self.budget.used.fetch_sub(less, Ordering::Relaxed);
+        self.budget.whole.give_back(less);
     }
 
     /// Holds exactly `bytes` from now on.
@@ -362,10 +349,7 @@ mod tests {
         assert_eq!((shares[0].bytes(), budget.used()), (200, 240));
         assert_eq!(shares[1].grow_body(60), Ok(()));
         drop(shares);
-        assert_eq!(
-            (budget.used(), budget.bodies.load(Ordering::Relaxed)),
-            (0, 0)
-        );
+        assert_eq!((budget.used(), budget.bodies.taken()), (0, 0));
     }
 
     #[test]

@@ -231,14 +231,15 @@ impl<'t> Reader<'t> {
 
     /// Checks a draft that has been read.
     pub(crate) fn check(&mut self, draft: &mut Draft<'_>) -> Result<Measurement, FieldFault> {
-        if let Some(key) = self.keys.as_mut().and_then(|keys| keys.find(draft)) {
+        if let Some(key) = self.keys.as_ref().and_then(|keys| keys.find(draft)) {
             return Measurement::of(key, draft);
         }
+        let place = self.keys.as_ref().map(|keys| keys.place(draft));
         let key = draft.key()?;
         self.check_taken(&key)?;
-        match &mut self.keys {
-            Some(keys) => keys.remember(key.clone()),
-            None => self.keys = Some(Keys::default()),
+        match (&mut self.keys, place) {
+            (Some(keys), Some(place)) => keys.remember(place, key.clone()),
+            _ => self.keys = Some(Keys::default()),
         }
         Measurement::of(key, draft)
     }

@@ -1,12 +1,13 @@
 //! Addresses of others, checked once and shown without what is secret in them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use hyper::Uri;
 use hyper::http::uri::Scheme;
 
 use crate::document::text::deserialize_from_text;
+use crate::engine::url::percent_encoded;
 use crate::secret::Secret;
 
 /// Why an address cannot be used. The address itself is not repeated, since it may hold a password.
@@ -95,19 +96,6 @@ impl Endpoint {
             credentials: self.credentials.clone(),
         })
     }
-}
-
-/// Text with everything encoded that means anything in a URL (RFC 3986, section 2.3).
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 impl FromStr for Endpoint {

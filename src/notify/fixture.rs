@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::alert::EndReason;
-use crate::engine::dispatch::{Announced, Notification, NotifyReason};
+use crate::engine::dispatch::{Announced, Course, Notification, NotifyReason};
 use crate::engine::onset::Onset;
 use crate::engine::series::Labels;
+use crate::engine::tally::Tally;
 use crate::engine::time::Timestamp;
 
 /// When alerts of the tests begin.
@@ -42,6 +44,7 @@ pub(super) fn firing(operation: &str) -> Arc<Announced> {
         evidence: None,
         replaces: None,
         tally: None,
+        pace: None,
     })
 }
 
@@ -70,4 +73,26 @@ pub(super) fn notification(alerts: &[Arc<Announced>]) -> Notification {
         escalation: None,
         at: Timestamp::from_millis(start().millis() + 900_000),
     }
+}
+
+/// One of an alert that fires, with all that it has found and the course of its value.
+pub(super) fn with_course() -> Notification {
+    let mut alert = firing("detect");
+    let at = notification(&[]).at;
+    Arc::make_mut(&mut alert).tally = Some(Tally {
+        evaluations: 61,
+        values: 1_000,
+        first: start(),
+        last: at,
+        worst: Some(31.5),
+    });
+    let mut notification = notification(&[alert.clone()]);
+    notification.courses = vec![Course {
+        fingerprint: alert.fingerprint,
+        step: Duration::from_secs(150),
+        to: at,
+        values: vec![Some(1.0), None, Some(12.5)],
+        usual: Some((1.0, 1.9)),
+    }];
+    notification
 }

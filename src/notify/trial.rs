@@ -131,6 +131,7 @@ impl Trial {
             evidence: None,
             replaces: None,
             tally: None,
+            pace: None,
         };
         // Each test is another message, but its end is known by its group.
         let mut id = Fnv1a::new();

@@ -51,6 +51,7 @@ pub fn judge(
             _ => 0,
         },
         n: current.map_or(0, |cohort| cohort.summary.n),
+        began: None,
     };
     let lacks = |lack: Lack| Status::Insufficient(lack.as_str().to_owned());
     let (Some(reference), Some(current)) = (reference, current) else {

@@ -10,9 +10,11 @@
 //! | [`Set`] | the values of measurements, by operation and metric |
 //! | [`compare()`] | one set against another |
 //! | [`judge`] | one metric of one instance |
+//! | [`look_back`] | the newest piece of a history of [`Runs`] against the one before |
 //! | [`Findings`] | what came of it, and [`show`] how it is written |
 
 mod compare;
+mod history;
 mod judge;
 mod option;
 mod set;
@@ -27,10 +29,11 @@ use std::fmt;
 use crate::engine::metric::{Metric, Stat, Worse};
 use crate::engine::series::Labels;
 pub use compare::{compare, compare_with_pinned};
+pub use history::{Began, History, HistoryError, look_back};
 pub use judge::{Reference, judge};
 pub use option::OptionError;
 pub(crate) use set::for_each_value;
-pub use set::{Set, Values};
+pub use set::{Run, Runs, Set, Values};
 pub use wire::Body;
 
 /// Values that tell too little are fewer independent ones than this, unless the question says otherwise.
@@ -249,6 +252,8 @@ pub struct Finding {
     pub baseline_n: u64,
     /// On how many values the current statistic rests.
     pub n: u64,
+    /// The run that began it, where a history was looked at and has changed.
+    pub began: Option<Began>,
 }
 
 impl Finding {
@@ -292,6 +297,9 @@ impl fmt::Display for Finding {
             let (low, high) = (show::percent(low), show::percent(high));
             write!(f, " (95% between {low} and {high})")?;
         }
+        if let Some(began) = &self.began {
+            write!(f, ", since {began}")?;
+        }
         Ok(())
     }
 }
@@ -303,6 +311,8 @@ pub struct Findings {
     pub rows: Vec<Finding>,
     /// Scores that were left out because it is not known which way they get worse.
     pub undirected: Vec<String>,
+    /// The history that was looked at; `None` where two sets were compared.
+    pub history: Option<History>,
 }
 
 impl Findings {
@@ -327,6 +337,7 @@ impl Findings {
         Self {
             rows,
             undirected: undirected.into_iter().collect(),
+            history: None,
         }
     }
 

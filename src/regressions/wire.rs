@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Findings, Level, Question, Status};
+use super::{Began, Finding, Findings, History, Level, Question, Run, Status};
 use crate::engine::metric::Metric;
+use crate::engine::time::Timestamp;
 
 /// Findings with what was asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,6 +19,14 @@ pub struct Body {
     findings: Vec<Row>,
     #[serde(default)]
     undirected: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    history: Option<Looked>,
+}
+
+/// Of a history that was looked at.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Looked {
+    runs: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +44,36 @@ struct Row {
     p_value: Option<f64>,
     baseline_n: u64,
     n: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    began: Option<Since>,
+}
+
+/// The run that began a change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Since {
+    run: String,
+    at: Option<String>,
+    evidence: f64,
+}
+
+impl Since {
+    fn of(began: &Began) -> Self {
+        Self {
+            run: began.run.name.clone(),
+            at: began.run.at.map(|at| at.to_string()),
+            evidence: began.evidence,
+        }
+    }
+
+    fn read(self) -> Began {
+        Began {
+            run: Run {
+                name: self.run,
+                at: self.at.as_deref().and_then(Timestamp::parse),
+            },
+            evidence: self.evidence,
+        }
+    }
 }
 
 impl Body {
@@ -58,6 +97,7 @@ impl Body {
                 .into(),
             findings: findings.rows.iter().map(Row::of).collect(),
             undirected: findings.undirected.clone(),
+            history: findings.history.map(|one| Looked { runs: one.runs }),
         }
     }
 
@@ -67,6 +107,7 @@ impl Body {
         Some(Findings {
             rows: rows?,
             undirected: self.undirected,
+            history: self.history.map(|one| History { runs: one.runs }),
         })
     }
 }
@@ -92,6 +133,7 @@ impl Row {
             p_value: row.p_value,
             baseline_n: row.baseline_n,
             n: row.n,
+            began: row.began.as_ref().map(Since::of),
         }
     }
 
@@ -118,6 +160,7 @@ impl Row {
             p_value: self.p_value,
             baseline_n: self.baseline_n,
             n: self.n,
+            began: self.began.map(Since::read),
         })
     }
 }

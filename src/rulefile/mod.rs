@@ -32,7 +32,7 @@ pub use amounts::read_budget;
 pub use built_in::BuiltIn;
 use dependencies::Reference;
 pub use files::{load_all, matching};
-pub(crate) use findings::{Checker, did_you_mean, fault_of_file};
+pub(crate) use findings::{Checker, Damaged, did_you_mean, fault_of_file};
 pub use findings::{Findings, Warning};
 pub use query::{against_name, query};
 pub use threshold::read_metric;

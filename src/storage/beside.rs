@@ -1,5 +1,5 @@
 //! What people have set lies beside the database as well, as JSON: baselines, because it cannot be measured again that all
-//! was well then, and silences.
+//! was well then, silences, and maintenance that was started.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::baseline::{Baselines, Content};
-use crate::engine::dispatch::Silences;
+use crate::engine::dispatch::{Maintenance, Silences};
 use crate::engine::time::Timestamp;
-use crate::forms::{baselines, silences};
+use crate::forms::{baselines, maintenance, silences};
 
 /// Damaged ones are called that with their name and time, and so many are kept for a look at them.
 const ASIDE: &str = "damaged-";
@@ -26,6 +26,8 @@ pub enum Beside {
     Baselines,
     /// The silences.
     Silences,
+    /// Maintenance that was started.
+    Maintenance,
 }
 
 impl Beside {
@@ -34,6 +36,7 @@ impl Beside {
         match self {
             Self::Baselines => "baselines",
             Self::Silences => "silences",
+            Self::Maintenance => "maintenance",
         }
     }
 
@@ -49,6 +52,8 @@ pub struct Orders {
     pub baselines: Option<Arc<Baselines>>,
     /// The silences, where that file is to be written.
     pub silences: Option<Arc<Silences>>,
+    /// Maintenance that was started, where that file is to be written.
+    pub maintenance: Option<Arc<Maintenance>>,
 }
 
 impl Orders {
@@ -56,12 +61,14 @@ impl Orders {
     pub(super) fn take(&mut self, newer: Self) {
         self.baselines = newer.baselines.or(self.baselines.take());
         self.silences = newer.silences.or(self.silences.take());
+        self.maintenance = newer.maintenance.or(self.maintenance.take());
     }
 
     /// Forgets that for which there is something newer.
     pub(super) fn drop_for(&mut self, newer: &Self) {
         self.baselines.take_if(|_| newer.baselines.is_some());
         self.silences.take_if(|_| newer.silences.is_some());
+        self.maintenance.take_if(|_| newer.maintenance.is_some());
     }
 
     /// Whether it is written in a moment.
@@ -78,25 +85,40 @@ impl Orders {
 
     /// Writes everything; what could not be, and why.
     pub(super) fn write(self, folder: &Path) -> (Self, Vec<(Beside, io::Error)>) {
-        let (mut unwritten, mut errors) = (Self::default(), Vec::new());
-        if let Some(all) = self.baselines {
-            let is_empty = all.newest().next().is_none();
-            let text = || baselines::to_text(&all);
-            if let Err(error) = write(folder, Beside::Baselines, is_empty, text) {
-                unwritten.baselines = Some(all);
-                errors.push((Beside::Baselines, error));
-            }
-        }
-        if let Some(all) = self.silences {
-            let is_empty = all.iter().next().is_none();
-            let text = || silences::to_text(&all);
-            if let Err(error) = write(folder, Beside::Silences, is_empty, text) {
-                unwritten.silences = Some(all);
-                errors.push((Beside::Silences, error));
-            }
-        }
+        let mut errors = Vec::new();
+        let unwritten = Self {
+            baselines: self.baselines.filter(|all| {
+                let is_empty = all.newest().next().is_none();
+                let text = || baselines::to_text(all);
+                !is_written(folder, Beside::Baselines, is_empty, text, &mut errors)
+            }),
+            silences: self.silences.filter(|all| {
+                let is_empty = all.iter().next().is_none();
+                let text = || silences::to_text(all);
+                !is_written(folder, Beside::Silences, is_empty, text, &mut errors)
+            }),
+            maintenance: self.maintenance.filter(|all| {
+                let is_empty = all.started().next().is_none();
+                let text = || maintenance::to_text(all);
+                !is_written(folder, Beside::Maintenance, is_empty, text, &mut errors)
+            }),
+        };
         (unwritten, errors)
     }
+}
+
+/// Writes a file, or notes why it could not be.
+fn is_written(
+    folder: &Path,
+    file: Beside,
+    is_empty: bool,
+    text: impl FnOnce() -> serde_json::Result<Vec<u8>>,
+    errors: &mut Vec<(Beside, io::Error)>,
+) -> bool {
+    let written = write(folder, file, is_empty, text);
+    let is_written = written.is_ok();
+    errors.extend(written.err().map(|error| (file, error)));
+    is_written
 }
 
 /// Writes a file in place of the one that is there: a reader finds the one or the other, also after a crash.

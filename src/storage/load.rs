@@ -32,7 +32,7 @@ pub struct Found {
     /// The present file itself is broken.
     pub(super) is_broken: bool,
     stats: Arc<StoreStats>,
-    /// Where baselines and silences lie beside the database.
+    /// Where what people have set lies beside the database.
     folder: Option<PathBuf>,
 }
 
@@ -143,24 +143,19 @@ impl Found {
         })
     }
 
-    /// Notes how many of them came back.
-    pub fn took_back(&self, baselines: u64) {
-        if baselines > 0 {
-            self.stats.restored_baselines.inc_by(baselines);
+    /// Notes how many came back from one of the files.
+    pub fn took_back(&self, file: Beside, count: u64) {
+        if count > 0 {
+            let counter = match file {
+                Beside::Baselines => &self.stats.restored_baselines,
+                Beside::Silences => &self.stats.restored_silences,
+                Beside::Maintenance => &self.stats.restored_maintenance,
+            };
+            counter.inc_by(count);
             tracing::warn!(
-                baselines,
-                "took back baselines that lay beside the database and were not in it"
-            );
-        }
-    }
-
-    /// Notes how many silences came back.
-    pub fn took_back_silences(&self, silences: u64) {
-        if silences > 0 {
-            self.stats.restored_silences.inc_by(silences);
-            tracing::warn!(
-                silences,
-                "took back silences that lay beside the database and were not in it"
+                count,
+                "took back {} that lay beside the database and were not in it",
+                file.name()
             );
         }
     }

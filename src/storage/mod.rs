@@ -25,7 +25,7 @@ use tokio::time::Sleep;
 
 pub use alone::{Alone, AloneError, Unread, open_alone};
 pub use beside::{Beside, Orders};
-pub use database::Database;
+pub use database::{Database, Unusable};
 pub use folder::{FolderError, database as database_of};
 pub use load::{Found, Opened, open};
 pub use rows::{ClockRow, Commit, Kind, Logged, Row, Write, rows_of};

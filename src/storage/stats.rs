@@ -23,6 +23,8 @@ pub struct StoreStats {
     pub restored_baselines: Counter,
     /// The same of silences.
     pub restored_silences: Counter,
+    /// The same of maintenance that was started.
+    pub restored_maintenance: Counter,
     degraded: AtomicBool,
     bytes: AtomicU64,
 }

@@ -140,6 +140,44 @@ fn what_is_refused_for_good_is_an_alert_until_its_cause_has_ended() {
     assert_eq!(server.requests().len(), 1);
 }
 
+/// Somebody says that a failure is over while its cause fires on: it is told as over, and stays so after a kill.
+#[test]
+fn a_failure_is_ended_by_hand() {
+    let (server, hook) = (
+        Faulty::start(vec![Fate::answer("400 Bad Request")]),
+        Faulty::start(Vec::new()),
+    );
+    let config = config(&server, &hook, "cooldown: 1h");
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", RULES)]);
+    slow(&sidecar, 11);
+    wait_for("the failure to be told", || {
+        (failures(&hook).len() == 1).then_some(())
+    });
+    let all = sidecar.data("/api/v1/alerts")["alerts"].clone();
+    let failed = all.as_array().unwrap().iter();
+    let mut failed = failed.filter(|one| one["type"] == "action_failed");
+    let fingerprint = failed.next().unwrap()["fingerprint"].as_str().unwrap();
+    let resolve = |sidecar: &Sidecar| {
+        let url = format!("http://{}", sidecar.ingest);
+        let arguments = ["alerts", "resolve", fingerprint, "--url", &url];
+        run(&sidecar.folder, &arguments)
+    };
+    let (code, said, errors) = resolve(&sidecar);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(said, format!("{fingerprint} has ended\n"));
+    wait_for("the end to be told", || {
+        let told = failures(&hook);
+        (told.len() == 2 && told[1].0 == "resolved").then_some(())
+    });
+    let sidecar = Sidecar::start_in(sidecar.kill(), &config);
+    let (code, _, errors) = resolve(&sidecar);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("has ended already"), "{errors}");
+    assert_eq!(case(&sidecar)["state"], "idle");
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(failures(&hook).len(), 2);
+}
+
 /// Reports that are none are refused with a reason, and only the ingest listener takes any.
 #[test]
 fn reports_are_checked_and_taken_at_the_ingest_listener_alone() {

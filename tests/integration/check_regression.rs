@@ -362,3 +362,200 @@ fn a_running_opwatch_and_its_data_directory_are_compared_with_a_baseline_that_wa
         "{reply:?}"
     );
 }
+
+/// A line for each run: its commit, when, and how long one of five repetitions took.
+fn runs(operation: &str, seconds: impl Fn(u32) -> f64, count: u32) -> String {
+    let mut text = String::new();
+    for run in 0..count {
+        for repetition in 0..5 {
+            let seconds = noisy(run * 5 + repetition, seconds(run));
+            writeln!(
+                text,
+                r#"{{"operation": "{operation}", "version": "c{run:03}", "timestamp": {}, "duration_seconds": {seconds}}}"#,
+                1_769_860_800 + run * 3_600 + repetition
+            )
+            .unwrap();
+        }
+    }
+    text
+}
+
+fn looked_back(folder: &Folder, more: &[&str]) -> (Option<i32>, String, String) {
+    let arguments = ["check-regression", "--history", "history.ndjson"];
+    let metric = ["--metric", "duration"];
+    run(folder, &[&arguments[..], &metric, more].concat())
+}
+
+/// Status, run that began it, and sizes of the only finding.
+fn found(said: &str) -> (String, Value, Vec<u64>) {
+    let body: Value = serde_json::from_str(said).unwrap();
+    let rows = body["findings"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{said}");
+    let sizes = ["baseline_n", "n"].map(|name| rows[0][name].as_u64().unwrap());
+    let status = rows[0]["status"].as_str().unwrap().to_owned();
+    (status, rows[0]["began"]["run"].clone(), sizes.to_vec())
+}
+
+#[test]
+fn the_newest_step_of_a_history_is_found_with_the_run_that_began_it() {
+    let folder = Folder::new();
+    let steps = |run| match run {
+        0..12 => 2.0,
+        12..30 => 1.0,
+        _ => 1.4,
+    };
+    folder.write("history.ndjson", &runs("train", steps, 40));
+    let (code, said, errors) = looked_back(&folder, &["-o", "json"]);
+    assert_eq!((code, errors.as_str()), (Some(1), ""), "{said}");
+    let (status, began, sizes) = found(&said);
+    assert_eq!((status.as_str(), began), ("regressed", "c030".into()));
+    assert_eq!(sizes, [18, 10], "{said}");
+    let body: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(body["history"]["runs"], 40);
+    let row = &body["findings"][0];
+    assert_eq!(row["severity"], "warning");
+    assert_eq!(row["began"]["at"], "2026-02-01T18:00:00.000Z");
+    let interval: Vec<f64> = serde_json::from_value(row["interval"].clone()).unwrap();
+    assert!(
+        (0.3..0.4).contains(&interval[0]) && (0.4..0.5).contains(&interval[1]),
+        "{interval:?}"
+    );
+    // Each output says which run it was.
+    let (_, table, _) = looked_back(&folder, &[]);
+    assert!(
+        table.starts_with("STATUS   INSTANCE  METRIC           BASELINE  CURRENT  CHANGE")
+            && table.contains("  c030   18, 10\n")
+            && table.contains("against the one before, 40 runs"),
+        "{table}"
+    );
+    let (_, csv, _) = looked_back(&folder, &["-o", "csv"]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].ends_with(",reason,since_run,since_at,evidence"));
+    assert!(
+        lines[1].contains(",c030,2026-02-01T18:00:00.000Z,"),
+        "{csv}"
+    );
+    let (_, markdown, _) = looked_back(&folder, &["-o", "markdown"]);
+    assert!(markdown.contains("| Since |") && markdown.contains("| c030 |"));
+    let (_, junit, _) = looked_back(&folder, &["-o", "junit"]);
+    assert!(junit.contains("<failure type=\"warning\""), "{junit}");
+    assert!(junit.contains(", since c030 (2026-02-01T18:00:00.000Z)"));
+    // What has been accepted is usual; so is what is smaller than the threshold.
+    let (code, said, _) = looked_back(&folder, &["-o", "json", "--accepted", "c031"]);
+    assert_eq!((code, found(&said).0.as_str()), (Some(0), "stable"));
+    let (code, ..) = looked_back(&folder, &["--accepted", "c029"]);
+    assert_eq!(code, Some(1));
+    let (code, ..) = looked_back(&folder, &["--threshold", "60%"]);
+    assert_eq!(code, Some(0));
+    let (code, _, errors) = looked_back(&folder, &["--accepted", "main"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("accepted run \"main\" is not in the history"));
+}
+
+#[test]
+fn a_change_of_a_few_runs_ago_is_found_and_a_better_one_is_none_for_the_worse() {
+    let folder = Folder::new();
+    let late = |run| if run < 27 { 1.0 } else { 1.5 };
+    folder.write("history.ndjson", &runs("train", late, 30));
+    let (code, said, _) = looked_back(&folder, &["-o", "json"]);
+    assert_eq!((code, found(&said).1), (Some(1), "c027".into()), "{said}");
+    let better = |run| if run < 20 { 1.0 } else { 0.6 };
+    folder.write("history.ndjson", &runs("train", better, 30));
+    let (code, said, _) = looked_back(&folder, &["-o", "json"]);
+    let (status, began, _) = found(&said);
+    assert_eq!((code, status.as_str()), (Some(0), "improved"));
+    assert_eq!(began, "c020");
+}
+
+#[test]
+fn neither_noise_nor_a_single_odd_run_is_a_change_and_too_few_runs_say_nothing() {
+    let folder = Folder::new();
+    for odd in [100, 0, 17, 28, 29] {
+        let flat = |run| if run == odd { 3.0 } else { 1.0 };
+        folder.write("history.ndjson", &runs("train", flat, 30));
+        let (code, said, errors) = looked_back(&folder, &["-o", "json"]);
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{odd}: {said}");
+        let (status, began, _) = found(&said);
+        assert_eq!((status.as_str(), began), ("stable", Value::Null), "{odd}");
+    }
+    // Of two odd ones at the end it is open whether they are a change.
+    let two = |run| if run >= 28 { 3.0 } else { 1.0 };
+    folder.write("history.ndjson", &runs("train", two, 30));
+    let (code, said, _) = looked_back(&folder, &["-o", "json"]);
+    assert_eq!((code, found(&said).0.as_str()), (Some(0), "stable"));
+    // All alike, as where bytes are counted.
+    let line =
+        |run: u32| format!(r#"{{"operation": "train", "version": "c{run}", "memory_bytes": 5}}"#);
+    let all: Vec<String> = (0..30).map(line).collect();
+    folder.write("history.ndjson", &all.join("\n"));
+    let metric = ["check-regression", "--history", "history.ndjson"];
+    let (code, said, _) = run(&folder, &metric);
+    assert_eq!(code, Some(0), "{said}");
+    folder.write("history.ndjson", &runs("train", |_| 1.0, 9));
+    let (code, said, errors) = looked_back(&folder, &["-o", "json"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(errors.contains("too few runs"), "{errors}");
+    assert_eq!(found(&said).0, "insufficient");
+    assert!(said.contains("9 runs, at least 10 are needed"), "{said}");
+    let (code, _, errors) = looked_back(&folder, &["--operation", "other"]);
+    assert_eq!(code, Some(3));
+    assert!(errors.contains("no data"), "{errors}");
+}
+
+#[test]
+fn what_has_begun_to_grow_is_told_by_how_far_it_has_come() {
+    let folder = Folder::new();
+    let grows = |run: u32| 1.0 + 0.03 * f64::from(run.saturating_sub(24));
+    folder.write("history.ndjson", &runs("train", grows, 40));
+    let (code, said, errors) = looked_back(&folder, &["-o", "json"]);
+    assert_eq!((code, errors.as_str()), (Some(1), ""), "{said}");
+    let body: Value = serde_json::from_str(&said).unwrap();
+    let row = &body["findings"][0];
+    let change = row["change"].as_f64().unwrap();
+    assert!((0.38..0.52).contains(&change), "{said}");
+    let began = row["began"]["run"].as_str().unwrap();
+    assert!(("c020".."c029").contains(&began), "{said}");
+}
+
+/// A table such as a script appends a line to after each run, its commit in a label of its own; failures count by themselves.
+#[test]
+fn a_table_with_a_line_for_each_commit_is_a_history_as_well() {
+    let folder = Folder::new();
+    let mut table = String::from("operation,timestamp,labels,duration_seconds,quality\n");
+    for run in 0..25 {
+        let accuracy = if run < 15 { 0.9 } else { 0.6 };
+        let time = 1_769_860_800 + run * 60;
+        let (seconds, accuracy) = (noisy(run, 1.0), noisy(run * 3, accuracy));
+        writeln!(
+            table,
+            r#"evaluate,{time},"{{""commit"": ""c{run}""}}",{seconds},"{{""accuracy"": {accuracy}}}""#
+        )
+        .unwrap();
+    }
+    folder.write("history.csv", &table);
+    let arguments = [
+        "check-regression",
+        "--history",
+        "history.csv",
+        "--run",
+        "commit",
+    ];
+    let (code, said, errors) = run(&folder, &[&arguments[..], &["-o", "json"]].concat());
+    assert_eq!((code, errors.as_str()), (Some(1), ""), "{said}");
+    let body: Value = serde_json::from_str(&said).unwrap();
+    let rows = body["findings"].as_array().unwrap().iter();
+    let words: Vec<_> = rows
+        .map(|row| {
+            (
+                row["metric"].as_str().unwrap(),
+                row["status"].as_str().unwrap(),
+                row["began"]["run"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(words[0], ("accuracy", "regressed", "c15".into()), "{said}");
+    assert!(
+        words[1..].iter().all(|(_, status, _)| *status == "stable"),
+        "{said}"
+    );
+}

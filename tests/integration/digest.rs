@@ -2,31 +2,22 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use serde_json::{Value, json};
 
 use crate::peers::Peer;
 use crate::sidecar::{Sidecar, run, wait_for};
+use crate::telling::{held_back, ran_until, rules, told_alerts};
 
-const RULES: &str = "\
-groups:
-  - name: g
-    interval: 1s
-    rules:
-      - alert: Slow
-        threshold: {metric: duration, stat: last, window: 1 runs, above: {low: 1}}
-";
+/// The last run decides.
+const LAST: &str = "{metric: duration, stat: last, window: 1 runs, above: {low: 1}}";
 
 /// Told at each of the next minutes, so that a test need not wait for long.
 fn config(webhook: &Peer, mailbox: &Peer) -> String {
-    let mut digests = String::new();
     let now = Timestamp::now();
-    for minutes in 1..=4 {
+    let times = (1..=4).map(|minutes| {
         let at = TimeZone::UTC.to_datetime(now + minutes.minutes());
-        let (hour, minute) = (at.hour(), at.minute());
-        digests += &format!(
-            "  - {{name: 'at {hour:02}:{minute:02}', receiver: reader, matchers: [severity=low], at: '{hour:02}:{minute:02}'}}\n"
-        );
-    }
+        format!("'{:02}:{:02}'", at.hour(), at.minute())
+    });
+    let times = times.collect::<Vec<_>>().join(", ");
     format!(
         "\
 data_dir: data
@@ -40,22 +31,11 @@ receivers:
     email_configs: [{{to: ml@example.org}}]
     webhook_configs: [{{url: '{hook}/reader'}}]
 digest:
-{digests}",
+  - {{name: soon, receiver: reader, matchers: [severity=low], at: [{times}], weekdays: ['sunday:saturday'], location: Etc/UTC}}
+",
         mailbox.port,
         hook = webhook.url()
     )
-}
-
-/// Runs it once so long, and waits until its alert is as that says.
-fn measure(sidecar: &Sidecar, operation: &str, seconds: f64, fires: bool) {
-    let one = json!({"operation": operation, "duration_seconds": seconds});
-    sidecar.measure(&one.to_string());
-    wait_for("the alert to begin or to end", || {
-        let alerts = sidecar.data("/api/v1/alerts")["alerts"].clone();
-        let mut alerts = alerts.as_array().unwrap().iter();
-        let found = alerts.any(|one| one["labels"]["operation"] == operation);
-        (found == fires).then_some(())
-    });
 }
 
 #[test]
@@ -67,13 +47,13 @@ fn what_is_collected_is_told_in_a_digest_also_after_a_crash() {
         return;
     };
     let config = config(&webhook, &mailbox);
-    let sidecar = Sidecar::start(&config, &[("rules.yaml", RULES)]);
-    measure(&sidecar, "fit", 2.0, true);
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", &rules(LAST))]);
+    ran_until(&sidecar, "fit", 2.0, true);
     let url = format!("http://{}", sidecar.public);
     let (_, out, _) = run(&sidecar.folder, &["alerts", "--url", &url]);
-    assert!(out.contains("digest at "), "{out}");
-    measure(&sidecar, "fit", 0.1, false);
-    measure(&sidecar, "score", 2.0, true);
+    assert!(out.contains("digest soon"), "{out}");
+    ran_until(&sidecar, "fit", 0.1, false);
+    ran_until(&sidecar, "score", 2.0, true);
     let folder = sidecar.kill();
     let sidecar = Sidecar::start_in(folder, &config);
     // The minute may have passed in the middle of it: then all of it is in the next.
@@ -81,10 +61,7 @@ fn what_is_collected_is_told_in_a_digest_also_after_a_crash() {
         (!webhook.received().is_empty()).then_some(())
     });
     let told = wait_for("the digest", || {
-        let bodies = webhook.received().into_iter();
-        let alerts: Vec<Value> = bodies
-            .flat_map(|one| one["json"]["alerts"].as_array().unwrap().clone())
-            .collect();
+        let alerts = told_alerts(&webhook);
         let has = |operation: &str, says: &str| {
             alerts.iter().any(|alert| {
                 let said = alert["annotations"]["digest"].as_str();
@@ -107,7 +84,6 @@ fn what_is_collected_is_told_in_a_digest_also_after_a_crash() {
         mail.contains("still fires") || mail.contains("has ended"),
         "{mail}"
     );
-    let held = "opwatch_alerts_held_back_total{reason=\"digest\"}";
-    assert!(sidecar.metric(held).unwrap() > 0.0);
+    assert!(held_back(&sidecar, "digest") > 0.0);
     assert!(!sidecar.log().contains(" ERROR "), "{}", sidecar.log());
 }

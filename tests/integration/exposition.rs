@@ -582,6 +582,7 @@ fn internals() -> Internals {
             set_aside: 30,
             restored_baselines: 32,
             restored_silences: 33,
+            restored_maintenance: 34,
             dropped_events: 31,
         }),
     }

@@ -1,18 +1,12 @@
 //! An alert that begins and ends again and again, as those hear of it who are told by a running opwatch.
 
-use serde_json::{Value, json};
-
 use crate::peers::Peer;
 use crate::sidecar::{Sidecar, run, wait_for};
+use crate::telling::{alert, ran_until, rules, told_alerts};
 
-const RULES: &str = "\
-groups:
-  - name: g
-    interval: 1s
-    rules:
-      - alert: Slow
-        threshold: {metric: duration, stat: last, window: 1 runs, above: 1}
-";
+/// The last run decides.
+const LAST: &str = "{metric: duration, stat: last, window: 1 runs, above: 1}";
+const OPERATION: &str = "score";
 
 fn config(webhook: &Peer) -> String {
     format!(
@@ -29,26 +23,10 @@ receivers: [{{name: team, webhook_configs: [{{url: '{}/hook'}}]}}]
     )
 }
 
-/// Runs it once so long, and waits until its alert is as that says.
-fn measure(sidecar: &Sidecar, seconds: f64, fires: bool) {
-    let one = json!({"operation": "score", "duration_seconds": seconds});
-    sidecar.measure(&one.to_string());
-    wait_for("the alert to begin or to end", || {
-        (alert(sidecar).is_some() == fires).then_some(())
-    });
-}
-
-/// The alert that fires, as the API has it.
-fn alert(sidecar: &Sidecar) -> Option<Value> {
-    let alerts = sidecar.data("/api/v1/alerts")["alerts"].clone();
-    alerts.as_array().unwrap().first().cloned()
-}
-
 /// What the webhook was told: whether it fires, and how it flaps.
 fn told(webhook: &Peer) -> Vec<(String, Option<String>)> {
-    let bodies = webhook.received().into_iter();
-    bodies
-        .flat_map(|one| one["json"]["alerts"].as_array().unwrap().clone())
+    let alerts = told_alerts(webhook).into_iter();
+    alerts
         .map(|alert| {
             let said = alert["annotations"]["flapping"].as_str().map(str::to_owned);
             (alert["status"].as_str().unwrap().to_owned(), said)
@@ -62,13 +40,13 @@ fn an_alert_that_flaps_is_told_as_one_that_does_and_its_end_when_it_is_quiet_als
         return;
     };
     let config = config(&webhook);
-    let sidecar = Sidecar::start(&config, &[("rules.yaml", RULES)]);
-    measure(&sidecar, 2.0, true);
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", &rules(LAST))]);
+    ran_until(&sidecar, OPERATION, 2.0, true);
     let mut begins = 1;
-    while alert(&sidecar).unwrap()["flapping"] != true {
-        assert!(begins < 40, "{:?}", alert(&sidecar));
-        measure(&sidecar, 0.1, false);
-        measure(&sidecar, 2.0, true);
+    while alert(&sidecar, OPERATION).unwrap()["flapping"] != true {
+        assert!(begins < 40, "{:?}", alert(&sidecar, OPERATION));
+        ran_until(&sidecar, OPERATION, 0.1, false);
+        ran_until(&sidecar, OPERATION, 2.0, true);
         begins += 1;
     }
     assert!(begins >= 3, "{begins}");
@@ -92,10 +70,10 @@ fn an_alert_that_flaps_is_told_as_one_that_does_and_its_end_when_it_is_quiet_als
     // Over a crash it is known as before, and told no more often.
     let folder = sidecar.kill();
     let sidecar = Sidecar::start_in(folder, &config);
-    let again = wait_for("the alert", || alert(&sidecar));
+    let again = wait_for("the alert", || alert(&sidecar, OPERATION));
     assert_eq!(again["flapping"], true, "{again}");
     assert!(again["flapScore"].as_f64().unwrap() > 0.5, "{again}");
-    measure(&sidecar, 0.1, false);
+    ran_until(&sidecar, OPERATION, 0.1, false);
     // Shown as what it is, and told when it has been quiet.
     let before = told(&webhook).len();
     let all = wait_for("its end", || {

@@ -1,20 +1,16 @@
 //! Maintenance of a running opwatch: as a job starts and ends it, over crashes, and as it recurs over a change of the clocks.
 
 use std::fmt::Write as _;
+use std::fs;
 
 use serde_json::{Value, json};
 
 use crate::peers::Peer;
 use crate::sidecar::{Folder, Sidecar, request, run, wait_for};
+use crate::telling::{rules, slow, told, wait_held_back};
 
-const RULES: &str = "\
-groups:
-  - name: g
-    interval: 1s
-    rules:
-      - alert: Slow
-        threshold: {metric: duration, stat: max, window: 1h, above: 1}
-";
+/// Once is enough for an hour.
+const ONCE: &str = "{metric: duration, stat: max, window: 1h, above: 1}";
 
 fn config(webhook: &Peer, mailbox: &Peer) -> String {
     format!(
@@ -36,33 +32,6 @@ maintenance:
     )
 }
 
-fn slow(sidecar: &Sidecar, operation: &str) {
-    let one = json!({"operation": operation, "duration_seconds": 2.0});
-    sidecar.measure(&one.to_string());
-}
-
-/// The operations of the alerts that the webhook was told, in order.
-fn told(webhook: &Peer) -> Vec<String> {
-    let bodies = webhook.received().into_iter();
-    let alerts = bodies.flat_map(|one| one["json"]["alerts"].as_array().unwrap().clone());
-    alerts
-        .map(|alert| alert["labels"]["operation"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-fn held_back(sidecar: &Sidecar) -> f64 {
-    let series = "opwatch_alerts_held_back_total{reason=\"maintenance\"}";
-    sidecar.metric(series).unwrap()
-}
-
-/// Waits until alerts have been held back so many times more.
-fn wait_held_back(sidecar: &Sidecar, more: f64) {
-    let before = held_back(sidecar);
-    wait_for("alerts to be held back", || {
-        (held_back(sidecar) >= before + more).then_some(())
-    });
-}
-
 #[test]
 fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
     let (Some(webhook), Some(mailbox)) = (
@@ -72,7 +41,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
         return;
     };
     let config = config(&webhook, &mailbox);
-    let sidecar = Sidecar::start(&config, &[("rules.yaml", RULES)]);
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", &rules(ONCE))]);
     let folder = Folder::new();
     let opwatch = |sidecar: &Sidecar, arguments: &[&str]| {
         let url = format!("http://{}", sidecar.ingest);
@@ -100,7 +69,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
     wait_for("the alert that is told", || {
         (told(&webhook) == ["a"]).then_some(())
     });
-    wait_held_back(&sidecar, 4.0);
+    wait_held_back(&sidecar, "maintenance", 4.0);
     assert_eq!(told(&webhook), ["a"]);
     assert_eq!(sidecar.metric("opwatch_maintenance_active"), Some(2.0));
 
@@ -132,7 +101,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
     // It goes on after a crash, and what has ended stays so.
     let folder_of_data = sidecar.kill();
     let sidecar = Sidecar::start_in(folder_of_data, &config);
-    wait_held_back(&sidecar, 4.0);
+    wait_held_back(&sidecar, "maintenance", 4.0);
     assert_eq!(told(&webhook), ["a"]);
     let (code, out, error) = opwatch(&sidecar, &["maintenance", "end", "new index/b"]);
     assert_eq!((code, error.as_str()), (Some(0), ""));
@@ -160,7 +129,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
         ended.map(|one| &one["id"]).collect::<Vec<_>>(),
         [&json!(id)]
     );
-    wait_held_back(&sidecar, 2.0);
+    wait_held_back(&sidecar, "maintenance", 2.0);
     assert_eq!(told(&webhook), ["a", "b"]);
     for (which, expected, says) in [
         (&*id, 2, "has ended already"),
@@ -172,6 +141,97 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
         assert!(error.contains(says), "{error}");
     }
     assert!(!sidecar.log().contains(" ERROR "), "{}", sidecar.log());
+}
+
+/// What goes on when the database is lost comes back, and what had ended before stays so.
+#[test]
+fn maintenance_comes_back_from_beside_a_database_that_is_lost() {
+    let (Some(webhook), Some(mailbox)) = (
+        Peer::python("webhook_sink.py", &[]),
+        Peer::python("smtp_sink.py", &[]),
+    ) else {
+        return;
+    };
+    let config = config(&webhook, &mailbox);
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", &rules(ONCE))]);
+    let opwatch = |sidecar: &Sidecar, arguments: &[&str]| {
+        let url = format!("http://{}", sidecar.ingest);
+        let folder = Folder::new();
+        let (code, out, error) = run(&folder, &[arguments, &["--url", &url]].concat());
+        assert_eq!(code, Some(0), "{error}");
+        out.trim().to_owned()
+    };
+    let start = |operation: &str| {
+        let matcher = format!("operation={operation}");
+        opwatch(&sidecar, &["maintenance", "start", "--for", "2h", &matcher])
+    };
+    let (over, goes_on) = (start("a"), start("b"));
+    opwatch(&sidecar, &["maintenance", "end", &over]);
+    let beside = |sidecar: &Sidecar| sidecar.folder.0.join("data/maintenance.json");
+    let ends_at = |told: &Value| {
+        let mut all = told["maintenance"].as_array().unwrap().iter();
+        Some(all.find(|one| one["id"] == over)?["ends_at"].clone())
+    };
+    let ended = ends_at(&sidecar.data("/api/v1/maintenance"));
+    wait_for("the file beside the database", || {
+        let text = fs::read_to_string(beside(&sidecar)).ok()?;
+        (ends_at(&serde_json::from_str(&text).unwrap()) == ended).then_some(())
+    });
+    let folder = sidecar.kill();
+    for name in ["opwatch.db", "opwatch.db-wal", "opwatch.db-shm"] {
+        let _ = fs::remove_file(folder.0.join("data").join(name));
+    }
+    let sidecar = Sidecar::start_in(folder, &config);
+    let restored = "opwatch_store_restored_maintenance_total";
+    assert_eq!(sidecar.metric(restored), Some(2.0), "{}", sidecar.log());
+    let log = sidecar.log();
+    assert!(
+        log.contains("took back maintenance that lay beside"),
+        "{log}"
+    );
+    assert_eq!(sidecar.metric("opwatch_maintenance_active"), Some(2.0));
+    for operation in ["a", "b"] {
+        slow(&sidecar, operation);
+    }
+    wait_for("the alert that is told", || {
+        (told(&webhook) == ["a"]).then_some(())
+    });
+    wait_held_back(&sidecar, "maintenance", 2.0);
+    assert_eq!(told(&webhook), ["a"]);
+    // It is ended by the id that it had, and what came back is in the database now: the next start needs no file.
+    opwatch(&sidecar, &["maintenance", "end", &goes_on]);
+    wait_for("the alert whose maintenance has ended", || {
+        (told(&webhook) == ["a", "b"]).then_some(())
+    });
+    fs::remove_file(beside(&sidecar)).unwrap();
+    let sidecar = Sidecar::start_in(sidecar.kill(), &config);
+    assert_eq!(sidecar.metric("opwatch_maintenance_active"), Some(1.0));
+    assert_eq!(sidecar.metric(restored), Some(0.0));
+
+    // One that is damaged takes no other with it, and the file is set aside.
+    let one = |id: &str, matchers: &Value| {
+        json!({"id": id, "name": id, "matchers": matchers, "starts_at": "2026-01-01T00:00:00Z",
+            "ends_at": "2999-01-01T00:00:00Z", "stop_learning": false, "created_by": "", "comment": ""})
+    };
+    let folder = sidecar.kill();
+    let all = [one("x", &json!(["operation=x"])), one("y", &json!([]))];
+    let text = json!({"format": 1, "maintenance": all}).to_string();
+    fs::write(folder.0.join("data/maintenance.json"), text).unwrap();
+    for name in ["opwatch.db", "opwatch.db-wal", "opwatch.db-shm"] {
+        let _ = fs::remove_file(folder.0.join("data").join(name));
+    }
+    let sidecar = Sidecar::start_in(folder, &config);
+    assert_eq!(sidecar.metric(restored), Some(1.0), "{}", sidecar.log());
+    let log = sidecar.log();
+    assert!(
+        log.contains("maintenance[1]: it has no matchers or no id"),
+        "{log}"
+    );
+    let mut names = fs::read_dir(sidecar.folder.0.join("data")).unwrap();
+    assert!(names.any(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.starts_with("damaged-maintenance-")
+    }));
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub fn alert(operation: &str) -> Announced {
         evidence: None,
         replaces: None,
         tally: None,
+        pace: None,
     }
 }
 

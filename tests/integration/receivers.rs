@@ -197,3 +197,28 @@ fn settings_of_a_form_that_cannot_work_are_faults_at_their_place() {
         assert!(said.contains(expected), "{expected}\n{said}");
     }
 }
+
+/// A name that the resolver of the system takes for a link-local address is looked at once that is known: the URL alone does
+/// not tell. No name server is needed for one that is a number.
+#[test]
+fn a_name_that_leads_to_a_link_local_address_is_not_reached() {
+    let said = "169.254.169.254 is a link-local address, or one at which a cloud tells of its machines, allowed: with `allow_link_local: true`";
+    for (host, is_refused) in [
+        ("2852039166", true),
+        ("0xa9fea9fe", true),
+        // The same kind of name for 127.0.0.1.
+        ("2130706433", false),
+    ] {
+        let server = Faulty::start(vec![]);
+        let address = server.address();
+        let port = address.strip_prefix("127.0.0.1:").unwrap();
+        let config = format!(
+            "receivers: [{{name: team, webhook_configs: [{{url: 'http://{host}:{port}/latest', timeout: 5s}}]}}]\n\
+             route: {{receiver: team}}\n"
+        );
+        let (code, out) = test(&config, &["team"]);
+        assert_eq!(code, Some(i32::from(is_refused)), "{host}: {out}");
+        assert_eq!(out.contains(said), is_refused, "{host}: {out}");
+        assert_eq!(server.requests().len(), usize::from(!is_refused), "{host}");
+    }
+}

@@ -152,6 +152,9 @@ fn work_leaves_no_descriptor_and_no_thread_behind() {
             }
         }
     };
+    wait_for("the database to be there", || {
+        (sidecar.get("/api/v1/export").status == 200).then_some(())
+    });
     let mut clients = [10, 11, 12].map(Client::new);
     let mut round = || {
         let stop = AtomicBool::new(false);
@@ -166,7 +169,7 @@ fn work_leaves_no_descriptor_and_no_thread_behind() {
     round();
     let settled = wait_for("it to settle", || {
         let before = held(sidecar.pid());
-        // Longer than between two looks at the files, for which it has a thread from the first one on.
+        // Longer than between two looks at the files, each of which has a thread for a moment.
         thread::sleep(std::time::Duration::from_secs(4));
         (held(sidecar.pid()) == before).then_some(before)
     });

@@ -394,6 +394,7 @@ fn ours(config: &Config, events: &[Event], base: Timestamp, unit: Duration, unit
                 evidence: None,
                 replaces: None,
                 tally: None,
+                pace: None,
                 onset: Onset::default(),
             };
             dispatcher.update(&Arc::new(alert), now(begin));

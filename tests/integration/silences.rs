@@ -8,15 +8,10 @@ use serde_json::{Value, json};
 
 use crate::peers::{Peer, missing};
 use crate::sidecar::{Folder, Sidecar, request, run, wait_for};
+use crate::telling::{held_back, rules, slow, told, wait_held_back};
 
-const RULES: &str = "\
-groups:
-  - name: g
-    interval: 1s
-    rules:
-      - alert: Slow
-        threshold: {metric: duration, stat: max, window: 1h, above: 1}
-";
+/// Once is enough for an hour.
+const ONCE: &str = "{metric: duration, stat: max, window: 1h, above: 1}";
 
 fn configuration(webhook: &Peer) -> String {
     format!(
@@ -46,32 +41,13 @@ fn amtool(sidecar: &Sidecar, arguments: &[&str]) -> Option<(bool, String, String
     }
 }
 
-fn slow(sidecar: &Sidecar, operation: &str) {
-    let one = json!({"operation": operation, "duration_seconds": 2.0});
-    sidecar.measure(&one.to_string());
-}
-
-/// The operations of the alerts that the webhook was told, in order.
-fn told(webhook: &Peer) -> Vec<String> {
-    let bodies = webhook.received().into_iter();
-    let alerts = bodies.flat_map(|one| one["json"]["alerts"].as_array().unwrap().clone());
-    alerts
-        .map(|alert| alert["labels"]["operation"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-fn held_back(sidecar: &Sidecar) -> f64 {
-    let series = "opwatch_alerts_held_back_total{reason=\"silence\"}";
-    sidecar.metric(series).unwrap()
-}
-
 #[test]
 fn the_tool_of_alertmanager_sets_finds_changes_and_ends_silences_that_outlive_a_crash() {
     let Some(webhook) = Peer::python("webhook_sink.py", &[]) else {
         return;
     };
     let config = configuration(&webhook);
-    let sidecar = Sidecar::start(&config, &[("rules.yaml", RULES)]);
+    let sidecar = Sidecar::start(&config, &[("rules.yaml", &rules(ONCE))]);
     let add = [
         "silence",
         "add",
@@ -98,7 +74,7 @@ fn the_tool_of_alertmanager_sets_finds_changes_and_ends_silences_that_outlive_a_
         (told(&webhook) == ["a"]).then_some(())
     });
     wait_for("the other to be held back", || {
-        (held_back(&sidecar) >= 2.0).then_some(())
+        (held_back(&sidecar, "silence") >= 2.0).then_some(())
     });
     assert_eq!(told(&webhook), ["a"]);
     let active = "opwatch_silences{state=\"active\"}";
@@ -156,10 +132,7 @@ fn the_tool_of_alertmanager_sets_finds_changes_and_ends_silences_that_outlive_a_
     let folder = sidecar.kill();
     let sidecar = Sidecar::start_in(folder, &config);
     assert_eq!(sidecar.metric(active), Some(2.0));
-    let before = held_back(&sidecar);
-    wait_for("the alert to be held back again", || {
-        (held_back(&sidecar) > before).then_some(())
-    });
+    wait_held_back(&sidecar, "silence", 1.0);
     wait_for("the file beside the database", || {
         sidecar
             .folder
@@ -180,7 +153,7 @@ fn the_tool_of_alertmanager_sets_finds_changes_and_ends_silences_that_outlive_a_
     );
     slow(&sidecar, "b");
     wait_for("the alert to be held back", || {
-        (held_back(&sidecar) >= 1.0).then_some(())
+        (held_back(&sidecar, "silence") >= 1.0).then_some(())
     });
     assert!(!told(&webhook).contains(&"b".to_owned()));
 
@@ -279,7 +252,7 @@ fn silences_are_changed_on_the_ingest_listener_alone_and_what_is_wrong_is_said()
 fn the_commands_set_show_and_end_silences_and_show_alerts() {
     let config =
         "data_dir: none\nrule_files: [rules.yaml]\nroute: {receiver: x}\nreceivers: [{name: x}]\n";
-    let sidecar = Sidecar::start(config, &[("rules.yaml", RULES)]);
+    let sidecar = Sidecar::start(config, &[("rules.yaml", &rules(ONCE))]);
     let folder = Folder::new();
     let url = format!("http://{}", sidecar.ingest);
     let opwatch = |arguments: &[&str]| {

@@ -119,6 +119,12 @@ fn case_06_a_thousand_offending_measurements_are_one_alert_told_at_each_repeat_a
         "the end is told once, and then there is nothing to repeat"
     );
     assert_eq!(ends[0].json["alerts"].as_array().unwrap().len(), 1);
+    let end = &ends[0].json["alerts"][0];
+    assert_eq!(end["tally"]["values"], 1_000, "{end}");
+    assert_eq!(end["tally"]["worst"], 99.0, "{end}");
+    let values = end["course"]["values"].as_array().unwrap();
+    assert!(values.contains(&json!(1.5)), "{end}");
+    assert_eq!(end["course"]["usual"], json!([1.5, 1.5]), "{end}");
     let mails = mail.received();
     let last = mails.last().unwrap();
     assert_eq!(last["subject"], "[RESOLVED] (Slow detect)", "{last}");

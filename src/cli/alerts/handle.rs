@@ -11,8 +11,8 @@ use serde_json::json;
 use super::labels;
 use crate::app::remote::{Purpose, Remote, RemoteError, clean, with_query};
 use crate::cli::baselines::not_durable;
-use crate::cli::server::{Server, code};
-use crate::cli::{NO_DATA, UNUSABLE, complain, say};
+use crate::cli::server::{Failed, Server, code};
+use crate::cli::{NO_DATA, complain, say};
 use crate::document::units::Period;
 
 /// Looks after alerts.
@@ -115,34 +115,20 @@ impl Which {
         })
     }
 
-    /// Does something with each; the exit code is that of the last that failed.
     fn each(
         &self,
         config: Option<PathBuf>,
         act: impl Fn(&Remote, &str) -> Result<String, RemoteError>,
     ) -> ExitCode {
-        let remote = match self.server.remote(config, Purpose::Change) {
-            Ok(remote) => remote,
-            Err(code) => return code,
-        };
-        let mut worst = ExitCode::SUCCESS;
-        for fingerprint in &self.fingerprints {
+        self.server.each(config, &self.fingerprints, |remote, one| {
             // A path: what could lead elsewhere is no fingerprint.
-            if fingerprint.is_empty() || !fingerprint.bytes().all(|c| c.is_ascii_hexdigit()) {
-                worst = complain(
-                    UNUSABLE,
-                    &format!(
-                        "{fingerprint:?} is no fingerprint, allowed: one that `opwatch alerts` shows"
-                    ),
-                );
-                continue;
+            if one.is_empty() || !one.bytes().all(|c| c.is_ascii_hexdigit()) {
+                return Err(Failed::Unusable(format!(
+                    "{one:?} is no fingerprint, allowed: one that `opwatch alerts` shows"
+                )));
             }
-            match act(&remote, fingerprint) {
-                Ok(done) => say(&done),
-                Err(error) => worst = complain(code(&error), &error.to_string()),
-            }
-        }
-        worst
+            Ok(act(remote, one)?)
+        })
     }
 }
 

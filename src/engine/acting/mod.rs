@@ -288,6 +288,41 @@ impl Engine {
         }
     }
 
+    /// The alerts on failures that others know of, also those that have ended not long ago.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &Arc<Announced>> {
+        let failures = self
+            .actions
+            .cases()
+            .filter_map(|case| case.failure.as_ref());
+        failures
+            .filter(|failure| failure.sent.is_some())
+            .map(|failure| &failure.alert)
+    }
+
+    /// Ends the alert on a failure because somebody says so, until the action next fails; whether it was one that others
+    /// know to fire.
+    pub(super) fn end_failure(
+        &mut self,
+        fingerprint: u64,
+        now: Now,
+        effects: &mut Effects,
+    ) -> bool {
+        let (resend, now) = (self.resend_delay, self.judging(now));
+        for case in self.actions.cases.values_mut() {
+            let failure = case.failure.as_mut().filter(|failure| {
+                let is_told = failure.is_firing() && failure.sent.is_some();
+                is_told && failure.alert.fingerprint == fingerprint
+            });
+            if let Some(failure) = failure {
+                failure.end(EndReason::ResolvedByHand, now);
+                failure.tell(resend, effects, now);
+                case.touched = true;
+                return true;
+            }
+        }
+        false
+    }
+
     /// Ends what is under way, and raises or ends the alert that says so.
     fn end(&mut self, key: &action::CaseKey, outcome: Outcome, message: &str, now: Now) {
         let external = self.external.clone();

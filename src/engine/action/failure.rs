@@ -100,6 +100,7 @@ impl Failure {
             evidence: None,
             replaces: None,
             tally: None,
+            pace: None,
         };
         Some(Self {
             alert: Arc::new(alert),

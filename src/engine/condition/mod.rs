@@ -103,6 +103,18 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// With what a detector had found before in the place of what it finds now, if it had found anything. What it is compared
+    /// with and how rare that is are those of now.
+    pub fn with_found(self, before: Option<Self>) -> Self {
+        let before = before.filter(|before| before.feature.is_some());
+        before.map_or(self, |before| Self {
+            baseline: self.baseline,
+            baseline_n: self.baseline_n,
+            statistic: self.statistic,
+            ..before
+        })
+    }
+
     /// What a drift adds each day, in words, `+3.1 % a day (95 %: +2.6 % to +3.5 %)`; nothing where there is none.
     pub fn per_day_text(&self) -> String {
         let Some((best, (low, high))) = self.per_day else {
@@ -175,6 +187,16 @@ impl Condition {
                 (detection.metric.to_string(), detection.stat.to_string())
             }
             Self::Absence(_) => ("absence".to_owned(), String::new()),
+        }
+    }
+
+    /// What its value is a share or an amount of a day, where it is a slope.
+    pub fn pace(&self) -> Option<Pace> {
+        match self {
+            Self::Trend(trend) => Some(trend.pace),
+            Self::Threshold(_) | Self::Regression(_) | Self::Detection(_) | Self::Absence(_) => {
+                None
+            }
         }
     }
 

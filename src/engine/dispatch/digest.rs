@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::interval::{self, TimeInterval};
+use super::interval::TimeInterval;
 use super::muting::Muter;
 use super::{Announced, News, Notification, NotifyReason, Receiver, Remark};
 use crate::engine::selector::Selector;
@@ -12,8 +12,10 @@ use crate::engine::series::Labels;
 use crate::engine::template::humanize;
 use crate::engine::time::{Now, Timestamp};
 
-/// How far ahead it is looked when a digest is told next: it may be once a week.
-const AHEAD: Duration = Duration::from_secs(9 * 24 * 3_600);
+/// How far ahead it is looked when a digest is told next, in days, one look after the other: it may be once a week, or on a
+/// day that not every year has.
+const AHEAD: [u32; 3] = [9, 400, 9 * 366];
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Alerts in one digest at most: as many as a message has room for, and more.
 pub const MOST: usize = 1_000;
 /// The annotation that says what an alert has done.
@@ -28,7 +30,7 @@ pub struct Digest {
     pub receiver: String,
     /// Which alerts are collected.
     pub matchers: Selector,
-    /// It is told when this begins.
+    /// It is told when one of the times of this begins, also where another one ends then.
     pub when: TimeInterval,
     /// Whether these alerts are also told by their routes, as ever.
     pub is_also_told: bool,
@@ -68,10 +70,8 @@ impl Digest {
 
     /// When it is told first after that moment.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let when = std::slice::from_ref(&self.when);
-        let stretches = interval::stretches(when, after, after.after(AHEAD));
-        let mut begins = stretches.into_iter().map(|(begin, _)| begin);
-        begins.find(|begin| *begin > after)
+        let mut looks = AHEAD.iter();
+        looks.find_map(|days| self.when.next_begin(after, after.after(DAY * *days)))
     }
 }
 

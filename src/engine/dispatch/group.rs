@@ -11,7 +11,7 @@ use super::flapping::{Damped, Flapping, Flaps};
 use super::look::{Look, identify};
 use super::muting::Muter;
 use super::silence::Silences;
-use super::{Announced, HeldBack, Maintenance, Muting, Notification, Route, Routing};
+use super::{Announced, HeldBack, Maintenance, Muting, Notification, Route, Routing, ToldKind};
 use crate::engine::series::Labels;
 use crate::engine::time::Now;
 
@@ -99,6 +99,8 @@ pub(in crate::engine) struct Told {
     pub(in crate::engine) firing: BTreeSet<u64>,
     pub(in crate::engine) resolved: BTreeSet<u64>,
     pub(in crate::engine) at: Duration,
+    /// As what the changes were told that fire.
+    pub(in crate::engine) kinds: BTreeMap<u64, ToldKind>,
 }
 
 impl Dispatcher {
@@ -366,8 +368,7 @@ impl Dispatcher {
 mod tests {
     use super::*;
     use crate::engine::alert::EndReason;
-    use crate::engine::dispatch::{GroupBy, Integration, NotifyReason, Receiver, Timing};
-    use crate::engine::onset::Onset;
+    use crate::engine::dispatch::{GroupBy, Integration, NotifyReason, Receiver, Timing, fixture};
 
     fn dispatcher(send_resolved: bool) -> Dispatcher {
         let group_by = GroupBy::Labels(vec!["alertname".into()]);
@@ -384,28 +385,10 @@ mod tests {
     }
 
     fn alert(host: &str, started: u64, ended: Option<u64>) -> Arc<Announced> {
-        let labels: Labels = [("alertname", "Slow"), ("host", host)]
-            .into_iter()
-            .collect();
         Arc::new(Announced {
-            fingerprint: labels.fingerprint(),
-            labels,
-            annotations: Labels::default(),
             starts_at: at(started).wall,
-            onset: Onset::default(),
             ended: ended.map(|seconds| (at(seconds).wall, EndReason::Recovered)),
-            suppressed: false,
-            generator_url: String::new(),
-            rule: "Slow".into(),
-            alert_type: "threshold_exceeded",
-            metric: "duration".into(),
-            stat: "p95".into(),
-            value: Some(2.0),
-            limit: 1.0,
-            n: 20,
-            evidence: None,
-            replaces: None,
-            tally: None,
+            ..fixture::alert(&[("alertname", "Slow"), ("host", host)])
         })
     }
 

@@ -76,7 +76,7 @@ impl<'a> Inhibition<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::dispatch::tests::alert;
+    use crate::engine::dispatch::fixture::alert;
 
     fn rule(source: &str, target: &str, equal: &[&str]) -> InhibitRule {
         InhibitRule {
@@ -88,7 +88,10 @@ mod tests {
 
     /// The names of those that inhibit the last of `alerts`.
     fn inhibiting(rules: &[InhibitRule], alerts: &[&[(&str, &str)]]) -> Vec<String> {
-        let alerts: Vec<_> = alerts.iter().map(|labels| alert(labels)).collect();
+        let alerts: Vec<_> = alerts
+            .iter()
+            .map(|labels| Arc::new(alert(labels)))
+            .collect();
         let firing: Vec<_> = alerts.iter().collect();
         let inhibition = Inhibition::of(rules, &firing);
         let by = inhibition.by(&alerts.last().unwrap().labels);

@@ -68,6 +68,15 @@ impl TimeInterval {
             && self.takes(local.date())
     }
 
+    /// When one of its times begins first after a moment, if before the other.
+    pub fn next_begin(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let mut stretches = Vec::new();
+        self.add_stretches(after, until, &mut stretches);
+        // What was open at that moment is cut off there.
+        let begins = stretches.into_iter().map(|(begin, _)| begin);
+        begins.filter(|begin| *begin > after).min()
+    }
+
     /// Whether it comes on that day.
     fn takes(&self, day: Date) -> bool {
         let last = day.days_in_month();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::acknowledgement::Acknowledgements;
 use super::flapping::{self, Damped, Flapping, Say};
 use super::group::{Group, Told};
+use super::kind::{self, Kind};
 use super::muting::{Muted, Muter};
 use super::reason::{Stirred, reason};
 use super::{Announced, HeldBack, News, Notification, Receiver, Remark};
@@ -119,7 +120,10 @@ impl Look<'_> {
                 firing: fires.chain(unsaid).collect(),
                 resolved: resolved.iter().map(|a| a.fingerprint).collect(),
                 at: now.steady,
+                kinds: kind::told_next(firing.iter().map(Arc::as_ref), told),
             };
+            let kinds = firing.iter().map(|alert| Kind::of(alert, told));
+            stirred.reclassified = kinds.fold(Kind::AsTold, Kind::max);
             // Of what somebody looks after nothing is repeated.
             let is_looked_after =
                 |alert: &Arc<Announced>| (self.acknowledgements.of(alert, now.wall)).is_some();
@@ -185,6 +189,7 @@ impl Look<'_> {
         let fingerprint = alert.fingerprint;
         let is_known = told.is_some_and(|told| told.firing.contains(&fingerprint));
         let news = stirred.news_of(fingerprint).unwrap_or(match is_known {
+            true if Kind::of(alert, told) != Kind::AsTold => News::Reclassified,
             true => News::Repeat,
             false => News::first_of(alert),
         });

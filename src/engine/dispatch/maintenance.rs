@@ -101,6 +101,7 @@ pub enum MaintenanceError {
 pub struct Maintenance {
     windows: Vec<Window>,
     started: BTreeMap<String, Arc<Started>>,
+    generation: u64,
 }
 
 impl Window {
@@ -178,6 +179,11 @@ impl Maintenance {
         self.started.values()
     }
 
+    /// Changes with every change of those that were started.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// The names of all that goes on for alerts with these labels.
     pub fn by<'a>(&self, value_of: impl Fn(&str) -> &'a str, now: Timestamp) -> Vec<String> {
         let windows = self.windows.iter();
@@ -242,7 +248,7 @@ impl Maintenance {
         wanted.starts_at = now;
         wanted.id = self.new_id(&wanted);
         let started = Arc::new(wanted);
-        self.started.insert(started.id.clone(), started.clone());
+        self.put(started.clone());
         Ok(started)
     }
 
@@ -277,14 +283,20 @@ impl Maintenance {
             return Err(MaintenanceError::Ended(which.to_owned()));
         }
         for one in &ended {
-            self.started.insert(one.id.clone(), one.clone());
+            self.put(one.clone());
         }
         Ok(ended)
     }
 
-    /// Takes one back as it was saved.
-    pub fn take_back(&mut self, one: Started) {
-        self.started.insert(one.id.clone(), Arc::new(one));
+    /// Takes one back as it was saved, unless it is there and ends no later: its end comes closer and never goes away
+    /// again. Whether it was taken.
+    pub fn take_back(&mut self, one: Started) -> bool {
+        let present = self.started.get(&one.id);
+        let is_there = present.is_some_and(|present| present.ends_at <= one.ends_at);
+        if !is_there {
+            self.put(Arc::new(one));
+        }
+        !is_there
     }
 
     /// Those of which nothing is to be kept any more: what has ended long ago, and the oldest where too many have. `learned`
@@ -310,7 +322,14 @@ impl Maintenance {
 
     /// Forgets one.
     pub fn forget(&mut self, id: &str) {
-        self.started.remove(id);
+        if self.started.remove(id).is_some() {
+            self.generation += 1;
+        }
+    }
+
+    fn put(&mut self, one: Arc<Started>) {
+        self.started.insert(one.id.clone(), one);
+        self.generation += 1;
     }
 
     /// An id that none of them has: a hash of what it says and when.

@@ -3,10 +3,13 @@
 pub mod acknowledgement;
 pub mod digest;
 pub mod escalation;
+#[cfg(test)]
+pub(in crate::engine) mod fixture;
 pub mod flapping;
 mod group;
 mod inhibit;
 pub mod interval;
+mod kind;
 mod look;
 pub mod maintenance;
 pub mod matching;
@@ -21,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alert::EndReason;
-use super::condition::Evidence;
+use super::condition::{self, Evidence};
 use super::incident::Tale;
 use super::onset::Onset;
 use super::series::Labels;
@@ -35,6 +38,7 @@ pub use group::Dispatcher;
 pub(in crate::engine) use group::{GroupId, Pace, Told};
 pub use inhibit::InhibitRule;
 pub use interval::{TimeInterval, TimeIntervals};
+pub(in crate::engine) use kind::ToldKind;
 pub use maintenance::Maintenance;
 pub use muting::{HeldBack, Muted, Muting};
 pub use news::{Escalated, News, Remark, Replaced};
@@ -80,6 +84,8 @@ pub struct Announced {
     pub replaces: Option<Replaced>,
     /// How often it was found and when, and the worst of it; `None` where an older version did not say.
     pub tally: Option<Tally>,
+    /// Where value and limit are slopes a day, what they are in: shares of the metric's level, or its unit.
+    pub pace: Option<condition::Pace>,
 }
 
 impl Announced {
@@ -106,6 +112,8 @@ pub enum NotifyReason {
     MaintenanceEnded,
     /// An alert flaps, and it is time to tell of it again.
     Flapping,
+    /// A change that was told has turned out to be of another kind.
+    Reclassified,
     /// It is time for what was collected.
     Digest,
     /// Nothing is new, but it has been a while.
@@ -116,7 +124,7 @@ pub enum NotifyReason {
 
 impl NotifyReason {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::First,
         Self::NewFiring,
         Self::NewResolved,
@@ -124,6 +132,7 @@ impl NotifyReason {
         Self::SilenceEnded,
         Self::MaintenanceEnded,
         Self::Flapping,
+        Self::Reclassified,
         Self::Digest,
         Self::Repeat,
         Self::Escalated,
@@ -139,6 +148,7 @@ impl NotifyReason {
             Self::SilenceEnded => "silence_ended",
             Self::MaintenanceEnded => "maintenance_ended",
             Self::Flapping => "flapping",
+            Self::Reclassified => "reclassified",
             Self::Digest => "digest",
             Self::Repeat => "repeat",
             Self::Escalated => "escalated",
@@ -199,34 +209,10 @@ impl Notification {
             "resolved"
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A firing alert with these labels.
-    pub(super) fn alert(labels: &[(&str, &str)]) -> Arc<Announced> {
-        let labels: Labels = labels.iter().copied().collect();
-        Arc::new(Announced {
-            fingerprint: labels.fingerprint(),
-            labels,
-            annotations: Labels::default(),
-            starts_at: Timestamp::default(),
-            ended: None,
-            suppressed: false,
-            generator_url: String::new(),
-            rule: "Slow".into(),
-            alert_type: "threshold_exceeded",
-            metric: "duration".into(),
-            stat: "p95".into(),
-            value: Some(2.0),
-            limit: 1.0,
-            n: 20,
-            evidence: None,
-            replaces: None,
-            tally: None,
-            onset: Onset::default(),
-        })
+    /// The course of one of its alerts, where it is known.
+    pub fn course_of(&self, alert: &Announced) -> Option<&Course> {
+        let mut courses = self.courses.iter();
+        courses.find(|course| course.fingerprint == alert.fingerprint)
     }
 }

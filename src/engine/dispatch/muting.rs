@@ -210,8 +210,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::engine::alert::EndReason;
+    use crate::engine::dispatch::fixture::alert;
     use crate::engine::dispatch::silence::SilencesChanged;
-    use crate::engine::dispatch::tests::alert;
     use crate::engine::dispatch::{
         Dispatcher, GroupBy, InhibitRule, Integration, NotifyReason, Receiver, Silence,
         TimeInterval, Timing, matching,
@@ -251,7 +251,7 @@ pub(super) mod tests {
         from: u64,
         to: Option<u64>,
     ) {
-        let mut one = Announced::clone(&alert(labels));
+        let mut one = alert(labels);
         one.starts_at = at(from).wall;
         one.ended = to.map(|to| (at(to).wall, EndReason::Recovered));
         dispatcher.update(&Arc::new(one), at(to.unwrap_or(from)));

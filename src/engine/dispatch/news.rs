@@ -21,6 +21,8 @@ pub enum News {
     MaintenanceEnded,
     /// It flaps, and it is time to tell of it again.
     Flapping,
+    /// What has changed has turned out to be of another kind than was told.
+    Reclassified,
     /// It was collected for a digest.
     Digest,
     /// It has fired for too long, or too often, or nobody has acknowledged it.
@@ -33,13 +35,14 @@ pub enum News {
 
 impl News {
     /// Those of an alert that fires.
-    pub const OF_FIRING: [Self; 9] = [
+    pub const OF_FIRING: [Self; 10] = [
         Self::Fired,
         Self::LevelRaised,
         Self::LevelFallen,
         Self::SilenceEnded,
         Self::MaintenanceEnded,
         Self::Flapping,
+        Self::Reclassified,
         Self::Digest,
         Self::Escalated,
         Self::Repeat,
@@ -54,6 +57,7 @@ impl News {
             Self::SilenceEnded => "silence_ended",
             Self::MaintenanceEnded => "maintenance_ended",
             Self::Flapping => "flapping",
+            Self::Reclassified => "reclassified",
             Self::Digest => "digest",
             Self::Escalated => "escalated",
             Self::Repeat => "repeat",
@@ -152,6 +156,7 @@ impl Notification {
             NotifyReason::SilenceEnded => News::SilenceEnded,
             NotifyReason::MaintenanceEnded => News::MaintenanceEnded,
             NotifyReason::Flapping => News::Flapping,
+            NotifyReason::Reclassified => News::Reclassified,
             NotifyReason::Digest => News::Digest,
             NotifyReason::Escalated => News::Escalated,
             NotifyReason::Repeat => News::Repeat,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::group::Told;
+use super::kind::Kind;
 use super::{News, NotifyReason};
 
 /// Alerts of which there is something to say though they may fire as before.
@@ -15,6 +16,8 @@ pub(super) struct Stirred {
     pub(super) maintained: BTreeSet<u64>,
     /// They flap, and it is time to say so; also those that have ended.
     pub(super) flapping: BTreeSet<u64>,
+    /// The most that there is to say of the kinds of changes, to the integration that is looked at.
+    pub(super) reclassified: Kind,
 }
 
 impl Stirred {
@@ -54,7 +57,7 @@ impl Stirred {
 }
 
 /// Why to tell, if at all (Alertmanager `notify/notify.go`, `DedupStage.needsUpdate`). Beyond Alertmanager, the end of a
-/// silence or of maintenance is news: whoever relied on it hears that the alert still fires.
+/// silence or of maintenance is news: whoever relied on it hears that the alert still fires. So is that a change is a drift.
 pub(super) fn reason(
     told: Option<&Told>,
     next: &Told,
@@ -89,5 +92,10 @@ pub(super) fn reason(
     if send_resolved && !next.resolved.is_subset(&told.resolved) {
         return Some(NotifyReason::NewResolved);
     }
-    (next.at.saturating_sub(told.at) >= repeat_interval).then_some(NotifyReason::Repeat)
+    let is_time = next.at.saturating_sub(told.at) >= repeat_interval;
+    match stirred.reclassified {
+        Kind::Drift => Some(NotifyReason::Reclassified),
+        Kind::Other => is_time.then_some(NotifyReason::Reclassified),
+        Kind::AsTold => is_time.then_some(NotifyReason::Repeat),
+    }
 }

@@ -297,7 +297,8 @@ fn reason(bundle: &[Notification]) -> NotifyReason {
         if has(NewResolved) || has(AllResolved) {
             NewResolved
         } else {
-            Repeat
+            let mut reasons = bundle.iter().map(|one| one.reason);
+            reasons.find(|one| *one != Repeat).unwrap_or(Repeat)
         }
     } else {
         AllResolved

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::alert::EndReason;
+use crate::engine::dispatch::fixture;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis(i64::try_from(1_000_000 + seconds).unwrap() * 1_000)
@@ -9,26 +10,10 @@ fn at(seconds: u64) -> Timestamp {
 
 /// An alert that fires, of a rule over a minute that has looked every ten seconds.
 pub(in crate::engine) fn alert(labels: &[(&str, &str)], started: u64) -> Announced {
-    let labels: Labels = labels.iter().copied().collect();
     Announced {
-        fingerprint: labels.fingerprint(),
-        rule: labels.get("alertname").to_owned(),
-        labels,
-        annotations: Labels::default(),
         starts_at: at(started),
         onset: within(started, 70),
-        ended: None,
-        suppressed: false,
-        generator_url: String::new(),
-        alert_type: "threshold_exceeded",
-        metric: "duration".into(),
-        stat: "p95".into(),
-        value: Some(2.0),
-        limit: 1.0,
-        n: 20,
-        evidence: None,
-        replaces: None,
-        tally: None,
+        ..fixture::alert(labels)
     }
 }
 

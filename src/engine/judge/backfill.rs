@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::rule::{candidates, instance_labels};
-use super::{Detecting, Instance, RuleState, Scope};
+use super::{By, Detecting, Instance, RuleState, Scope};
 use crate::engine::condition::Condition;
 use crate::engine::rule::Rule;
 use crate::engine::series::{Labels, SeriesKey};
@@ -42,7 +42,7 @@ impl RuleState {
                 .any(|(_, series)| self.rule.select.matches(|name| series.key.get(name)))
                 .then_some(Open::All);
         }
-        let is_open = |one: &&Instance| one.detecting.as_ref().is_some_and(|one| one.is_open());
+        let is_open = |one: &&Instance| one.by.detecting().is_some_and(Detecting::is_open);
         let instances = self.instances.values().filter(is_open);
         let open: HashSet<Labels> = instances.map(|one| one.labels.clone()).collect();
         (!open.is_empty()).then_some(Open::These(open))
@@ -58,7 +58,7 @@ impl RuleState {
             return;
         };
         for instance in self.instances.values_mut() {
-            let Some(detecting) = &mut instance.detecting else {
+            let Some(detecting) = instance.by.detecting_mut() else {
                 continue;
             };
             if let Some(closed) =
@@ -72,7 +72,10 @@ impl RuleState {
     /// What its detectors have learned.
     pub(in crate::engine) fn into_learned(self) -> impl Iterator<Item = (Labels, Detecting)> {
         let instances = self.instances.into_iter();
-        instances.filter_map(|(labels, one)| Some((labels, *one.detecting?)))
+        instances.filter_map(|(labels, one)| match one.by {
+            By::Detector(detecting) => Some((labels, *detecting)),
+            By::Window | By::Baseline(_) | By::Trend(_) => None,
+        })
     }
 
     /// Gives each instance that has not been looked for in the log the detector that has learned there, if any; how many
@@ -88,12 +91,12 @@ impl RuleState {
         }
         let (mut adopted, mut blocks) = (0, 0);
         for (labels, instance) in &mut self.instances {
-            if !instance.detecting.as_ref().is_some_and(|one| one.is_open()) {
+            if !instance.by.detecting().is_some_and(Detecting::is_open) {
                 continue;
             }
             if instance.adopt(learned_of(labels)) {
                 adopted += 1;
-                blocks += (instance.detecting.as_ref()).map_or(0, |one| one.detected.blocks);
+                blocks += (instance.by.detecting()).map_or(0, |one| one.detected.blocks);
             }
         }
         self.touched |= adopted > 0;

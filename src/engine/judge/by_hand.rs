@@ -1,7 +1,7 @@
 //! Alerts that people end, or whatever they have do it: as over, or as what is usual from now on.
 
 use super::detecting::Detecting;
-use super::{Effects, Instance, RuleState, Scope, Tracked};
+use super::{By, Effects, Instance, RuleState, Scope, Tracked};
 use crate::engine::alert::EndReason;
 use crate::engine::condition::Condition;
 use crate::engine::rule::Rule;
@@ -41,7 +41,7 @@ impl Instance {
     ) -> Option<Timestamp> {
         let active = self.levels.iter().filter_map(|one| one.state.active_at());
         let active_at = active.min()?;
-        let found = self.detecting.as_ref().and_then(|one| one.detected.found);
+        let found = self.by.detecting().and_then(|one| one.detected.found);
         let since = found.map_or(active_at, |change| change.began);
         self.learn_anew(rule, since, scope, effects);
         Some(since)
@@ -59,11 +59,11 @@ impl Instance {
             tracked.abandon(rule, EndReason::Accepted, scope, effects);
         }
         self.basis = None;
-        match (&rule.condition, &mut self.detecting, &mut self.compared) {
-            (Condition::Detection(detection), Some(detecting), _) => {
+        match (&rule.condition, &mut self.by) {
+            (Condition::Detection(detection), By::Detector(detecting)) => {
                 **detecting = Detecting::from(detection, since);
             }
-            (_, _, Some(compared)) => {
+            (_, By::Baseline(compared)) => {
                 compared.accept(since);
                 self.has_learned_saved = false;
             }

@@ -1,5 +1,6 @@
 //! What a rule with a detector sees: the blocks that have closed since it last looked, and what the detector says of them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::data::Basis;
@@ -9,6 +10,7 @@ use crate::engine::condition::{Change, Detected, Detection, Feature, Finds};
 use crate::engine::detector::novelty::{self, Aspect, Novelty, Pattern};
 use crate::engine::detector::shift::{self, Channel, Shift};
 use crate::engine::metric::Metric;
+use crate::engine::rule::Hold;
 use crate::engine::store::{self, SeriesId, Store};
 use crate::engine::time::{Timestamp, millis};
 use crate::engine::trend::{self, Frame};
@@ -87,6 +89,22 @@ impl Detecting {
                 self.back_fill = BackFill::Nothing;
                 false
             }
+        }
+    }
+
+    /// How long an alert that fires is held without data.
+    ///
+    /// What says that a change goes on is what the detector has learned, not the last block: it ends when other values come.
+    /// Were it called off in a gap, it would be told once more as soon as values come again, though nothing has happened. Only
+    /// a detector that learns anew, after a gap longer than a season, has nothing to say any more.
+    pub(super) fn hold<'a>(&self, hold: &'a Hold) -> Cow<'a, Hold> {
+        match &self.detector {
+            Detector::Shift(shift) if shift.warm_up_left() == 0 => Cow::Owned(Hold {
+                stale_after: Duration::MAX,
+                ..hold.clone()
+            }),
+            // What is odd is so for some blocks, and nothing keeps it beyond them.
+            Detector::Shift(_) | Detector::Novelty(_) => Cow::Borrowed(hold),
         }
     }
 

@@ -1,9 +1,10 @@
 //! One instance of a rule: the series judged together, and the alert of each level.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::charted::Chart;
-use super::compared::{self, Before, Compared};
+use super::by::By;
+use super::compared::{self, Before};
 use super::data::{self, Basis, Datum};
 use super::detecting::Detecting;
 use super::tracked::{Subject, Told, Tracked};
@@ -35,12 +36,8 @@ pub struct Instance {
     pub(in crate::engine) stands_in: bool,
     /// Of its window, at the last evaluation.
     pub(in crate::engine) arrivals: u64,
-    /// What a rule on a regression remembers of it.
-    pub compared: Option<Box<Compared>>,
-    /// What a rule on a trend remembers of it.
-    pub chart: Option<Box<Chart>>,
-    /// What a rule with a detector remembers of it.
-    pub detecting: Option<Box<Detecting>>,
+    /// What it is judged by.
+    pub by: By,
     /// What it costs has only moved: other parts of its whole are better, and the whole is not worse.
     pub is_shift: bool,
     /// Whether something that it has learned is saved beside its rule.
@@ -67,12 +64,7 @@ impl Instance {
             expected_since: None,
             stands_in: false,
             arrivals: 0,
-            compared: rule.condition.against().map(|_| Box::default()),
-            chart: matches!(rule.condition, Condition::Trend(_)).then(Box::default),
-            detecting: match &rule.condition {
-                Condition::Detection(detection) => Some(Box::new(Detecting::new(detection))),
-                _ => None,
-            },
+            by: By::of(&rule.condition),
             is_shift: false,
             has_learned_saved: false,
             before: Before::default(),
@@ -85,7 +77,7 @@ impl Instance {
     /// has found; whether it does.
     pub(super) fn adopt(&mut self, learned: Option<Detecting>) -> bool {
         let is_active = self.is_active();
-        let Some(detecting) = &mut self.detecting else {
+        let Some(detecting) = self.by.detecting_mut() else {
             return false;
         };
         let adopts = detecting.adopt(learned.filter(|_| !is_active));
@@ -102,11 +94,10 @@ impl Instance {
 
     /// Has what it has learned saved again.
     pub(in crate::engine) fn forget_saved(&mut self) {
-        if let Some(compared) = &mut self.compared {
-            compared.is_learned_saved = false;
-        }
-        if let Some(detecting) = &mut self.detecting {
-            detecting.is_saved = false;
+        match &mut self.by {
+            By::Baseline(compared) => compared.is_learned_saved = false,
+            By::Detector(detecting) => detecting.is_saved = false,
+            By::Window | By::Trend(_) => {}
         }
     }
 
@@ -137,7 +128,7 @@ impl Instance {
         self.series = series;
         // The number of a series may have passed to another one.
         self.basis = None;
-        if let Some(chart) = &mut self.chart {
+        if let By::Trend(chart) = &mut self.by {
             chart.reset();
         }
     }
@@ -154,24 +145,20 @@ impl Instance {
                     alerts: &self.levels,
                     is_frozen: self.is_active(),
                 };
-                if let (Condition::Detection(detection), Some(detecting)) =
-                    (&rule.condition, &self.detecting)
-                {
-                    let closed =
-                        detecting.look(detection, &self.series, &self.levels, store, scope);
-                    return closed.map_or(Datum::Unchanged, |one| Datum::Closed(Box::new(one)));
-                }
-                match (&rule.condition, &self.compared, &self.chart) {
-                    (Condition::Trend(trend), _, Some(chart)) => chart
+                match (&rule.condition, &self.by) {
+                    (Condition::Detection(detection), By::Detector(detecting)) => detecting
+                        .look(detection, &self.series, &self.levels, store, scope)
+                        .map_or(Datum::Unchanged, |one| Datum::Closed(Box::new(one))),
+                    (Condition::Trend(trend), By::Trend(chart)) => chart
                         .look(trend, &self.series, store, scope)
                         .map_or(Datum::Unchanged, |charting| {
                             Datum::Charted(Box::new(charting))
                         }),
-                    (Condition::Regression(regression), Some(compared), _) => {
+                    (Condition::Regression(regression), By::Baseline(compared)) => {
                         let comparison = compared.look(regression, &subject(), store, scope);
                         Datum::Compared(Box::new(comparison))
                     }
-                    (Condition::Threshold(threshold), Some(compared), _) => {
+                    (Condition::Threshold(threshold), By::Baseline(compared)) => {
                         match &threshold.relative {
                             Some(relative) => {
                                 let rule = (rule, threshold, relative);
@@ -191,8 +178,8 @@ impl Instance {
         let (window, basis) = match datum {
             Datum::Window(window, basis) => (window, basis),
             Datum::Limited(limited) => {
-                if let (Condition::Threshold(threshold), Some(compared)) =
-                    (&rule.condition, &mut self.compared)
+                if let (Condition::Threshold(threshold), By::Baseline(compared)) =
+                    (&rule.condition, &mut self.by)
                 {
                     compared.take_unit(limited, threshold.reach);
                 }
@@ -203,8 +190,8 @@ impl Instance {
                 self.arrivals = comparison.found.arrivals;
                 self.reading.n = comparison.found.n;
                 self.basis = comparison.basis;
-                if let (Condition::Regression(regression), Some(compared)) =
-                    (&rule.condition, &mut self.compared)
+                if let (Condition::Regression(regression), By::Baseline(compared)) =
+                    (&rule.condition, &mut self.by)
                 {
                     compared.take(regression, comparison, scope.now.steady);
                 }
@@ -214,13 +201,16 @@ impl Instance {
                 let charted = charting.chart.charted;
                 self.reading.n = charted.n;
                 self.basis = charting.basis;
-                let before = self.chart.replace(Box::new(charting.chart.clone()));
-                return before.is_none_or(|before| before.charted != charted);
+                let By::Trend(chart) = &mut self.by else {
+                    return false;
+                };
+                let before = std::mem::replace(&mut **chart, charting.chart.clone());
+                return before.charted != charted;
             }
             Datum::Closed(closed) => {
                 self.basis = closed.basis;
-                let (Condition::Detection(detection), Some(detecting)) =
-                    (&rule.condition, &mut self.detecting)
+                let (Condition::Detection(detection), By::Detector(detecting)) =
+                    (&rule.condition, &mut self.by)
                 else {
                     return false;
                 };
@@ -230,8 +220,8 @@ impl Instance {
             }
             Datum::Unchanged => {
                 // A block may close all the same.
-                if let (Condition::Regression(regression), Some(compared)) =
-                    (&rule.condition, &mut self.compared)
+                if let (Condition::Regression(regression), By::Baseline(compared)) =
+                    (&rule.condition, &mut self.by)
                 {
                     compared.decide(regression, scope.now.steady);
                 }
@@ -270,7 +260,7 @@ impl Instance {
                 let verdict = match &rule.condition {
                     Condition::Threshold(threshold) => {
                         let is_firing = tracked.state.is_firing();
-                        let unit = self.compared.as_ref().map(|compared| compared.unit);
+                        let unit = self.by.compared().map(|compared| compared.unit);
                         match unit {
                             None => threshold.judge(level, reading, coverage, is_firing, gained),
                             Some(unit) => threshold
@@ -279,7 +269,7 @@ impl Instance {
                     }
                     Condition::Regression(regression) => {
                         let is_firing = tracked.state.is_firing();
-                        let compared = self.compared.as_deref();
+                        let compared = self.by.compared();
                         let (found, decision) =
                             compared.map_or_else(Default::default, |one| (one.found, one.decision));
                         let interval = scope.interval;
@@ -287,14 +277,14 @@ impl Instance {
                     }
                     Condition::Trend(trend) => {
                         let is_firing = tracked.state.is_firing();
-                        let charted = (self.chart.as_deref())
-                            .map_or_else(Default::default, |one| one.charted);
+                        let charted =
+                            (self.by.chart()).map_or_else(Default::default, |one| one.charted);
                         trend.judge(level, &charted, is_firing, gained, scope.now.wall)
                     }
                     Condition::Detection(detection) => {
                         let is_firing = tracked.state.is_firing();
-                        let detected = (self.detecting.as_deref())
-                            .map_or_else(Default::default, |one| one.detected);
+                        let detected =
+                            (self.by.detecting()).map_or_else(Default::default, |one| one.detected);
                         detection.judge(level, &detected, is_firing, gained)
                     }
                     Condition::Absence(absence) => {
@@ -307,7 +297,13 @@ impl Instance {
                 };
                 let before = effects.changes.len();
                 let began = tracked.state.active_at();
-                tracked.take(rule, &rule.hold, verdict, &self.labels, scope, effects);
+                let hold = match &self.by {
+                    By::Detector(detecting) if tracked.state.is_firing() => {
+                        detecting.hold(&rule.hold)
+                    }
+                    _ => Cow::Borrowed(&rule.hold),
+                };
+                tracked.take(rule, &hold, verdict, &self.labels, scope, effects);
                 for change in effects.changes.iter_mut().skip(before) {
                     change.is_raised =
                         change.change == Change::Fired && lowest.is_some_and(|one| one < index);
@@ -317,7 +313,7 @@ impl Instance {
             }
         }
         let is_firing = self.is_firing();
-        if let (Some(against), Some(compared)) = (rule.condition.against(), &mut self.compared) {
+        if let (Some(against), By::Baseline(compared)) = (rule.condition.against(), &mut self.by) {
             compared.disturb(against, is_firing, was_firing, scope.now.wall);
         }
         if let Some(missing) = &mut self.missing {

@@ -2,6 +2,7 @@
 
 mod absence;
 mod backfill;
+mod by;
 mod by_hand;
 mod charted;
 mod compared;
@@ -29,6 +30,7 @@ use super::series::Labels;
 use super::time::{Now, Timestamp};
 use super::watched::{Coverage, Watched};
 pub(in crate::engine) use backfill::Open;
+pub use by::By;
 pub use charted::{Chart, Charting};
 pub use compared::Compared;
 pub use data::{Answer, Datum};

@@ -50,7 +50,7 @@ impl Wholes {
         self.is_unknown |= state.evaluations == 0;
         let instances = state.instances.values();
         let sure = instances.filter(|one| {
-            let compared = one.compared.as_deref();
+            let compared = one.by.compared();
             compared.is_some_and(|compared| regression.is_not_worse(&compared.found))
         });
         self.not_worse.extend(sure.map(|one| one.labels.clone()));
@@ -84,7 +84,7 @@ pub(super) fn note<'a>(
     }
     let better: Vec<Labels> = (instances.iter())
         .filter(|one| {
-            let compared = one.compared.as_deref();
+            let compared = one.by.compared();
             compared.is_some_and(|compared| regression.is_better(&compared.found))
         })
         .map(|one| one.labels.clone())

@@ -170,7 +170,11 @@ impl Tracked {
         if let (Subject::Level(_), true) = (&self.subject, verdict.limit.is_finite()) {
             self.limit = Some(verdict.limit);
         }
-        self.evidence = verdict.evidence.or(self.evidence);
+        // What an alert is about stays so while it is held, and when it has ended.
+        let is_over = verdict.standing != Standing::Breached && state != AlertState::Inactive;
+        let found = self.evidence.filter(|_| is_over);
+        let evidence = verdict.evidence.map(|one| one.with_found(found));
+        self.evidence = evidence.or(self.evidence);
         self.enter(rule, state, change, scope, effects);
         if self.state.active_at().is_some() {
             self.annotations = wording::annotations(self, rule, labels, &scope.external);
@@ -346,6 +350,7 @@ impl Tracked {
             evidence: self.evidence,
             replaces: self.replaces,
             tally: self.tally,
+            pace: rule.condition.pace(),
         }
     }
 }

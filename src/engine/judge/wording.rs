@@ -5,6 +5,7 @@ use crate::engine::measurement::count;
 use crate::engine::rule::{External, Rule, Severity};
 use crate::engine::series::Labels;
 use crate::engine::template::{Scope as Bindings, Value};
+use crate::engine::url::percent_encoded;
 
 /// What the alert says now, given the labels of its instance.
 pub(super) fn annotations(
@@ -95,7 +96,7 @@ pub(super) fn generator_url(rule: &Rule, external: &External) -> String {
     format!(
         "{}/api/v1/rules?rule_name[]={}",
         external.url,
-        encode(&rule.name)
+        percent_encoded(&rule.name)
     )
 }
 
@@ -109,17 +110,4 @@ fn bindings<'a>(labels: &Labels, external: &'a External, value: f64) -> Bindings
         &external.url,
         value,
     )
-}
-
-/// Percent-encodes what may not stand in a query.
-fn encode(text: &str) -> String {
-    use std::fmt::Write;
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }

@@ -10,7 +10,7 @@ use super::remark::{EscalatedMessage, RemarkMessage};
 use super::{Damaged, Pairs, decode, labels, named};
 use crate::engine::ALERT_TYPES;
 use crate::engine::alert::EndReason;
-use crate::engine::condition::{Evidence, Feature};
+use crate::engine::condition::{Evidence, Feature, Pace};
 use crate::engine::dispatch::{Announced, Notification, NotifyReason, Replaced};
 use crate::engine::incident::Tale;
 use crate::engine::judge::Effects;
@@ -63,6 +63,9 @@ pub(super) struct AnnouncedMessage {
     is_raised: bool,
     #[prost(message, optional, tag = "40")]
     tally: Option<TallyMessage>,
+    /// Of a slope: whether it is a share of the level.
+    #[prost(bool, optional, tag = "41")]
+    is_relative_slope: Option<bool>,
 }
 
 /// When something began, as closely as that is known.
@@ -190,6 +193,7 @@ impl AnnouncedMessage {
             replaces: alert.replaces.map(|one| one.fingerprint),
             is_raised: alert.replaces.is_some_and(|one| one.is_raised),
             tally: alert.tally.map(TallyMessage::of),
+            is_relative_slope: alert.pace.map(|pace| pace == Pace::Relative),
         }
     }
 
@@ -227,6 +231,10 @@ impl AnnouncedMessage {
                 is_raised: self.is_raised,
             }),
             tally: self.tally.map(TallyMessage::read),
+            pace: self.is_relative_slope.map(|is_relative| match is_relative {
+                true => Pace::Relative,
+                false => Pace::Absolute,
+            }),
         })
     }
 }

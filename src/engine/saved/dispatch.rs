@@ -10,9 +10,10 @@ use super::announced::{AnnouncedMessage, integration};
 use super::escalation::EscalationsMessage;
 use super::{Damaged, decode, hash};
 use crate::engine::Engine;
+use crate::engine::condition::Feature;
 use crate::engine::dispatch::digest::{Collected, Entry};
 use crate::engine::dispatch::flapping::{Damped, History};
-use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Pace, Told};
+use crate::engine::dispatch::{Announced, Dispatcher, GroupId, Pace, Told, ToldKind};
 use crate::engine::time::{Now, Timestamp, nanos};
 
 const WHAT: &str = "state of the dispatcher";
@@ -31,6 +32,19 @@ struct ToldMessage {
     resolved: Vec<u64>,
     #[prost(uint64, tag = "6")]
     at: u64,
+    #[prost(message, repeated, tag = "20")]
+    kinds: Vec<ToldKindMessage>,
+}
+
+/// As what a change was told.
+#[derive(Clone, PartialEq, prost::Message)]
+struct ToldKindMessage {
+    #[prost(fixed64, tag = "1")]
+    fingerprint: u64,
+    #[prost(string, tag = "2")]
+    feature: String,
+    #[prost(bool, tag = "3")]
+    was_drift: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -205,6 +219,13 @@ fn message(dispatcher: &Dispatcher) -> DispatchMessage {
             firing: told.firing.iter().copied().collect(),
             resolved: told.resolved.iter().copied().collect(),
             at: nanos(told.at),
+            kinds: (told.kinds.iter())
+                .map(|(fingerprint, kind)| ToldKindMessage {
+                    fingerprint: *fingerprint,
+                    feature: kind.feature.as_str().to_owned(),
+                    was_drift: kind.was_drift,
+                })
+                .collect(),
         });
     let groups = dispatcher
         .groups
@@ -268,6 +289,14 @@ fn restore(dispatcher: &mut Dispatcher, message: DispatchMessage, now: Now) -> R
             firing: one.firing.into_iter().collect(),
             resolved: one.resolved.into_iter().collect(),
             at: Duration::from_nanos(one.at),
+            kinds: (one.kinds.iter())
+                .filter_map(|one| {
+                    // Of what a newer version has told no more is known than of what was not told.
+                    let feature = Feature::named(&one.feature)?;
+                    let was_drift = one.was_drift;
+                    Some((one.fingerprint, ToldKind { feature, was_drift }))
+                })
+                .collect(),
         };
         told.push((log, said));
     }

@@ -9,7 +9,7 @@ use super::{Damaged, Pairs, decode, labels};
 use crate::engine::condition::{Change, Condition, Detected, Detection, Feature, Finds};
 use crate::engine::detector::novelty::Novelty;
 use crate::engine::detector::shift::Shift;
-use crate::engine::judge::{BackFill, Detecting, Detector, Instance, Learned};
+use crate::engine::judge::{BackFill, By, Detecting, Detector, Instance, Learned};
 use crate::engine::rule::Rule;
 use crate::engine::series::Labels;
 use crate::engine::time::Timestamp;
@@ -217,13 +217,13 @@ pub(super) fn unsaved(instance: &mut Instance) -> Option<Vec<u8>> {
         labels: instance.labels.as_map().clone(),
         ..LearnedMessage::default()
     };
-    if let Some(compared) = instance.compared.as_deref_mut()
+    if let By::Baseline(compared) = &mut instance.by
         && let (Some(learned), false) = (&compared.learned, compared.is_learned_saved)
     {
         message.at = learned.at.millis();
         message.cohort = Some(CohortMessage::of(&learned.cohort));
         compared.is_learned_saved = true;
-    } else if let Some(detecting) = instance.detecting.as_deref_mut()
+    } else if let By::Detector(detecting) = &mut instance.by
         && let (Some(taken), false) = (detecting.taken, detecting.is_saved)
     {
         message.at = taken.millis();
@@ -254,7 +254,7 @@ impl Saved {
         let Self(message) = self;
         let at = Timestamp::from_millis(message.at);
         instance.has_learned_saved = true;
-        if let (Some(compared), Some(cohort)) = (&mut instance.compared, message.cohort) {
+        if let (Some(compared), Some(cohort)) = (instance.by.compared_mut(), message.cohort) {
             compared.learned = Some(Learned {
                 at,
                 cohort: Arc::new(cohort.read()?),
@@ -265,7 +265,7 @@ impl Saved {
         {
             let read = saved.read(detection, at);
             let read = read.ok_or_else(|| Damaged::new(WHAT, "its detector cannot be read"))?;
-            instance.detecting = Some(Box::new(read));
+            instance.by = By::Detector(Box::new(read));
         }
         Ok(())
     }

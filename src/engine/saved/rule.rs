@@ -10,7 +10,9 @@ use super::{Damaged, Pairs, decode, labels};
 use crate::engine::alert;
 use crate::engine::alert::EndReason;
 use crate::engine::condition::Decision;
-use crate::engine::judge::{AlertChange, Compared, Effects, Instance, RuleState, Subject, Tracked};
+use crate::engine::judge::{
+    AlertChange, By, Compared, Effects, Instance, RuleState, Subject, Tracked,
+};
 use crate::engine::rule::{External, Mode};
 use crate::engine::series::Labels;
 use crate::engine::time::{Now, Timestamp, nanos};
@@ -139,7 +141,7 @@ pub(super) fn to_bytes(rule: &RuleState, identity: u64) -> Option<Vec<u8>> {
 }
 
 fn is_kept(instance: &Instance) -> bool {
-    let compared = instance.compared.as_deref();
+    let compared = instance.by.compared();
     compared.and_then(ComparedMessage::of).is_some()
         || instance.seen.is_some()
         || instance.expected_since.is_some()
@@ -156,7 +158,7 @@ fn instance_message(instance: &Instance, departed: bool) -> InstanceMessage {
         arrivals: instance.arrivals,
         levels: instance.levels.iter().map(TrackedMessage::of).collect(),
         missing: instance.missing.as_ref().map(TrackedMessage::of),
-        compared: instance.compared.as_deref().and_then(ComparedMessage::of),
+        compared: instance.by.compared().and_then(ComparedMessage::of),
     }
 }
 
@@ -197,20 +199,21 @@ impl RuleMessage {
             if let (Some(alert), Some(saved)) = (&mut instance.missing, message.missing) {
                 saved.read_into(alert)?;
             }
-            if let (Some(compared), Some(saved)) = (&mut instance.compared, message.compared) {
+            if let (Some(compared), Some(saved)) = (instance.by.compared_mut(), message.compared) {
                 saved.read_into(compared);
             }
             // What it has learned may have been restored before.
             if let Some(before) = rule.instances.get_mut(&instance.labels) {
                 instance.has_learned_saved = before.has_learned_saved;
-                if let (Some(compared), Some(before)) =
-                    (&mut instance.compared, before.compared.take())
-                {
-                    compared.learned = before.learned;
-                    compared.is_learned_saved = before.is_learned_saved;
-                }
-                if before.detecting.as_ref().is_some_and(|one| one.is_saved) {
-                    instance.detecting = before.detecting.take();
+                match (&mut instance.by, &mut before.by) {
+                    (By::Baseline(compared), By::Baseline(before)) => {
+                        compared.learned = before.learned.take();
+                        compared.is_learned_saved = before.is_learned_saved;
+                    }
+                    (By::Detector(detecting), By::Detector(before)) if before.is_saved => {
+                        std::mem::swap(detecting, before);
+                    }
+                    _ => {}
                 }
             }
             place.push(instance);

@@ -81,46 +81,48 @@ impl Admitted {
 
     /// All of them by series, each series with its late ones apart; within, in the order in which they came.
     pub(super) fn by_series(&self) -> BySeries<'_> {
-        let mut order = Vec::with_capacity(self.len());
-        for (number, batch) in (0u32..).zip(&self.batches) {
-            let places = (0u32..).zip(&batch.places);
-            order.extend(places.map(|(place, taken)| Order {
-                series: taken.series,
-                late: taken.late,
-                batch: number,
-                place,
-            }));
+        let len = self.len();
+        let (mut order, mut places) = (Vec::with_capacity(len), Vec::with_capacity(len));
+        for batch in &self.batches {
+            for place in &batch.places {
+                order.push(Order::of(place, places.len()));
+                places.push((batch, place));
+            }
         }
         order.sort_unstable();
-        BySeries {
-            admitted: self,
-            order,
-        }
-    }
-
-    fn get(&self, order: &Order) -> Option<Taken<'_>> {
-        let batch = self.batches.get(order.batch as usize)?;
-        let place = batch.places.get(order.place as usize)?;
-        let record = batch.records.get(place.record)?;
-        Some(Taken {
-            measurement: record.as_ref().ok()?,
-            at: place.at,
-        })
+        BySeries { order, places }
     }
 }
 
+/// Where a measurement stands: its series, whether it is late, and its number; in one, because that sorts fastest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Order {
-    series: SeriesId,
-    late: bool,
-    batch: u32,
-    place: u32,
+struct Order(u64);
+
+impl Order {
+    /// Far more numbers than there is memory for measurements.
+    const NUMBER_BITS: u32 = 31;
+    const NUMBER: u64 = (1 << Self::NUMBER_BITS) - 1;
+
+    fn of(place: &Place, number: usize) -> Self {
+        let (series, late) = (u64::from(place.series.0), u64::from(place.late));
+        let number = number as u64 & Self::NUMBER;
+        Self(series << 32 | late << Self::NUMBER_BITS | number)
+    }
+
+    /// The same for all of one series that are late, or are not.
+    fn group(self) -> u64 {
+        self.0 >> Self::NUMBER_BITS
+    }
+
+    fn number(self) -> usize {
+        usize::try_from(self.0 & Self::NUMBER).unwrap_or(usize::MAX)
+    }
 }
 
 /// Admitted measurements, sorted.
 pub(super) struct BySeries<'a> {
-    admitted: &'a Admitted,
     order: Vec<Order>,
+    places: Vec<(&'a Batch, &'a Place)>,
 }
 
 impl<'a> BySeries<'a> {
@@ -128,13 +130,20 @@ impl<'a> BySeries<'a> {
     pub(super) fn groups(
         &self,
     ) -> impl Iterator<Item = (SeriesId, bool, impl Iterator<Item = Taken<'a>> + Clone)> {
-        let groups = self
-            .order
-            .chunk_by(|a, b| (a.series, a.late) == (b.series, b.late));
+        let groups = self.order.chunk_by(|a, b| a.group() == b.group());
         groups.filter_map(|group| {
-            let first = group.first()?;
-            let taken = group.iter().filter_map(|order| self.admitted.get(order));
+            let (_, first) = self.places.get(group.first()?.number())?;
+            let taken = group.iter().filter_map(|order| self.get(*order));
             Some((first.series, first.late, taken))
+        })
+    }
+
+    fn get(&self, order: Order) -> Option<Taken<'a>> {
+        let (batch, place) = self.places.get(order.number())?;
+        let record = batch.records.get(place.record)?;
+        Some(Taken {
+            measurement: record.as_ref().ok()?,
+            at: place.at,
         })
     }
 }

@@ -5,7 +5,7 @@ use super::admitted::Taken;
 use crate::engine::measurement::{Measurement, Outcome, count};
 use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
-use crate::engine::sketch::sorted_keys;
+use crate::engine::sketch::Keys;
 use crate::engine::stats::Moments;
 use crate::engine::time::Timestamp;
 
@@ -22,11 +22,11 @@ const FIXED: [Column; 9] = [
     Column::Throughput,
 ];
 
-/// Rows of one series, a column per kind of value; NaN, which no measurement can hold, where a row has none.
+/// Rows of one series; NaN, which no measurement can hold, where a row has no value in a column.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pub(super) times: Vec<Timestamp>,
-    fixed: [Vec<f64>; FIXED.len()],
+    fixed: Vec<[f64; FIXED.len()]>,
     /// How many rows have a value in each fixed column.
     present: [usize; FIXED.len()],
     scores: Vec<(Column, Vec<f64>)>,
@@ -41,15 +41,15 @@ impl Rows {
         mut score_column: impl FnMut(&str) -> Option<Column>,
     ) {
         self.times.clear();
-        self.fixed.iter_mut().for_each(Vec::clear);
+        self.fixed.clear();
         self.present = [0; FIXED.len()];
         self.scores.clear();
         for Taken { measurement, at } in taken {
-            let columns = self.fixed.iter_mut().zip(&mut self.present);
-            for ((column, present), value) in columns.zip(fixed_values(measurement)) {
-                column.push(value);
+            let row = fixed_values(measurement);
+            for (present, value) in self.present.iter_mut().zip(row) {
                 *present += usize::from(!value.is_nan());
             }
+            self.fixed.push(row);
             self.times.push(at);
             if measurement.outcome == Outcome::Success && !measurement.quality.is_empty() {
                 let samples = measurement.quality_samples.map(count);
@@ -87,17 +87,49 @@ impl Rows {
     }
 
     /// The columns that hold a value in any row.
-    pub(super) fn columns(&self) -> impl Iterator<Item = (Column, &[f64])> {
-        let fixed = FIXED.into_iter().zip(&self.fixed).zip(self.present);
-        let fixed = fixed.filter_map(|(column, present)| (present > 0).then_some(column));
-        let scores = self.scores.iter().map(|(column, values)| (*column, values));
-        let all = fixed.chain(scores);
-        all.map(|(column, values)| (column, values.as_slice()))
+    pub(super) fn columns(&self) -> impl Iterator<Item = (Column, Values<'_>)> {
+        let rows = self.times.len();
+        let fixed = (0..).zip(FIXED).zip(self.present);
+        let fixed = fixed.filter(|(_, present)| *present > 0);
+        let fixed = fixed.map(move |((place, column), present)| {
+            let has_gaps = present < rows;
+            (column, Values::Fixed(&self.fixed, place, has_gaps))
+        });
+        let scores = self.scores.iter();
+        fixed.chain(scores.map(|(column, values)| (*column, Values::Score(values))))
     }
 
-    fn column(&self, wanted: Column) -> Option<&[f64]> {
+    fn column(&self, wanted: Column) -> Option<Values<'_>> {
         let mut columns = self.columns();
         columns.find_map(|(column, values)| (column == wanted).then_some(values))
+    }
+}
+
+/// The values of a column, one a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Values<'r> {
+    /// In that place of the rows, and whether one of them has none.
+    Fixed(&'r [[f64; FIXED.len()]], usize, bool),
+    Score(&'r [f64]),
+}
+
+impl Values<'_> {
+    /// Appends all of them to what takes them.
+    pub(super) fn append_to(self, all: &mut impl Extend<f64>) {
+        match self {
+            Self::Fixed(rows, place, _) => {
+                let value = |row: &[f64; FIXED.len()]| row.get(place).copied();
+                all.extend(rows.iter().map(|row| value(row).unwrap_or(f64::NAN)));
+            }
+            Self::Score(values) => all.extend(values.iter().copied()),
+        }
+    }
+
+    fn has_gaps(self) -> bool {
+        match self {
+            Self::Fixed(_, _, has_gaps) => has_gaps,
+            Self::Score(values) => values.iter().any(|value| value.is_nan()),
+        }
     }
 }
 
@@ -136,46 +168,42 @@ pub(super) struct Chunk {
     pub(super) values: Vec<f64>,
     /// The weight of each; empty where all are 1.
     pub(super) weights: Vec<f64>,
-    /// For sketches: see [`sorted_keys`].
-    pub(super) keys: Vec<i32>,
+    /// For sketches.
+    pub(super) keys: Keys,
     pub(super) moments: Moments,
 }
 
 impl Chunk {
     /// Takes the values of a column; what was here before is gone.
-    pub(super) fn fill(&mut self, column: Column, values: &[f64], rows: &Rows) {
+    pub(super) fn fill(&mut self, column: Column, values: Values<'_>, rows: &Rows) {
         self.times.clear();
         self.values.clear();
         self.weights.clear();
+        self.times.extend_from_slice(&rows.times);
+        values.append_to(&mut self.values);
         let weights = column.weights().and_then(|weights| rows.column(weights));
-        if values.iter().any(|value| value.is_nan()) {
-            let here = rows
-                .times
-                .iter()
-                .zip(values)
-                .filter(|(_, value)| !value.is_nan());
-            for (at, value) in here {
-                self.times.push(*at);
-                self.values.push(*value);
-            }
-        } else {
-            self.times.extend_from_slice(&rows.times);
-            self.values.extend_from_slice(values);
-        }
         if let Some(weights) = weights {
-            let here = weights
-                .iter()
-                .zip(values)
-                .filter(|(_, value)| !value.is_nan());
-            let known = here.map(|(weight, _)| if weight.is_nan() { 1.0 } else { *weight });
-            self.weights.extend(known);
+            weights.append_to(&mut self.weights);
+            for weight in &mut self.weights {
+                if weight.is_nan() {
+                    *weight = 1.0;
+                }
+            }
+        }
+        if values.has_gaps() {
+            let mut has_value = self.values.iter().map(|value| !value.is_nan());
+            self.times.retain(|_| has_value.next().unwrap_or_default());
+            let mut has_value = self.values.iter().map(|value| !value.is_nan());
+            self.weights
+                .retain(|_| has_value.next().unwrap_or_default());
+            self.values.retain(|value| !value.is_nan());
         }
         self.find_shared();
     }
 
     /// Finds what several parts of a series need to know of the values.
     fn find_shared(&mut self) {
-        sorted_keys(&self.values, &mut self.keys);
+        self.keys.fill(&self.values);
         self.moments = Moments::of(&self.values, &self.weights);
     }
 

@@ -14,6 +14,9 @@ pub type Grid = Arc<[f64]>;
 /// Most buckets of a native histogram; above it the resolution is halved, as Prometheus' own clients do.
 const MAX_NATIVE_BUCKETS: usize = 160;
 
+/// Grids up to this length are gone through.
+const SHORT_GRID: usize = 24;
+
 /// A value that stands for others of its bucket, with the trace that it belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exemplar {
@@ -54,10 +57,12 @@ impl Histogram {
 
     /// Counts the values of a chunk, in the classic form in the first bucket whose bound is not below them.
     pub(super) fn observe(&mut self, chunk: &Chunk) {
-        for value in &chunk.values {
-            let bucket = self.bucket(*value);
+        // Equal values have one bucket, and are common: what a series takes of the machine hardly changes.
+        let runs = chunk.values.chunk_by(|a, b| a.to_bits() == b.to_bits());
+        for run in runs {
+            let bucket = run.first().map_or(usize::MAX, |value| self.bucket(*value));
             if let Some(count) = self.counts.get_mut(bucket) {
-                *count += 1;
+                *count += run.len() as u64;
             }
         }
         self.count += chunk.moments.count();
@@ -87,7 +92,11 @@ impl Histogram {
     }
 
     fn bucket(&self, value: f64) -> usize {
-        self.grid.partition_point(|bound| *bound < value)
+        if self.grid.len() > SHORT_GRID {
+            return self.grid.partition_point(|bound| *bound < value);
+        }
+        // All of them, without a branch: of few bounds that takes less time than finding the right one.
+        self.grid.iter().filter(|bound| **bound < value).count()
     }
 
     /// Values per classic bucket, not cumulative; what is in none of them is above the last bound.

@@ -7,6 +7,9 @@ use crate::engine::metric::Column;
 use crate::engine::sample::Sample;
 use crate::engine::time::Timestamp;
 
+/// Rows that are dropped one by one.
+const FEW: usize = 32;
+
 /// A ring of rows. A column exists once a value for it has come; where a row has none it holds NaN,
 /// which no measurement can.
 #[derive(Clone, Debug, Default)]
@@ -19,12 +22,14 @@ impl Recent {
     /// Appends rows and drops the oldest beyond `capacity` rows.
     pub fn extend(&mut self, rows: &Rows, capacity: usize) {
         for (column, values) in rows.columns() {
-            self.column(column).extend(values);
+            values.append_to(self.column(column));
         }
         self.times.extend(&rows.times);
         let length = self.times.len();
         for (_, values) in &mut self.columns {
-            values.resize(length, f64::NAN);
+            if values.len() < length {
+                values.resize(length, f64::NAN);
+            }
         }
         self.shrink(capacity);
     }
@@ -45,11 +50,9 @@ impl Recent {
     /// Drops the oldest rows beyond `capacity`.
     pub fn shrink(&mut self, capacity: usize) {
         let excess = self.times.len().saturating_sub(capacity);
-        if excess > 0 {
-            self.times.drain(..excess);
-            for (_, values) in &mut self.columns {
-                values.drain(..excess);
-            }
+        drop_oldest(&mut self.times, excess);
+        for (_, values) in &mut self.columns {
+            drop_oldest(values, excess);
         }
     }
 
@@ -98,6 +101,15 @@ impl Recent {
     pub fn heap_bytes(&self) -> usize {
         let values: usize = self.columns.iter().map(|(_, v)| v.capacity()).sum();
         (self.times.capacity() + values) * size_of::<f64>() + self.columns.capacity() * 48
+    }
+}
+
+/// Drops as many from the front. Mostly these are few, as many as have come, and draining takes longer than they do.
+fn drop_oldest<T>(values: &mut VecDeque<T>, excess: usize) {
+    if excess > FEW {
+        values.drain(..excess);
+    } else {
+        (0..excess).for_each(|_| drop(values.pop_front()));
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) fn detectors(engine: &Engine) -> Vec<Known> {
     rules
         .map(|rule| {
             let instance = rule.instances.values().next().unwrap();
-            let detecting = instance.detecting.as_ref().unwrap();
+            let detecting = instance.by.detecting().unwrap();
             let mut hasher = std::hash::DefaultHasher::new();
             match &detecting.detector {
                 Detector::Novelty(novelty) => novelty.pack().hash(&mut hasher),
@@ -218,7 +218,7 @@ fn what_was_learned_from_the_log_is_saved_and_not_looked_for_again() {
             .values()
             .next()
             .unwrap();
-        instance.detecting.as_ref().unwrap().clone()
+        instance.by.detecting().unwrap().clone()
     };
     assert_eq!(of(&restored).since, Some(then(0).wall));
     assert_eq!(of(&restored).back_fill, of(&engine).back_fill);

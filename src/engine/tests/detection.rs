@@ -95,7 +95,7 @@ pub(super) fn usual(block: u64, normal: f64) -> f64 {
 /// What became of which alert in which block.
 pub(super) type Story = Vec<(String, bool, u64)>;
 
-/// A run in each of these blocks as `of` says by block and noise, and an evaluation each minute.
+/// A run in each of these blocks as `of` says by block and noise, none where that is no number, and an evaluation each minute.
 pub(super) fn live(
     engine: &mut Engine,
     blocks: std::ops::Range<u64>,
@@ -106,7 +106,9 @@ pub(super) fn live(
     for block in blocks {
         let start = block * BLOCK;
         let seconds = of(block, noise.next().unwrap());
-        measure(engine, "op", seconds, then(start + 100));
+        if seconds.is_finite() {
+            measure(engine, "op", seconds, then(start + 100));
+        }
         for minute in 1..=5 {
             for change in tick(engine, then(start + minute * 60)).changes {
                 let fired = match change.change {
@@ -124,7 +126,7 @@ pub(super) fn live(
 pub(super) fn detected(engine: &Engine, rule: usize) -> Detected {
     let state = &engine.groups()[0].rules[rule];
     let instance = state.instances.values().next().unwrap();
-    instance.detecting.as_ref().unwrap().detected
+    instance.by.detecting().unwrap().detected
 }
 
 /// The block that a moment is in.
@@ -271,4 +273,26 @@ fn restored(kept: &Kept, block: u64, of: &dyn Fn(u64, f64) -> f64) -> Engine {
     }
     kept.restore_into(&mut engine, then(block * BLOCK));
     engine
+}
+
+/// A change that was found goes on while no values come: nothing has said that it is over.
+#[test]
+fn a_gap_neither_ends_a_change_nor_makes_it_a_new_one() {
+    let story_of = |gap: u64| {
+        let from = CHANGED + PER_DAY / 2;
+        let of = |block, noise| match block {
+            _ if (from..from + gap).contains(&block) => f64::NAN,
+            CHANGED.. => 1.2 * usual(block, noise),
+            _ => usual(block, noise),
+        };
+        let (_, story) = with(&of, 8);
+        let of_change = story.into_iter().filter(|(name, ..)| name == "Changed");
+        of_change.map(|(_, fired, _)| fired).collect::<Vec<_>>()
+    };
+    // `stale_after` is an hour, 12 blocks.
+    for gap in [6, 36, 96, 150, 220, 280] {
+        assert_eq!(story_of(gap), [true], "{gap} blocks");
+    }
+    // After a gap longer than a season the detector learns anew.
+    assert_eq!(story_of(PER_DAY + 2), [true, false]);
 }

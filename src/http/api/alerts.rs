@@ -1,14 +1,11 @@
 //! `/api/v1/alerts`, in the shape of Prometheus with what opwatch knows beside it, and what has become of alerts.
 
-mod tally;
-
 use std::collections::{BTreeMap, HashMap};
 
 use hyper::Response;
 use hyper::header::HeaderMap;
 use serde::Serialize;
 
-use self::tally::TallyBody;
 use super::handling::AcknowledgementBody;
 use super::v2::alerts::Status;
 use super::{Services, unavailable};
@@ -21,6 +18,7 @@ use crate::engine::rule::Mode;
 use crate::engine::time::Timestamp;
 use crate::explanation::Evidence;
 use crate::forms::incidents::id;
+use crate::forms::tally::TallyBody;
 use crate::http::respond::{self, Body};
 
 #[derive(Serialize)]

@@ -16,7 +16,7 @@ use crate::http::encoding::{self, Encoding};
 use crate::http::request::decode;
 use crate::http::respond::{self, Body, ErrorType};
 use crate::http::stream::ChunkWriter;
-use crate::storage::{Database, database_of};
+use crate::storage::{Database, Unusable, database_of};
 
 /// Exports written at once. Each takes a thread until its reader has it, and reads the disk that commits need.
 const MAX_EXPORTS: usize = 4;
@@ -98,6 +98,8 @@ pub async fn export(services: &Services, request: &Request<Incoming>) -> Respons
     let opened = tokio::task::spawn_blocking(move || Database::open_to_read(&path)).await;
     let database = match opened {
         Ok(Ok(database)) => database,
+        // Another's would have been set aside: it has been begun at this moment.
+        Ok(Err(Unusable::Foreign)) => return unavailable("the database is being made"),
         Ok(Err(error)) => return unavailable(&format!("the database cannot be read now: {error}")),
         Err(_) => return unavailable("opwatch is shutting down"),
     };

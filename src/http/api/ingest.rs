@@ -119,7 +119,7 @@ fn read_records(
 /// More records than this a body cannot have: counted cheaply, before anything is made of them.
 fn most_records(body: &[u8], form: Form) -> usize {
     let most = match form {
-        Form::Lines => body.iter().filter(|byte| **byte == b'\n').count(),
+        Form::Lines => memchr::memchr_iter(b'\n', body).count(),
         Form::Json => (body.iter())
             .filter(|byte| matches!(byte, b',' | b'\n'))
             .count(),

@@ -206,7 +206,7 @@ fn rules(engine: &Engine, question: &Question) -> Vec<RuleBody> {
             if !operation.is_empty() && !question.asks_for(operation) {
                 continue;
             }
-            let found = instance.compared.as_ref().map(|compared| compared.found);
+            let found = instance.by.compared().map(|compared| compared.found);
             let found = found.unwrap_or_default();
             let verdict = instance.levels.iter().find_map(|level| level.verdict);
             let evidence = verdict

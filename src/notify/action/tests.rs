@@ -35,6 +35,7 @@ fn order() -> Order {
         evidence: None,
         replaces: None,
         tally: None,
+        pace: None,
     };
     Order {
         action: "retrain".into(),

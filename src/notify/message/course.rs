@@ -25,8 +25,7 @@ pub(super) struct Drawn<'a> {
 
 /// The course of an alert, where the notification has it.
 pub(super) fn of<'a>(notification: &'a Notification, alert: &'a Announced) -> Option<Drawn<'a>> {
-    let mut courses = notification.courses.iter();
-    let course = courses.find(|course| course.fingerprint == alert.fingerprint)?;
+    let course = notification.course_of(alert)?;
     let values = || course.values.iter().copied().flatten();
     let low = values().reduce(f64::min)?;
     let high = values().reduce(f64::max)?;

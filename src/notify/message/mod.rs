@@ -1,6 +1,7 @@
 //! What a message to people says: what happened, how far off, since when, compared with what.
 
 mod course;
+mod grounds;
 mod html;
 mod incident;
 pub(crate) mod reason;
@@ -9,14 +10,14 @@ mod subject;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::grounds::{compared, found, tallied};
 use self::html::Html;
 pub use self::subject::subject;
 use crate::engine::action::ALERT_TYPE as ACTION_FAILED;
-use crate::engine::condition::{Evidence, Feature, percent};
+use crate::engine::condition::{Evidence, Pace, percent};
 use crate::engine::dispatch::{Announced, Notification};
 use crate::engine::metric::{Metric, Worse};
 use crate::engine::series::Labels;
-use crate::engine::tally::Tally;
 use crate::engine::time::Timestamp;
 use crate::shown::amount;
 
@@ -139,7 +140,7 @@ pub(super) fn account<'a>(alert: &'a Announced, notification: &'a Notification) 
     if let Some(tally) = alert.tally.filter(|_| alert.alert_type != ABSENCE) {
         rows.push(("found", text(tallied(alert, tally))));
     }
-    if let Some(found) = alert.evidence.and_then(found) {
+    if let Some(found) = alert.evidence.and_then(|evidence| found(alert, evidence)) {
         rows.push(("what changed", text(found)));
     } else if let Some(compared) = alert
         .evidence
@@ -179,21 +180,27 @@ fn what(alert: &Announced) -> String {
     } else {
         format!("{} of {}", alert.stat, alert.metric)
     };
+    let verb = |now, then| if alert.is_firing() { now } else { then };
     match alert.alert_type {
-        NO_DATA => return format!("there is no data of {}", alert.metric),
-        RULE_ERROR => return "the rule cannot be evaluated".to_owned(),
-        ACTION_FAILED => return format!("the action for {} has not helped", alert.metric),
+        NO_DATA => return format!("there {} no data of {}", verb("is", "was"), alert.metric),
+        RULE_ERROR => {
+            let cannot = verb("cannot", "could not");
+            return format!("the rule {cannot} be evaluated");
+        }
+        ACTION_FAILED => {
+            let has = verb("has", "had");
+            return format!("the action for {} {has} not helped", alert.metric);
+        }
         ABSENCE => return missing(alert),
         _ => {}
     }
-    let amount = |number| amount::of(&metric, &alert.stat, number);
-    let is = if alert.is_firing() {
-        "is"
-    } else {
-        "was at last"
+    let amount = |number| amount(alert, number);
+    let is = match alert.pace {
+        None => verb("is", "was at last"),
+        Some(_) => verb("changes by", "changed at last by"),
     };
     let Some(value) = alert.value else {
-        return format!("{measured} has no value");
+        return format!("{measured} {} no value", verb("has", "had"));
     };
     if !has_limit(alert) {
         return format!("{measured} {is} {}", amount(value));
@@ -217,84 +224,18 @@ fn what(alert: &Announced) -> String {
     format!("{measured} {is} {}, {distance}", amount(value))
 }
 
-/// How often it was found, when last, and the worst of it.
-fn tallied(alert: &Announced, tally: Tally) -> String {
-    let mut text = match tally.evaluations {
-        1 => "once".to_owned(),
-        n => format!("{n} times"),
-    };
-    if tally.values > 0 {
-        let plural = if tally.values == 1 { "" } else { "s" };
-        text += &format!(" in {} value{plural}", tally.values);
-    }
-    if tally.evaluations > 1 {
-        text += &format!(", last {}", moment(tally.last));
-    }
-    if let Some(worst) = tally.worst {
-        let metric = Metric::named(&alert.metric);
-        text += &format!(", worst {}", amount::of(&metric, &alert.stat, worst));
-    }
-    text
-}
-
-/// The baseline, by how much it has changed, and how sure that is.
-fn compared(alert: &Announced, evidence: Evidence) -> Option<String> {
+/// A value or a limit of an alert in its unit: `1.5s`, of a slope `+3.1 % a day` or `+50ms a day`.
+fn amount(alert: &Announced, number: f64) -> String {
     let metric = Metric::named(&alert.metric);
-    let mut text = format!(
-        "baseline {}",
-        amount::of(&metric, &alert.stat, evidence.baseline?)
-    );
-    if evidence.baseline_n > 0 {
-        text += &format!(" of {} values", evidence.baseline_n);
+    match alert.pace {
+        None => amount::of(&metric, &alert.stat, number),
+        Some(Pace::Relative) => format!("{} a day", percent(number)),
+        Some(Pace::Absolute) => {
+            let sign = if number < 0.0 { '-' } else { '+' };
+            let size = amount::of(&metric, &alert.stat, number.abs());
+            format!("{sign}{size} a day")
+        }
     }
-    if let Some(change) = evidence.change {
-        text += &format!(": {}", percent(change));
-    }
-    if evidence.interval.is_some() {
-        text += &format!(" (95 %: {})", evidence.interval_text());
-    }
-    if let Some(p) = evidence.p_value {
-        text += &match p {
-            p if p < 1e-6 => ", p < 0.000001".to_owned(),
-            p if p < 1e-3 => format!(", p = {p:.6}"),
-            p => format!(", p = {p:.3}"),
-        };
-    }
-    Some(text)
-}
-
-/// What a detector has found to be different, since when, and by how much.
-fn found(evidence: Evidence) -> Option<String> {
-    let feature = evidence.feature?;
-    let mut text = match feature {
-        Feature::Value => "the value".to_owned(),
-        Feature::Shape => "how values follow on each other".to_owned(),
-        Feature::Season => "what is usual at this time of the day".to_owned(),
-        Feature::Level => "the level".to_owned(),
-        Feature::Drift => "a drift of the level".to_owned(),
-        Feature::Spread => "how far values lie apart".to_owned(),
-        Feature::Tail => "how far the upper tenth reaches".to_owned(),
-    };
-    if evidence.per_day.is_some() {
-        text += &format!(", {}", evidence.per_day_text());
-    }
-    if let Some(change) = evidence.change {
-        text += &format!(", {}", percent(change));
-    }
-    if feature == Feature::Drift {
-        text += " by now";
-    }
-    if evidence.interval.is_some() {
-        text += &format!(" (95 %: {})", evidence.interval_text());
-    }
-    if let Some(began) = evidence.began {
-        text += &format!(", since {}", moment(began));
-    }
-    if let Some((earliest, latest)) = evidence.within.filter(|(from, to)| from < to) {
-        let (from, to) = (moment(earliest), moment(latest));
-        text += &format!(" (95 %: between {from} and {to})");
-    }
-    Some(text)
 }
 
 /// How long an operation has been missing, and when it should have come.
@@ -305,11 +246,15 @@ fn missing(alert: &Announced) -> String {
     let Some(value) = alert.value.map(seconds) else {
         return format!("an operation is expected at least every {limit}");
     };
-    match (alert.is_firing(), alert.n) {
-        (true, 0) => format!("never seen in {value}, expected at least every {limit}"),
-        (true, _) => format!("last seen {value} ago, expected at least every {limit}"),
-        (false, _) => format!("seen {value} before its end, expected at least every {limit}"),
-    }
+    let is_back = alert.value.is_some_and(|value| value <= alert.limit);
+    let seen = match (alert.is_firing(), alert.n) {
+        (true, 0) => format!("never seen in {value}"),
+        (true, _) => format!("last seen {value} ago"),
+        (false, _) if is_back => format!("seen again {value} before the end"),
+        (false, 0) => format!("had never been seen in {value}"),
+        (false, _) => format!("had last been seen {value} before the end"),
+    };
+    format!("{seen}, expected at least every {limit}")
 }
 
 /// A moment in UTC, to the second, for people.
@@ -337,6 +282,11 @@ pub(super) fn line(text: &str) -> String {
 /// Whether a character changes the direction of what follows, until another one or for good.
 fn turns(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The course of an alert in one line of text, where the notification has it.
+pub(super) fn course_line(alert: &Announced, notification: &Notification) -> Option<String> {
+    course::of(notification, alert).map(|course| course.line())
 }
 
 /// The body as plain text.

@@ -2,6 +2,7 @@
 //! [`News::as_str`].
 
 use crate::engine::alert::EndReason;
+use crate::engine::condition::Feature;
 use crate::engine::dispatch::escalation::Cause;
 use crate::engine::dispatch::{Acknowledgement, Announced, News, Notification, NotifyReason};
 use crate::shown::amount;
@@ -22,6 +23,9 @@ pub(super) fn headline(notification: &Notification) -> String {
         NotifyReason::SilenceEnded => "A silence has ended, the alerts still fire",
         NotifyReason::MaintenanceEnded => "Maintenance has ended, the alerts still fire",
         NotifyReason::Flapping => "An alert flaps: it begins and ends again and again",
+        NotifyReason::Reclassified => {
+            "More is known of a change: it is of another kind than was told"
+        }
         NotifyReason::Digest => "Digest of what fired since the last one",
         NotifyReason::Repeat => "Nothing new, the alerts still fire",
         NotifyReason::Escalated => "Escalated",
@@ -74,6 +78,14 @@ pub(super) fn why(alert: &Announced, notification: &Notification) -> String {
         News::SilenceEnded => "silence ended: it fires as before",
         News::MaintenanceEnded => "maintenance ended: it fires as before",
         News::Flapping => "flapping: it begins and ends again and again",
+        News::Reclassified => match alert.evidence.and_then(|evidence| evidence.feature) {
+            Some(Feature::Drift) => {
+                "reclassified: it has turned out to be a drift, bit by bit, and no level that has moved once"
+            }
+            _ => {
+                "reclassified: what has changed has turned out to be of another kind than was told"
+            }
+        },
         News::Digest => "digest: it was collected to be told later",
         News::Escalated => "escalated: it fires still, or too often",
         News::Repeat => "repeat: it fires as before",

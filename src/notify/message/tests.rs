@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::engine::alert::EndReason;
-use crate::engine::condition::Evidence;
+use crate::engine::condition::{Evidence, Feature};
 use crate::engine::dispatch::escalation::{Cause, Often};
 use crate::engine::dispatch::{Acknowledgement, Escalated, News, NotifyReason, Remark};
 use crate::engine::incident::Tale;
@@ -182,12 +182,83 @@ fn what_happened_is_said_in_words() {
                 a.value = Some(5.0);
                 a.ended = Some((a.starts_at, EndReason::Recovered));
             }),
-            "seen 5s before its end, expected at least every 1d 2h 0m 0s",
+            "seen again 5s before the end, expected at least every 1d 2h 0m 0s",
             None,
         ),
     ] {
         assert_eq!(said.0, expected);
         assert_eq!(said.1.map(f64::round), percent, "{expected}");
+    }
+    // Of what has ended it is said in the past, of each kind.
+    let ended = |change: &dyn Fn(&mut Announced)| {
+        let ended = |a: &mut Announced| {
+            change(a);
+            a.ended = Some((a.starts_at, EndReason::Forgotten));
+        };
+        with(&ended).0
+    };
+    let usual = |alert: &mut Announced, alert_type| {
+        alert.alert_type = alert_type;
+        alert.evidence = Some(Evidence {
+            baseline: Some(10.0),
+            feature: Some(Feature::Level),
+            ..Evidence::default()
+        });
+    };
+    let slope = |alert: &mut Announced, pace, value, limit| {
+        alert.alert_type = "degradation";
+        alert.stat = "median".to_owned();
+        alert.pace = Some(pace);
+        (alert.value, alert.limit) = (Some(value), limit);
+    };
+    for (said, expected) in [
+        (
+            ended(&|_| {}),
+            "p95 of duration was at last 12.5s, 25.0% over the limit of 10s",
+        ),
+        (ended(&|a| a.value = None), "p95 of duration had no value"),
+        (
+            ended(&|a| a.alert_type = "no_data"),
+            "there was no data of duration",
+        ),
+        (
+            ended(&|a| a.alert_type = "rule_error"),
+            "the rule could not be evaluated",
+        ),
+        (
+            ended(&|a| a.alert_type = "action_failed"),
+            "the action for duration had not helped",
+        ),
+        (
+            ended(&|a| absent(a, 1)),
+            "had last been seen 1d 3h 0m 0s before the end, expected at least every 1d 2h 0m 0s",
+        ),
+        (
+            ended(&|a| absent(a, 0)),
+            "had never been seen in 1d 3h 0m 0s, expected at least every 1d 2h 0m 0s",
+        ),
+        (
+            ended(&|a| usual(a, "degradation")),
+            "p95 of duration was at last 12.5s, 25.0% over the usual of 10s",
+        ),
+        (
+            ended(&|a| usual(a, "anomaly_detected")),
+            "p95 of duration was at last 12.5s, 25.0% over the nearest known value of 10s",
+        ),
+        (
+            ended(&|a| slope(a, Pace::Relative, 0.02, 0.03)),
+            "median of duration changed at last by +2.0 % a day, 33.3% under the limit of +3.0 % a day",
+        ),
+        (
+            with(&|a| slope(a, Pace::Absolute, 0.5, 0.25)).0,
+            "median of duration changes by +500ms a day, 100.0% over the limit of +250ms a day",
+        ),
+        (
+            with(&|a| slope(a, Pace::Relative, -0.25, -0.2)).0,
+            "median of duration changes by -25 % a day, 25.0% under the limit of -20 % a day",
+        ),
+    ] {
+        assert_eq!(said, expected);
     }
     // Nobody knows which way a score of its own gets worse.
     let (_, percent) = with(&|a| a.metric = "silhouette".to_owned());
@@ -300,10 +371,31 @@ fn a_drift_says_what_it_adds_a_day_what_it_has_come_to_and_when_it_began() {
         per_day: Some((0.031, (0.026, 0.035))),
         ..Evidence::default()
     });
-    let text = text(&fixture::notification(&[Arc::new(alert)]), URL);
+    let said = |alert: &Announced| {
+        let notification = fixture::notification(&[Arc::new(alert.clone())]);
+        text(&notification, URL)
+    };
+    let text = said(&alert);
     let expected = "a drift of the level, +3.1 % a day (95 %: +2.6 % to +3.5 %), +16 % by now (95 %: +13 % to +18 %), \
                     since 2026-01-30 12:00:00 UTC (95 %: between 2026-01-30 11:00:00 UTC and 2026-01-30 13:00:00 UTC)";
     assert!(text.contains(expected), "{text}");
+    // What has ended because somebody has accepted it, say, goes on.
+    for (reason, expected) in [
+        (
+            EndReason::Recovered,
+            "+16 % by then (95 %: +13 % to +18 %), from 2026-01-30 12:00:00 UTC (95 %: between 2026-01-30 11:00:00 UTC \
+             and 2026-01-30 13:00:00 UTC) until 2026-01-31 12:10:00 UTC",
+        ),
+        (
+            EndReason::Accepted,
+            "+16 % by then (95 %: +13 % to +18 %), since 2026-01-30 12:00:00 UTC (95 %: between 2026-01-30 11:00:00 UTC \
+             and 2026-01-30 13:00:00 UTC)\n",
+        ),
+    ] {
+        alert.ended = Some((at(-10), reason));
+        let text = said(&alert);
+        assert!(text.contains(expected), "{text}");
+    }
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::dispatch::{Announced, Notification};
+use crate::engine::dispatch::{Announced, Course, Notification};
 use crate::engine::incident::Tale;
 use crate::engine::series::Labels;
+use crate::engine::tally::Tally;
 use crate::engine::template::Value;
 use crate::engine::time::Timestamp;
 use crate::forms::incidents::id;
@@ -69,7 +70,6 @@ fn incident(tale: &Tale) -> Value {
 pub(in crate::notify) fn alert(alert: &Announced, notification: &Notification) -> Value {
     let mut incidents = notification.incidents.iter();
     let incident = incidents.find(|tale| tale.members.contains(&alert.fingerprint));
-    let number = |number: Option<f64>| number.map_or(Value::Nil, Value::Number);
     let evidence = alert.evidence.unwrap_or_default();
     let ended = alert.ended;
     let remark = notification.remarks.get(&alert.fingerprint);
@@ -105,7 +105,7 @@ pub(in crate::notify) fn alert(alert: &Announced, notification: &Notification) -
             "Threshold",
             number(Some(alert.limit).filter(|_| message::has_limit(alert))),
         ),
-        ("N", Value::Int(i64::try_from(alert.n).unwrap_or(i64::MAX))),
+        ("N", count(alert.n)),
         ("Baseline", number(evidence.baseline)),
         ("Change", number(evidence.change)),
         ("Interval", text(&evidence.interval_text())),
@@ -121,7 +121,46 @@ pub(in crate::notify) fn alert(alert: &Announced, notification: &Notification) -
             "EndReason",
             text(ended.map_or("", |(_, reason)| reason.as_str())),
         ),
+        ("Tally", alert.tally.map_or(Value::Nil, tally)),
+        (
+            "Course",
+            (notification.course_of(alert)).map_or(Value::Nil, |course| {
+                let line = message::course_line(alert, notification);
+                course_of(course, &line.unwrap_or_default())
+            }),
+        ),
     ])
+}
+
+fn tally(tally: Tally) -> Value {
+    Value::record([
+        ("Evaluations", count(tally.evaluations)),
+        ("Values", count(tally.values)),
+        ("FirstSeen", time(tally.first)),
+        ("LastSeen", time(tally.last)),
+        ("Worst", number(tally.worst)),
+    ])
+}
+
+/// `line` is how it is drawn in text.
+fn course_of(course: &Course, line: &str) -> Value {
+    let values: Vec<Value> = course.values.iter().map(|value| number(*value)).collect();
+    Value::record([
+        ("Line", text(line)),
+        ("StepSeconds", Value::Number(course.step.as_secs_f64())),
+        ("To", time(course.to)),
+        ("Values", Value::List(values.into())),
+        ("UsualLow", number(course.usual.map(|(low, _)| low))),
+        ("UsualHigh", number(course.usual.map(|(_, high)| high))),
+    ])
+}
+
+fn number(number: Option<f64>) -> Value {
+    number.map_or(Value::Nil, Value::Number)
+}
+
+fn count(number: u64) -> Value {
+    Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn text(text: &str) -> Value {

@@ -151,6 +151,26 @@ fn the_strings_of_a_tree_are_templates_and_the_rest_stays() {
     );
 }
 
+/// What not every alert has is nothing where there is none, so that a template can ask for it.
+#[test]
+fn templates_know_how_often_it_was_found_and_how_it_went() {
+    let tree = tree(
+        "{found: '{{ range .Alerts }}{{ with .Tally }}{{ .Evaluations }} of {{ .Values }}, {{ .FirstSeen }} to {{ .LastSeen }}, worst {{ .Worst | humanizeDuration }}{{ else }}nothing{{ end }}{{ end }}',
+          course: '{{ range .Alerts }}{{ with .Course }}{{ .Line }} {{ .StepSeconds }} {{ .To }} {{ len .Values }} {{ index .Values 2 }} {{ .UsualLow }}-{{ .UsualHigh }}{{ else }}nothing{{ end }}{{ end }}'}",
+    );
+    let found = tree.render(&fixture::with_course(), URL, 0).unwrap();
+    assert_eq!(
+        found,
+        json!({
+            "found": "61 of 1000, 2026-01-31 12:00:00.25 +0000 UTC to 2026-01-31 12:15:00.25 +0000 UTC, worst 31.5s",
+            "course": "▁·█ 1s to 12.5s, usually 1s to 1.9s 150 2026-01-31 12:15:00.25 +0000 UTC 3 12.5 1-1.9",
+        })
+    );
+    let without = fixture::notification(&[fixture::firing("detect")]);
+    let found = tree.render(&without, URL, 0).unwrap();
+    assert_eq!(found, json!({"found": "nothing", "course": "nothing"}));
+}
+
 #[test]
 fn a_template_that_is_wrong_is_reported_at_its_place() {
     let wrong = tree("{text: '{{ .Subject }', deep: [{a: '{{ nofunction }}'}]}");

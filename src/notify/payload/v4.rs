@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::engine::condition::{Evidence, Feature};
-use crate::engine::dispatch::{Acknowledgement, Announced, Notification};
+use crate::engine::dispatch::{Acknowledgement, Announced, Course, Notification};
 use crate::engine::incident::Tale;
 use crate::engine::series::Labels;
 use crate::forms::incidents::id;
+use crate::forms::tally::TallyBody;
 use crate::notify::message::{self, common};
 
 /// A notification as Alertmanager posts it.
@@ -136,6 +137,35 @@ struct Alert<'a> {
     /// Where it can be acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     ack_url: Option<&'a str>,
+    /// How often it was found, when first and last, and the worst of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tally: Option<TallyBody>,
+    /// The values of the last while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    course: Option<CourseBody<'a>>,
+}
+
+/// The course that the value has taken: oldest first, null where there was none.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CourseBody<'a> {
+    step_seconds: f64,
+    /// When the last step ends.
+    to: String,
+    values: &'a [Option<f64>],
+    /// Between which values it mostly lay before the alert began; null where too little is known of that.
+    usual: Option<(f64, f64)>,
+}
+
+impl<'a> CourseBody<'a> {
+    fn of(course: &'a Course) -> Self {
+        Self {
+            step_seconds: course.step.as_secs_f64(),
+            to: course.to.to_string(),
+            values: &course.values,
+            usual: course.usual,
+        }
+    }
 }
 
 /// The baseline, the change against it, and how sure that is. What there is not is null.
@@ -255,6 +285,8 @@ fn alert<'a>(alert: &'a Announced, notification: &'a Notification) -> Alert<'a> 
         ack_url: remark
             .map(|remark| remark.link.as_str())
             .filter(|link| !link.is_empty()),
+        tally: alert.tally.map(TallyBody::of),
+        course: notification.course_of(alert).map(CourseBody::of),
     }
 }
 
@@ -341,6 +373,36 @@ mod tests {
         assert_eq!(body["incidents"], json!(ids.map(of)));
         assert_eq!(body["alerts"][0]["incident"], ids[0]);
         assert_eq!(body["alerts"][1]["incident"], ids[1]);
+    }
+
+    #[test]
+    fn tally_and_course_stand_beside_what_is_known_without_them() {
+        let notification = fixture::with_course();
+        let body = body(&notification, "", 0).unwrap();
+        let mut alert = body["alerts"][0].clone();
+        let ours = alert.as_object_mut().unwrap();
+        assert_eq!(
+            ours.remove("tally"),
+            Some(json!({
+                "evaluations": 61,
+                "values": 1_000,
+                "firstSeen": "2026-01-31T12:00:00.250Z",
+                "lastSeen": "2026-01-31T12:15:00.250Z",
+                "worst": 31.5,
+            }))
+        );
+        assert_eq!(
+            ours.remove("course"),
+            Some(json!({
+                "stepSeconds": 150.0,
+                "to": "2026-01-31T12:15:00.250Z",
+                "values": [1.0, null, 12.5],
+                "usual": [1.0, 1.9],
+            }))
+        );
+        let without = fixture::notification(&[fixture::firing("detect")]);
+        let without = super::body(&without, "", 0).unwrap();
+        assert_eq!(alert, without["alerts"][0]);
     }
 
     #[test]

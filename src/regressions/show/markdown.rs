@@ -23,7 +23,7 @@ pub(super) fn text(findings: &Findings, question: &Question) -> String {
     let (quiet, loud): (Vec<_>, Vec<_>) = findings.rows.iter().partition(is_quiet);
     if !loud.is_empty() {
         text.push('\n');
-        text += &table(&loud);
+        text += &table(findings, &loud);
     }
     if !quiet.is_empty() {
         // Writing to a string cannot fail.
@@ -32,17 +32,17 @@ pub(super) fn text(findings: &Findings, question: &Question) -> String {
             "\n<details><summary>{} more</summary>\n\n",
             quiet.len()
         );
-        text += &table(&quiet);
+        text += &table(findings, &quiet);
         text += "\n</details>\n";
     }
     for reason in reasons(findings) {
         let _ = writeln!(text, "\n- {}", escape(&reason));
     }
-    let _ = writeln!(text, "\n<sub>{}.</sub>", asked(question));
+    let _ = writeln!(text, "\n<sub>{}.</sub>", asked(findings, question));
     text
 }
 
-fn table(rows: &[&Finding]) -> String {
+fn table(findings: &Findings, rows: &[&Finding]) -> String {
     let names = [
         ("", Side::Left),
         ("Instance", Side::Left),
@@ -51,7 +51,10 @@ fn table(rows: &[&Finding]) -> String {
         ("Current", Side::Right),
         ("Change", Side::Right),
         ("95 %", Side::Right),
-        ("p", Side::Right),
+        match findings.history {
+            Some(_) => ("Since", Side::Left),
+            None => ("p", Side::Right),
+        },
         ("n", Side::Right),
     ];
     let rows = rows.iter().map(|row| {
@@ -68,7 +71,10 @@ fn table(rows: &[&Finding]) -> String {
             cells.current,
             cells.change,
             cells.interval,
-            escape(&cells.p_value),
+            escape(match findings.history {
+                Some(_) => &cells.since,
+                None => &cells.p_value,
+            }),
             cells.n,
         ]
     });

@@ -75,12 +75,18 @@ fn headline(findings: &Findings) -> String {
 }
 
 /// What was asked, in one line.
-fn asked(question: &Question) -> String {
+fn asked(findings: &Findings, question: &Question) -> String {
     let beyond = format!(
         "worse by more than {}% (critical: {}%)",
         question.threshold * 100.0,
         question.critical * 100.0
     );
+    if let Some(history) = findings.history {
+        return format!(
+            "{beyond}: the newest piece of the history against the one before, {} runs",
+            history.runs
+        );
+    }
     match question.is_guide {
         true => format!("{beyond}, plain means as in the original guide"),
         false => format!(
@@ -98,6 +104,8 @@ struct Cells {
     change: String,
     interval: String,
     p_value: String,
+    /// The run that began it, where a history was looked at.
+    since: String,
     n: String,
 }
 
@@ -122,12 +130,18 @@ impl Cells {
                 p if p < 1e-4 => "<0.0001".to_owned(),
                 p => format!("{p:.4}"),
             }),
+            since: (row.began.as_ref()).map_or_else(none, |began| line(&began.run.name)),
             n: match (row.baseline_n, row.n) {
                 (0, n) => n.to_string(),
                 (before, n) => format!("{before}, {n}"),
             },
         }
     }
+}
+
+/// A name in one line, whatever is in it.
+fn line(name: &str) -> String {
+    name.replace(char::is_control, " ")
 }
 
 /// The reasons of what could not be judged, each once.

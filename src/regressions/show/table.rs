@@ -17,16 +17,28 @@ pub(super) fn text(findings: &Findings, question: &Question) -> String {
             cells.current,
             cells.change,
             cells.interval,
-            cells.p_value,
+            match findings.history {
+                Some(_) => cells.since,
+                None => cells.p_value,
+            },
             cells.n,
         ]
     });
+    let sure = match findings.history {
+        Some(_) => "SINCE",
+        None => "P",
+    };
     let names = [
-        "STATUS", "INSTANCE", "METRIC", "BASELINE", "CURRENT", "CHANGE", "95%", "P", "N",
+        "STATUS", "INSTANCE", "METRIC", "BASELINE", "CURRENT", "CHANGE", "95%", sure, "N",
     ];
     let mut text = table(names, rows.collect());
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "\n{}\n{}", headline(findings), asked(question));
+    let _ = writeln!(
+        text,
+        "\n{}\n{}",
+        headline(findings),
+        asked(findings, question)
+    );
     for reason in reasons(findings) {
         let _ = writeln!(text, "{reason}");
     }

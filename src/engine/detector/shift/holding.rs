@@ -2,7 +2,7 @@
 
 /// A score that keeps this share of the peak still stands for the same incident.
 const KEEP: f64 = 0.7;
-/// Points for which a score is held after it last stood.
+/// Points with a value for which a score is held after it last stood.
 const HOLD: u64 = 96;
 /// Points after which the peak is forgotten, so that a weaker incident counts again.
 const FORGET: u64 = 288;
@@ -32,6 +32,13 @@ impl<T> Holding<T> {
             self.peak
         } else {
             0.0
+        }
+    }
+
+    /// Takes in that point `t` has no value: of the incident that goes on it says nothing, so it is held for one point longer.
+    pub fn wait(&mut self, t: u64) {
+        if self.is_open(t) {
+            self.since += 1;
         }
     }
 
@@ -67,5 +74,20 @@ mod tests {
         assert_eq!(held(289, 0.5), 0.0);
         assert_eq!(held(290, 1.2), 1.2, "a day after it last stood");
         assert_eq!(holding.found, Some(290));
+    }
+
+    #[test]
+    fn points_without_a_value_do_not_count_for_the_end_of_an_incident() {
+        let mut holding = Holding::default();
+        holding.hold(0, 2.0, || Some(()));
+        for t in 1..=150 {
+            holding.wait(t);
+            assert_eq!(holding.hold(t, 0.5, || None), 2.0, "{t}");
+        }
+        assert_eq!(holding.hold(246, 0.5, || None), 2.0);
+        assert_eq!(holding.hold(247, 0.5, || None), 0.0);
+        let over = holding.clone();
+        holding.wait(248);
+        assert_eq!(holding, over, "what has ended does not begin again");
     }
 }

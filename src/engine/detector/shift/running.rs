@@ -138,6 +138,9 @@ impl Running {
         let innovation = noise * self.profile.innovation;
         (self.history).add(t, scaled.map(|_| z * noise), innovation, phi);
 
+        if scaled.is_none() {
+            self.holding.wait(t);
+        }
         let is_quiet = self.holding.is_quiet();
         if is_quiet && scaled.is_some() {
             let step = GAIN / self.sums.n as f64 * z.clamp(-FOLLOWED, FOLLOWED) * noise;

@@ -129,6 +129,25 @@ fn a_time_of_day_follows_the_clock_of_its_zone() {
     ] {
         assert_eq!(next(&eight, after), expected, "{after}");
     }
+    // Several times a day, each by itself, also where one begins as the other ends; in some months alone.
+    let often = Digest {
+        when: TimeInterval {
+            times: vec![(17 * 60, 17 * 60 + 1), (540, 541), (541, 542)],
+            days_of_month: vec![(-1, -1)],
+            months: vec![2..=2],
+            zone: zone.clone(),
+            ..TimeInterval::default()
+        },
+        ..daily(false)
+    };
+    for (after, expected) in [
+        ("2024-02-10T12:00:00Z", "2024-02-29T08:00:00.000Z"),
+        ("2024-02-29T08:00:00Z", "2024-02-29T08:01:00.000Z"),
+        ("2024-02-29T08:01:30Z", "2024-02-29T16:00:00.000Z"),
+        ("2024-02-29T16:00:00Z", "2025-02-28T08:00:00.000Z"),
+    ] {
+        assert_eq!(next(&often, after), expected, "{after}");
+    }
     // A time that is skipped does not come on that day.
     let half_past_two = at_two(150);
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What alerts bring about: asked for once, by one key whatever happens in between, and judged by what follows.
 
 mod asked;
+mod failures;
 mod kills;
 
 use super::restart::Kept;
@@ -9,7 +10,7 @@ use crate::engine::acting::RunError;
 use crate::engine::action::{
     Action, Case, EndsBy, Outcome, Probation, Report, ReportError, Reported, Stage, Work,
 };
-use crate::engine::dispatch::{Silence, matching};
+use crate::engine::dispatch::{HandlingError, Silence, matching};
 use std::collections::BTreeSet;
 
 /// `Inaccurate`: the mean accuracy of the last 4 runs below 0.9 medium, below 0.8 high.
@@ -163,44 +164,6 @@ fn an_alert_asks_once_and_what_passes_its_probation_is_kept() {
 }
 
 #[test]
-fn what_was_reported_to_be_worse_is_refused_and_an_alert_says_so_until_the_cause_has_ended() {
-    let (mut engine, work) = asked(retrain());
-    // The mean of the runs that are judged is 0.733 now.
-    let worse = report(Reported::Succeeded, &[("accuracy", 0.7)]);
-    let case = engine.take_report(work[0].key(), worse, at(25)).unwrap();
-    assert_eq!(case.stage, Stage::Idle);
-    assert_eq!(outcome(&engine), Some(Outcome::Refused));
-    let told = step(&mut engine, 30, Some(0.3));
-    assert_eq!(failures(&told.effects), [true]);
-    let alert = &told.effects.announced[1];
-    assert_eq!(
-        alert.labels.to_string(),
-        r#"{action="retrain", alert_type="action_failed", alertname="ActionFailed", cluster="eu", operation="detect", pod="web-1", rule="Inaccurate", severity="high"}"#
-    );
-    assert_eq!(
-        alert.annotations.get("summary"),
-        "action retrain for Inaccurate made something worse than what there is, which is refused: accuracy was reported as 0.700000, now it is 0.733333; the old baseline stays"
-    );
-    // It is told once, and to Alertmanagers again after more than a minute.
-    let (mut told, mut sent) = (Vec::new(), Vec::new());
-    for seconds in (40..=110).step_by(10) {
-        let effects = step(&mut engine, seconds, Some(0.3)).effects;
-        told.extend(failures(&effects));
-        let ours = effects.to_alertmanager.iter();
-        let ours = ours.filter(|(alert, _)| alert.alert_type == "action_failed");
-        sent.extend(ours.map(|(_, until)| (seconds, until.since(at(seconds).wall).as_secs())));
-    }
-    assert_eq!((told, sent), (vec![], vec![(100, 240)]));
-    let changes: Vec<_> = (120..=150)
-        .step_by(10)
-        .flat_map(|seconds| step(&mut engine, seconds, Some(1.0)).effects.announced)
-        .filter(|alert| alert.alert_type == "action_failed")
-        .map(|alert| alert.ended.map(|(_, reason)| reason))
-        .collect();
-    assert_eq!(changes, [Some(EndReason::Recovered)]);
-}
-
-#[test]
 fn what_does_not_pass_its_probation_is_reverted() {
     let (mut engine, work) = asked(retrain());
     let good = report(Reported::Succeeded, &[]);
@@ -235,41 +198,6 @@ fn a_probation_of_some_time_waits_for_data_as_well() {
 }
 
 #[test]
-fn without_an_end_in_time_it_has_failed_and_the_next_success_ends_the_alert() {
-    let (mut engine, work) = asked(retrain());
-    let mut told = Vec::new();
-    for seconds in (30..=900).step_by(10) {
-        let step = step(&mut engine, seconds, Some(0.3));
-        told.extend(
-            failures(&step.effects)
-                .into_iter()
-                .map(|fires| (seconds, fires)),
-        );
-        // Neither after the timeout nor after the cooldown, as the alert is still the same.
-        assert!(step.work.is_empty(), "{seconds}");
-    }
-    assert_eq!(outcome(&engine), Some(Outcome::TimedOut));
-    assert_eq!(told, [(320, true)]);
-    let late = engine.take_report(work[0].key(), report(Reported::Succeeded, &[]), at(905));
-    assert!(matches!(late, Err(ReportError::Over { .. })), "{late:?}");
-    // Somebody asks for it again: another request of another key.
-    let key = engine.run_action("retrain", "Inaccurate", at(905)).unwrap();
-    assert_eq!(key, format!("{}-2", work[0].key()));
-    let again = engine.run_action("retrain", "Inaccurate", at(906));
-    assert_eq!(again, Err(RunError::HeldBack("one is under way")));
-    assert_eq!(step(&mut engine, 910, Some(0.3)).work[0].key(), key);
-    engine
-        .take_report(&key, report(Reported::Succeeded, &[]), at(915))
-        .unwrap();
-    let told: Vec<bool> = (920..=950)
-        .step_by(10)
-        .flat_map(|seconds| failures(&step(&mut engine, seconds, Some(0.95)).effects))
-        .collect();
-    assert_eq!(outcome(&engine), Some(Outcome::Kept));
-    assert_eq!(told, [false]);
-}
-
-#[test]
 fn the_next_alert_asks_again_once_the_cooldown_is_over() {
     let (mut engine, work) = asked(Action {
         probation: None,
@@ -296,6 +224,58 @@ fn the_next_alert_asks_again_once_the_cooldown_is_over() {
     assert_ne!(order.key, work[0].key());
 }
 
+/// What is told as one matter is not one thing to do: an incident that another alert keeps open neither keeps one that comes
+/// back in it from asking, nor has it ask twice.
+#[test]
+fn an_alert_that_comes_back_in_an_open_incident_asks_anew_and_once() {
+    let slow = Rule {
+        name: "Slow".into(),
+        condition: Condition::Threshold(Threshold {
+            metric: Metric::Duration,
+            stat: Stat::Max,
+            reach: Reach::Runs(4),
+            comparison: Comparison::Above,
+            levels: vec![level(Severity::Medium, 0.5)],
+            min_samples: 1,
+            relative: None,
+        }),
+        actions: Vec::new(),
+        ..inaccurate()
+    };
+    let action = Action {
+        cooldown: Duration::from_secs(60),
+        ends_by: EndsBy::Answer,
+        probation: None,
+        ..retrain()
+    };
+    let with_incidents = Settings {
+        incidents: Some(incident::MERGE),
+        ..settings(vec![inaccurate(), slow], vec![action])
+    };
+    let mut engine = Engine::new(with_incidents, at(0));
+    let mut asked = Vec::new();
+    for seconds in (0..=300).step_by(10) {
+        let accuracy = match seconds {
+            100..160 => 1.0,
+            _ => 0.3,
+        };
+        let step = step(&mut engine, seconds, Some(accuracy));
+        for work in &step.work {
+            asked.push((seconds, work.key().to_owned()));
+            engine.take_answer(work.key(), Ok(None), at(seconds + 1));
+        }
+    }
+    let times: Vec<u64> = asked.iter().map(|(seconds, _)| *seconds).collect();
+    assert_eq!(times, [0, 160]);
+    assert_ne!(asked[0].1, asked[1].1);
+    let incidents: Vec<_> = engine.incidents().all().collect();
+    assert_eq!(incidents.len(), 1);
+    assert!(incidents[0].is_open());
+    let members = incidents[0].members();
+    let rules: BTreeSet<&str> = members.iter().map(|one| one.rule.as_str()).collect();
+    assert_eq!(rules, BTreeSet::from(["Inaccurate", "Slow"]));
+}
+
 #[test]
 fn two_rules_on_the_same_share_one_request_at_a_time_and_one_cooldown() {
     let other = Rule {
@@ -317,23 +297,6 @@ fn two_rules_on_the_same_share_one_request_at_a_time_and_one_cooldown() {
     let times: Vec<u64> = asked.iter().map(|(seconds, _)| *seconds).collect();
     assert_eq!(times, [0, 600]);
     assert_ne!(asked[0].1, asked[1].1);
-}
-
-#[test]
-fn an_action_that_is_configured_no_more_ends_its_alert_and_is_forgotten() {
-    let (mut engine, work) = asked(retrain());
-    let failed = report(Reported::Failed, &[]);
-    engine.take_report(work[0].key(), failed, at(25)).unwrap();
-    assert_eq!(failures(&step(&mut engine, 30, Some(0.3)).effects), [true]);
-    let mut kept = Kept::default();
-    kept.save(&mut engine);
-    assert_eq!(kept.actions.len(), 1);
-    let without = || settings(vec![inaccurate()], Vec::new());
-    let effects = engine.reconfigure(without(), at(35));
-    assert_eq!(failures(&effects), [false]);
-    kept.save(&mut engine);
-    assert_eq!(kept.actions.len(), 0);
-    assert_eq!(engine.actions().cases().count(), 0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn of_minutes() -> Engine {
 
 fn found(engine: &Engine) -> Found {
     let (_, _, state) = engine.rules().next().unwrap();
-    let compared = state.instances.values().next().unwrap().compared.as_ref();
+    let compared = state.instances.values().next().unwrap().by.compared();
     compared.unwrap().found
 }
 

@@ -54,7 +54,7 @@ fn case_14_a_rule_without_its_baseline_says_so() {
     assert_eq!(verdicts(&engine)[0].standing, Standing::Insufficient);
     let (_, _, state) = engine.rules().next().unwrap();
     let instance = state.instances.values().next().unwrap();
-    let lacks = instance.compared.as_ref().unwrap().found.lacks;
+    let lacks = instance.by.compared().unwrap().found.lacks;
     assert_eq!(
         lacks.map(condition::Lack::as_str),
         Some("no baseline of that name for this instance")

@@ -72,8 +72,7 @@ fn each_instance_has_the_limit_that_its_own_history_gives() {
     assert!(limit.is_nan());
     assert_eq!(before, Standing::Insufficient);
     let (_, _, state) = engine.rules().next().unwrap();
-    let lacks =
-        |instance: &judge::Instance| instance.compared.as_ref().and_then(|one| one.found.lacks);
+    let lacks = |instance: &judge::Instance| instance.by.compared().and_then(|one| one.found.lacks);
     assert!(
         state
             .instances

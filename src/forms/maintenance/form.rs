@@ -38,19 +38,13 @@ impl Wanted {
     /// # Errors
     /// Which field is wrong, and what is allowed.
     pub fn read(&self, now: Timestamp) -> Result<Started, String> {
-        let mut matchers = Vec::new();
-        for (index, text) in self.matchers.iter().enumerate() {
-            let read = matching::parse(text);
-            matchers.extend(read.map_err(|error| format!("matchers[{index}]: {error}"))?);
-        }
+        let matchers = read_matchers(&self.matchers)?;
         let ends_at = match (&self.duration, &self.ends_at) {
             (Some(text), None) => {
                 let duration = text.parse::<Period>();
                 now.after(duration.map_err(|error| format!("duration: {error}"))?.0)
             }
-            (None, Some(text)) => Timestamp::parse(text).ok_or_else(|| {
-                format!("ends_at: {text:?} is not a time, allowed: RFC 3339 such as 2026-01-31T12:00:00Z")
-            })?,
+            (None, Some(text)) => time("ends_at", text)?,
             (None, None) => {
                 return Err("duration: is missing, allowed: a duration such as 2h, or ends_at; what is never ended would go on for ever".to_owned());
             }
@@ -72,7 +66,24 @@ impl Wanted {
     }
 }
 
-fn texts(matchers: &[Matcher]) -> Vec<String> {
+/// What a list of matchers means.
+pub(super) fn read_matchers(written: &[String]) -> Result<Vec<Matcher>, String> {
+    let mut matchers = Vec::new();
+    for (index, text) in written.iter().enumerate() {
+        let read = matching::parse(text);
+        matchers.extend(read.map_err(|error| format!("matchers[{index}]: {error}"))?);
+    }
+    Ok(matchers)
+}
+
+/// The moment that a field says.
+pub(super) fn time(field: &str, text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| {
+        format!("{field}: {text:?} is not a time, allowed: RFC 3339 such as 2026-01-31T12:00:00Z")
+    })
+}
+
+pub(super) fn texts(matchers: &[Matcher]) -> Vec<String> {
     matchers.iter().map(ToString::to_string).collect()
 }
 

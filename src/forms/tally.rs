@@ -1,12 +1,13 @@
-//! What an alert has found so far, as the API says it.
+//! What an alert has found so far, as the API and webhooks say it.
 
 use serde::Serialize;
 
 use crate::engine::tally::Tally;
 
-#[derive(Serialize)]
+/// How often it was found, when first and last, and the worst of it.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct TallyBody {
+pub struct TallyBody {
     /// Evaluations that found it by new data.
     evaluations: u64,
     /// Values that had come by these; 0 where the condition does not go by single values.
@@ -17,7 +18,8 @@ pub(super) struct TallyBody {
 }
 
 impl TallyBody {
-    pub(super) fn of(tally: Tally) -> Self {
+    /// Of an alert.
+    pub fn of(tally: Tally) -> Self {
         Self {
             evaluations: tally.evaluations,
             values: tally.values,

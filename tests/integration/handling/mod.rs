@@ -1,20 +1,18 @@
 //! What people do about alerts of a running opwatch, and what it does if they do nothing: over the API, the commands and
 //! the links in messages, also when the process is killed in between.
 
+mod escalation;
+mod links;
+
 use serde_json::{Value, json};
 
 use crate::peers::Peer;
 use crate::sidecar::{Folder, Reply, Sidecar, request, run, wait_for};
+use crate::telling::{held_back, ran, rules};
 
-/// One measurement decides: above 1 s medium, above 5 s critical.
-const RULES: &str = "\
-groups:
-  - name: g
-    interval: 1s
-    rules:
-      - alert: Slow
-        threshold: {metric: duration, stat: last, window: 1 runs, above: {medium: 1s, critical: 5s}}
-";
+/// One run decides: above 1 s medium, above 5 s critical.
+const LEVELS: &str =
+    "{metric: duration, stat: last, window: 1 runs, above: {medium: 1s, critical: 5s}}";
 
 /// Everybody is told by the same webhook, each at a path of their own.
 fn configuration(webhook: &Peer, timing: &str, more: &str) -> String {
@@ -39,13 +37,8 @@ const EACH: &str = "group_by: [...], group_interval: 1s, repeat_interval: 1h";
 
 fn start(config: &str) -> Sidecar {
     let folder = Folder::new();
-    folder.write("rules.yaml", RULES);
+    folder.write("rules.yaml", &rules(LEVELS));
     Sidecar::start_in(folder, config)
-}
-
-fn measure(sidecar: &Sidecar, operation: &str, seconds: f64) {
-    let one = json!({"operation": operation, "duration_seconds": seconds});
-    sidecar.measure(&one.to_string());
 }
 
 /// What a receiver was told: why, and of each alert its operation and why.
@@ -119,7 +112,7 @@ fn case_48_an_alert_is_resolved_by_its_id_once_also_over_a_crash_and_an_unknown_
     };
     let config = configuration(&webhook, EACH, "");
     let sidecar = start(&config);
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     wait_told(&webhook, "team", "fired: a fired");
     let id = fingerprint(&sidecar, "a");
     let path = format!("/api/v1/alerts/{id}/resolve");
@@ -149,8 +142,8 @@ fn case_48_an_alert_is_resolved_by_its_id_once_also_over_a_crash_and_an_unknown_
 
     // While its condition holds it stays over, also after a crash.
     let sidecar = Sidecar::start_in(sidecar.kill(), &config);
-    measure(&sidecar, "a", 2.0);
-    measure(&sidecar, "b", 2.0);
+    ran(&sidecar, "a", 2.0);
+    ran(&sidecar, "b", 2.0);
     wait_told(&webhook, "team", "fired: b fired");
     let evaluated = |sidecar: &Sidecar| {
         let groups = sidecar.data("/api/v1/rules")["groups"].clone();
@@ -164,12 +157,12 @@ fn case_48_an_alert_is_resolved_by_its_id_once_also_over_a_crash_and_an_unknown_
     assert_eq!(fires.len(), 1, "{fires:?}");
     assert_eq!(ask(&sidecar.ingest, "POST", &path, "").status, 409);
     // Once it has stopped holding it can fire again.
-    measure(&sidecar, "a", 0.1);
+    ran(&sidecar, "a", 0.1);
     let before = evaluated(&sidecar);
     wait_for("an evaluation", || {
         (evaluated(&sidecar) != before).then_some(())
     });
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     let told = wait_for("the alert anew", || {
         let told = told(&webhook, "team");
         let fired = told.iter().filter(|one| *one == "fired: a fired").count();
@@ -216,12 +209,11 @@ fn case_48_a_silence_by_labels_for_a_while_ends_by_itself() {
     ];
     let (code, _, error) = run(&sidecar.folder, &add);
     assert_eq!(code, Some(0), "{error}");
-    measure(&sidecar, "a", 2.0);
-    measure(&sidecar, "b", 2.0);
+    ran(&sidecar, "a", 2.0);
+    ran(&sidecar, "b", 2.0);
     wait_told(&webhook, "team", "fired: b fired");
     wait_for("the alert to be held back", || {
-        let series = "opwatch_alerts_held_back_total{reason=\"silence\"}";
-        (sidecar.metric(series)? > 0.0).then_some(())
+        (held_back(&sidecar, "silence") > 0.0).then_some(())
     });
     wait_told(&webhook, "team", "silence_ended: a silence_ended");
 }
@@ -247,126 +239,24 @@ fn case_11_a_breach_that_comes_back_within_the_cooldown_is_told_once_and_without
                 (firing(sidecar).len() == wanted).then_some(())
             });
         };
-        measure(&sidecar, "a", 2.0);
+        ran(&sidecar, "a", 2.0);
         wait_told(&webhook, "team", "fired: a fired");
-        measure(&sidecar, "a", 0.1);
+        ran(&sidecar, "a", 0.1);
         fires(&sidecar, 0);
         if expected.len() > 1 {
             wait_told(&webhook, "team", "resolved: a resolved");
         }
-        measure(&sidecar, "a", 2.0);
+        ran(&sidecar, "a", 2.0);
         fires(&sidecar, 1);
         // What else is told comes after it, so that it is known that nothing more does.
         wait_for("everything to be told", || {
             (told(&webhook, "team").len() >= expected.len()).then_some(())
         });
-        measure(&sidecar, "b", 2.0);
+        ran(&sidecar, "b", 2.0);
         let all = wait_told(&webhook, "team", "fired: b fired");
         let of_a: Vec<&String> = all.iter().filter(|one| !one.contains('b')).collect();
         assert_eq!(of_a, expected.iter().collect::<Vec<_>>(), "{interval}");
     }
-}
-
-#[test]
-fn what_nobody_acknowledges_is_escalated_once_also_over_crashes_and_its_end_is_told() {
-    let Some(webhook) = Peer::python("webhook_sink.py", &[]) else {
-        return;
-    };
-    let escalations = "\
-escalations:
-  - {name: second, matchers: [alertname=Slow], after: 2s, receiver: lead}
-  - {name: third, matchers: [severity=medium], after: 4s, unless_acknowledged: false, receiver: boss}
-";
-    let config = configuration(&webhook, EACH, escalations);
-    let sidecar = start(&config);
-    measure(&sidecar, "a", 2.0);
-    wait_told(&webhook, "team", "fired: a fired");
-    let id = fingerprint(&sidecar, "a");
-    let path = format!("/api/v1/alerts/{id}/ack");
-    let reply = ask(
-        &sidecar.ingest,
-        "POST",
-        &path,
-        r#"{"by": "ann", "comment": "on <it>"}"#,
-    );
-    assert_eq!(reply.status, 200, "{reply:?}");
-    assert_eq!(reply.json()["data"]["durable"], true);
-    // On disk before the answer.
-    let sidecar = Sidecar::start_in(sidecar.kill(), &config);
-    wait_for("the alert", || (!firing(&sidecar).is_empty()).then_some(()));
-    assert_eq!(sidecar.metric("opwatch_alerts_acknowledged"), Some(1.0));
-    for alert in [
-        firing(&sidecar)[0].clone(),
-        sidecar.get("/api/v2/alerts").json()[0].clone(),
-    ] {
-        let one = &alert["acknowledgement"];
-        assert_eq!(
-            (&one["by"], &one["comment"]),
-            (&json!("ann"), &json!("on <it>")),
-            "{alert}"
-        );
-        assert_eq!(one["expiresAt"], Value::Null);
-    }
-    // Whoever does not care hears of it, and the stage before does not.
-    wait_told(&webhook, "boss", "escalated: a escalated");
-    assert_eq!(told(&webhook, "lead"), Vec::<String>::new());
-    let body_of_boss = body(&webhook, "boss", "escalated");
-    assert_eq!(body_of_boss["escalation"]["name"], "third");
-    let why = body_of_boss["escalation"]["why"].as_str().unwrap();
-    assert!(
-        why.starts_with("third, fired ") && why.contains("at most 4s are allowed"),
-        "{why}"
-    );
-    assert!(!why.contains("nobody"), "{why}");
-    assert_eq!(body_of_boss["alerts"][0]["acknowledgement"]["by"], "ann");
-    assert_eq!(body_of_boss["version"], "4");
-    // Nobody looks after it any more.
-    let reply = ask(&sidecar.ingest, "DELETE", &path, "");
-    assert_eq!(reply.status, 200, "{reply:?}");
-    assert_eq!(ask(&sidecar.ingest, "DELETE", &path, "").status, 409);
-    wait_told(&webhook, "lead", "escalated: a escalated");
-    let why = body(&webhook, "lead", "escalated")["escalation"]["why"].clone();
-    assert!(
-        why.as_str()
-            .unwrap()
-            .ends_with("and nobody has acknowledged it"),
-        "{why}"
-    );
-    wait_for("both to be counted", || {
-        let of =
-            |name: &str| sidecar.metric(&format!("opwatch_escalations_total{{name=\"{name}\"}}"));
-        (of("second") == Some(1.0) && of("third") == Some(1.0)).then_some(())
-    });
-    // Told once, also by the next process, and the end to all.
-    let sidecar = Sidecar::start_in(sidecar.kill(), &config);
-    measure(&sidecar, "b", 2.0);
-    wait_told(&webhook, "boss", "escalated: b escalated");
-    measure(&sidecar, "a", 0.1);
-    measure(&sidecar, "b", 0.1);
-    for receiver in ["team", "lead", "boss"] {
-        for operation in ["a", "b"] {
-            let end = format!("resolved: {operation} resolved");
-            let all = wait_told(&webhook, receiver, &end);
-            let escalated = format!("escalated: {operation} escalated");
-            let times = all.iter().filter(|one| **one == escalated).count();
-            assert_eq!(times, usize::from(receiver != "team"), "{receiver} {all:?}");
-        }
-    }
-    let log = sidecar.log();
-    assert!(
-        log.contains("reason=\"escalated\"") && log.contains("reason=\"resolved\""),
-        "{log}"
-    );
-    assert!(!log.contains(" ERROR "), "{log}");
-    let history = sidecar.data("/api/v1/alerts/history");
-    let history = history.as_array().unwrap().clone();
-    let of = |change: &str| history.iter().filter(|one| one["change"] == change).count();
-    assert_eq!(
-        (of("acknowledged"), of("unacknowledged"), of("escalated")),
-        (1, 1, 4)
-    );
-    let note = history.iter().find(|one| one["change"] == "acknowledged");
-    assert_eq!(note.unwrap()["note"], "ann: on <it>");
 }
 
 #[test]
@@ -376,7 +266,7 @@ fn a_rise_of_the_severity_is_told_as_such_and_ends_the_acknowledgement() {
     };
     let timing = "group_by: [operation], group_interval: 1s, repeat_interval: 1h";
     let sidecar = start(&configuration(&webhook, timing, ""));
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     wait_told(&webhook, "team", "fired: a fired");
     let id = fingerprint(&sidecar, "a");
     let path = format!("/api/v1/alerts/{id}/ack");
@@ -390,14 +280,14 @@ fn a_rise_of_the_severity_is_told_as_such_and_ends_the_acknowledgement() {
         .status,
         200
     );
-    measure(&sidecar, "a", 6.0);
+    ran(&sidecar, "a", 6.0);
     wait_told(
         &webhook,
         "team",
         "level_raised: a level_raised, a level_raised",
     );
     assert_eq!(sidecar.metric("opwatch_alerts_acknowledged"), Some(0.0));
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     wait_told(&webhook, "team", "level_fallen: a level_fallen, a resolved");
     let history = sidecar.data("/api/v1/alerts/history");
     let raised = history
@@ -414,7 +304,7 @@ fn what_is_wrong_is_refused_with_what_is_allowed() {
         return;
     };
     let sidecar = start(&configuration(&webhook, EACH, ""));
-    measure(&sidecar, "a", 2.0);
+    ran(&sidecar, "a", 2.0);
     let id = fingerprint(&sidecar, "a");
     let path = format!("/api/v1/alerts/{id}/ack");
     for (body, status, expected) in [
@@ -514,8 +404,8 @@ fn the_commands_look_after_alerts_and_end_them() {
         all.extend(["--url", &url]);
         run(&sidecar.folder, &all)
     };
-    measure(&sidecar, "a", 2.0);
-    measure(&sidecar, "b", 2.0);
+    ran(&sidecar, "a", 2.0);
+    ran(&sidecar, "b", 2.0);
     let (a, b) = (fingerprint(&sidecar, "a"), fingerprint(&sidecar, "b"));
     let (code, out, error) = opwatch(&[
         "ack",
@@ -580,182 +470,36 @@ fn the_commands_look_after_alerts_and_end_them() {
     assert_eq!(opwatch(&[]).0, Some(3));
 }
 
-fn form(address: &str, path: &str, form: &str) -> Reply {
-    let kind = [("Content-Type", "application/x-www-form-urlencoded")];
-    request(address, "POST", path, &kind, form.as_bytes())
-}
-
-fn page(reply: &Reply) -> String {
-    String::from_utf8(reply.body.clone()).unwrap()
-}
-
+/// More alerts than a group may have end all of them, and whoever was told of them hears why.
 #[test]
-fn the_link_in_a_message_shows_a_form_and_only_its_button_acknowledges() {
-    let (Some(webhook), Some(mailbox)) = (
-        Peer::python("webhook_sink.py", &[]),
-        Peer::python("smtp_sink.py", &[]),
-    ) else {
-        return;
-    };
-    let more = format!(
-        "acknowledgement: {{links: on}}
-external_url: 'http://opwatch.example.org/at/'
-smtp: {{smarthost: 'localhost:{}', from: opwatch@example.org, require_tls: false}}
-",
-        mailbox.port
-    );
-    let config = configuration(&webhook, EACH, &more).replace(
-        "{name: team, ",
-        "{name: team, email_configs: [{to: ml@example.org}], ",
-    );
-    let sidecar = start(&config);
-    let hostile = "<script>alert('x')</script>";
-    measure(&sidecar, hostile, 2.0);
-    wait_told(&webhook, "team", &format!("fired: {hostile} fired"));
-    let alert = body(&webhook, "team", "fired")["alerts"][0].clone();
-    let link = alert["ack_url"].as_str().unwrap().to_owned();
-    assert!(
-        link.starts_with("http://opwatch.example.org/at/ack?alert="),
-        "{link}"
-    );
-    let mail = mailbox.wait_received(1)[0].clone();
-    let text = mail["text"].as_str().unwrap();
-    assert!(
-        text.starts_with("New alerts (fired)") && text.contains("acknowledge: http://opwatch"),
-        "{text}"
-    );
-    assert!(
-        mail["html"]
-            .as_str()
-            .unwrap()
-            .contains("<a href=\"http://opwatch.example.org/at/ack?alert=")
-    );
-    let key = sidecar.folder.0.join("data/acknowledgement.key");
-    let mode =
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600);
-
-    // Programs that look for bad links follow this one: it changes nothing.
-    let path = link.strip_prefix("http://opwatch.example.org/at").unwrap();
-    let shown = request(&sidecar.public, "GET", path, &[], b"");
-    assert_eq!(shown.status, 200);
-    let policy = shown.header("content-security-policy").unwrap();
-    assert_eq!(
-        policy,
-        "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    );
-    assert_eq!(
-        shown.header("referrer-policy").as_deref(),
-        Some("no-referrer")
-    );
-    assert_eq!(shown.header("cache-control").as_deref(), Some("no-store"));
-    let text = page(&shown);
-    assert!(
-        !text.contains("<script") && text.contains("&lt;script&gt;alert(&#39;x&#39;)"),
-        "{text}"
-    );
-    assert!(text.contains("<form method=\"post\">"), "{text}");
-    assert_eq!(sidecar.metric("opwatch_alerts_acknowledged"), Some(0.0));
-
-    // What is not whole, not of here, or does not say who, is refused.
-    for (path, status, expected) in [
-        ("/ack".to_owned(), 400, "not whole"),
-        (
-            path.replace("started=1", "started=2"),
-            403,
-            "it has been changed, or it is of another opwatch",
-        ),
-        (
-            path.replace("until=1", "until=2"),
-            403,
-            "it has been changed",
-        ),
-        (format!("{path}&by=x"), 400, "not whole"),
-    ] {
-        for reply in [
-            request(&sidecar.public, "GET", &path, &[], b""),
-            form(&sidecar.public, &path, "by=ann"),
-        ] {
-            assert_eq!(reply.status, status, "{path}");
-            assert!(page(&reply).contains(expected), "{path} {}", page(&reply));
-        }
-    }
-    for (sent, status, expected) in [
-        ("by=", 400, "by: is empty"),
-        ("by=ann&for=soon", 400, "for: "),
-        ("by=ann&x=y", 400, "other fields"),
-    ] {
-        let reply = form(&sidecar.public, path, sent);
-        assert_eq!(reply.status, status, "{sent}");
-        assert!(page(&reply).contains(expected), "{}", page(&reply));
-    }
-    assert_eq!(ask(&sidecar.public, "POST", path, "{}").status, 415);
-    assert_eq!(sidecar.metric("opwatch_alerts_acknowledged"), Some(0.0));
-
-    // The key outlives the process.
-    let sidecar = Sidecar::start_in(sidecar.kill(), &config);
-    fingerprint(&sidecar, hostile);
-    let done = form(
-        &sidecar.public,
-        path,
-        "by=ann+b&comment=%3Cb%3Eon+it&for=4h",
-    );
-    assert_eq!(done.status, 200, "{}", page(&done));
-    assert!(
-        page(&done).contains("Acknowledged by ann b since"),
-        "{}",
-        page(&done)
-    );
-    assert!(page(&done).contains("&lt;b&gt;on it") && !page(&done).contains("<b>"));
-    let one = firing(&sidecar)[0]["acknowledgement"].clone();
-    assert_eq!(
-        (&one["by"], &one["comment"]),
-        (&json!("ann b"), &json!("<b>on it"))
-    );
-    assert_ne!(one["expiresAt"], Value::Null);
-
-    // Of an alert that has ended it is void.
-    let id = fingerprint(&sidecar, hostile);
-    assert_eq!(
-        ask(
-            &sidecar.ingest,
-            "POST",
-            &format!("/api/v1/alerts/{id}/resolve"),
-            ""
-        )
-        .status,
-        200
-    );
-    for reply in [
-        request(&sidecar.public, "GET", path, &[], b""),
-        form(&sidecar.public, path, "by=ann"),
-    ] {
-        assert_eq!(reply.status, 410, "{}", page(&reply));
-    }
-    // Switched off there is nothing.
-    let off = config.replace("links: on", "links: off");
-    let sidecar = Sidecar::start_in(sidecar.kill(), &off);
-    assert_eq!(form(&sidecar.public, path, "by=ann").status, 404);
-}
-
-#[test]
-fn a_link_expires() {
+fn a_group_with_more_alerts_than_it_may_have_says_so_to_whoever_knows_of_them() {
     let Some(webhook) = Peer::python("webhook_sink.py", &[]) else {
         return;
     };
-    let more = "acknowledgement: {links: on, valid_for: 1ms}";
-    let sidecar = start(&configuration(&webhook, EACH, more));
-    measure(&sidecar, "a", 2.0);
-    wait_told(&webhook, "team", "fired: a fired");
-    let alert = body(&webhook, "team", "fired")["alerts"][0].clone();
-    let link = alert["ack_url"].as_str().unwrap();
-    let path = &link[link.find("/ack?").unwrap()..];
-    let reply = form(&sidecar.public, path, "by=ann");
-    assert_eq!(reply.status, 410);
-    assert!(
-        page(&reply).contains("it has expired at 2"),
-        "{}",
-        page(&reply)
+    let folder = Folder::new();
+    let limited = rules(LEVELS).replace("interval: 1s", "interval: 1s\n    limit: 2");
+    folder.write("rules.yaml", &limited);
+    let sidecar = Sidecar::start_in(folder, &configuration(&webhook, EACH, ""));
+    for operation in ["a", "b"] {
+        ran(&sidecar, operation, 2.0);
+        wait_told(&webhook, "team", &format!("fired: {operation} fired"));
+    }
+    ran(&sidecar, "c", 2.0);
+    for operation in ["a", "b"] {
+        let end = format!("limit_exceeded: {operation} limit_exceeded");
+        wait_told(&webhook, "team", &end);
+    }
+    let alert = body(&webhook, "team", "limit_exceeded")["alerts"][0].clone();
+    assert_eq!(alert["status"], "resolved");
+    assert_eq!(alert["reason"], "limit_exceeded");
+    let group = sidecar.data("/api/v1/rules")["groups"][0].clone();
+    assert_eq!(
+        group["rules"][0]["lastError"],
+        "exceeded limit of 2 with 3 alerts"
     );
-    assert_eq!(sidecar.metric("opwatch_alerts_acknowledged"), Some(0.0));
+    // With one less they fire anew, that one too of which nobody was told.
+    ran(&sidecar, "a", 0.1);
+    wait_told(&webhook, "team", "fired: c fired");
+    let all = wait_told(&webhook, "team", "fired: b fired");
+    assert_eq!(all.iter().filter(|one| *one == "fired: a fired").count(), 1);
 }

@@ -4,10 +4,13 @@
 //! native histograms; OTLP's index is one less. At scale 5 neighbouring bounds are 2.2 % apart, so an
 //! estimate in the middle is at most 1.1 % off (C. Masson, J. E. Rim, H. K. Lee, *DDSketch*, VLDB 2019).
 
+mod bins;
+
 use std::sync::LazyLock;
 
 use super::packing::{put, put_signed, take, take_signed};
 use super::stats;
+use bins::Bins;
 
 /// The scale of fine buckets: relative error at most 1.1 %.
 pub const FINE: i8 = 5;
@@ -26,14 +29,14 @@ const OFFSET: i32 = 40_000;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sketch {
     scale: i8,
-    bins: Vec<(i32, u64)>,
+    bins: Bins,
 }
 
 impl Default for Sketch {
     fn default() -> Self {
         Self {
             scale: FINE,
-            bins: Vec::new(),
+            bins: Bins::default(),
         }
     }
 }
@@ -44,50 +47,38 @@ const FAR: u8 = 0x80;
 impl Sketch {
     /// Counts one finite value.
     pub fn add(&mut self, value: f64) {
-        self.add_keys(&[key_of(value)]);
+        self.bins.add(at_scale(key_of(value), self.scale), 1);
     }
 
-    /// Counts finite values, of which [`sorted_keys`] has made keys.
-    pub fn add_keys(&mut self, sorted: &[i32]) {
-        let scale = self.scale;
-        let runs = sorted.chunk_by(|a, b| a == b);
-        let bins = runs.filter_map(|run| Some((at_scale(*run.first()?, scale), run.len() as u64)));
-        self.merge_sorted(bins, sorted.len());
-    }
-
-    /// Makes room for so many bins, where there is none yet.
-    pub fn make_room(&mut self, bins: usize) {
-        if self.bins.capacity() == 0 {
-            self.bins.reserve(bins);
+    /// Counts the values of which these are the keys.
+    pub fn add_keys(&mut self, keys: &Keys) {
+        let (low, high) = (
+            at_scale(keys.low, self.scale),
+            at_scale(keys.high, self.scale),
+        );
+        if low == high {
+            self.bins.add(low, keys.count as u64);
+            return;
         }
+        // At once, and not once a key; where it is not worth it each finds its place.
+        self.bins.reach(low, high);
+        for key in &keys.each {
+            self.bins.add(at_scale(*key, self.scale), 1);
+        }
+    }
+
+    /// Makes room for so many buckets, where there is none yet.
+    pub fn make_room(&mut self, buckets: usize) {
+        self.bins.make_room(buckets);
     }
 
     /// Adds everything another sketch counted; the result has the coarser scale of the two.
     pub fn merge(&mut self, other: &Self) {
         self.coarsen(other.scale);
         let target = self.scale;
-        let bins = (other.bins.iter()).map(|(key, n)| (rescale(*key, other.scale, target), *n));
-        self.merge_sorted(bins, other.bins.len());
-    }
-
-    /// Merges bins that come in ascending order, about `expected` of them. Most are there already once a sketch has
-    /// seen some values, so it is done in place.
-    fn merge_sorted(&mut self, other: impl Iterator<Item = (i32, u64)>, expected: usize) {
-        // Few among many are looked up, else both are walked.
-        let is_sparse = expected * 8 < self.bins.len();
-        let mut place = 0;
-        for (key, n) in other {
-            let rest = self.bins.get(place..).unwrap_or_default();
-            place += if is_sparse {
-                rest.partition_point(|(k, _)| *k < key)
-            } else {
-                rest.iter().take_while(|(k, _)| *k < key).count()
-            };
-            match self.bins.get_mut(place) {
-                Some((k, count)) if *k == key => *count += n,
-                _ => self.bins.insert(place, (key, n)),
-            }
-        }
+        let bins = other.bins.iter();
+        let bins = bins.map(|(key, n)| (rescale(key, other.scale, target), n));
+        self.bins.add_ascending(bins, other.bins.len());
     }
 
     /// Lowers the resolution to `scale`; a scale that is not lower changes nothing.
@@ -96,15 +87,15 @@ impl Sketch {
             return;
         }
         let fine = std::mem::take(&mut self.bins);
-        for (key, n) in fine {
-            push(&mut self.bins, rescale(key, self.scale, scale), n);
+        for (key, n) in fine.iter() {
+            self.bins.add(rescale(key, self.scale, scale), n);
         }
         self.scale = scale;
     }
 
     /// Number of values counted.
     pub fn count(&self) -> u64 {
-        self.bins.iter().map(|(_, n)| n).sum()
+        self.bins.total()
     }
 
     /// Number of buckets that hold anything.
@@ -114,15 +105,13 @@ impl Sketch {
 
     /// Number of values that are zero.
     pub fn zeros(&self) -> u64 {
-        let place = self.bins.binary_search_by_key(&0, |(key, _)| *key);
-        let bin = place.ok().and_then(|place| self.bins.get(place));
-        bin.map_or(0, |(_, n)| *n)
+        self.bins.get(0)
     }
 
     /// Index and count of the buckets that hold positive values, ascending.
     pub fn positive(&self) -> impl Iterator<Item = (i32, u64)> {
         let positive = self.bins.iter().filter(|(key, _)| *key > 0);
-        positive.map(|(key, n)| (key - OFFSET, *n))
+        positive.map(|(key, n)| (key - OFFSET, n))
     }
 
     /// The estimate of the values of each bucket and their number, ascending.
@@ -130,7 +119,7 @@ impl Sketch {
         let scale = self.scale;
         self.bins
             .iter()
-            .map(move |(key, n)| (estimate(*key, scale), *n))
+            .map(move |(key, n)| (estimate(key, scale), n))
     }
 
     /// The resolution.
@@ -153,11 +142,8 @@ impl Sketch {
     }
 
     fn at_rank(&self, rank: u64) -> Option<f64> {
-        let mut seen = 0;
-        self.bins.iter().find_map(|(key, n)| {
-            seen += n;
-            (seen > rank).then(|| estimate(*key, self.scale))
-        })
+        let key = self.bins.at_rank(rank)?;
+        Some(estimate(key, self.scale))
     }
 
     /// Appends the sketch as bytes: its scale, then for each bucket the distance to the one before and its count. A
@@ -165,21 +151,21 @@ impl Sketch {
     pub fn pack(&self, bytes: &mut Vec<u8>) {
         bytes.push(self.scale.cast_unsigned());
         let mut previous = 0i64;
-        for (key, n) in &self.bins {
-            let distance = i64::from(*key) - previous;
-            match (u8::try_from(distance), u8::try_from(*n)) {
+        for (key, n) in self.bins.iter() {
+            let distance = i64::from(key) - previous;
+            match (u8::try_from(distance), u8::try_from(n)) {
                 (Ok(distance @ 1..=8), Ok(n @ 1..=16)) => bytes.push((distance - 1) << 4 | (n - 1)),
                 (Ok(distance @ 1..FAR), _) => {
                     bytes.push(FAR | distance);
-                    put(bytes, *n);
+                    put(bytes, n);
                 }
                 _ => {
                     bytes.push(FAR);
                     put_signed(bytes, distance);
-                    put(bytes, *n);
+                    put(bytes, n);
                 }
             }
-            previous = i64::from(*key);
+            previous = i64::from(key);
         }
     }
 
@@ -207,32 +193,44 @@ impl Sketch {
             key = key.checked_add(distance)?;
             Some((i32::try_from(key).ok()?, n))
         });
-        self.merge_sorted(
-            bins.map(|(key, n)| (rescale(key, scale, target), n)),
-            expected,
-        );
+        let bins = bins.map(|(key, n)| (rescale(key, scale, target), n));
+        self.bins.add_ascending(bins, expected);
     }
 
     /// Heap bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.bins.capacity() * size_of::<(i32, u64)>()
+        self.bins.heap_bytes()
     }
 }
 
-/// Appends in ascending order, joining equal neighbours.
-fn push(bins: &mut Vec<(i32, u64)>, key: i32, n: u64) {
-    match bins.last_mut() {
-        Some((last, count)) if *last == key => *count += n,
-        _ => bins.push((key, n)),
-    }
+/// The keys of some values: found once, for all sketches that count them.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// One a value, in their order; empty where all are the same.
+    each: Vec<i32>,
+    count: usize,
+    low: i32,
+    high: i32,
 }
 
-/// Replaces what is in `keys` by those of finite values, sorted, for [`Sketch::add_keys`]: several sketches of the
-/// same values share the work.
-pub fn sorted_keys(values: &[f64], keys: &mut Vec<i32>) {
-    keys.clear();
-    keys.extend(values.iter().map(|value| key_of(*value)));
-    keys.sort_unstable();
+impl Keys {
+    /// Takes the keys of finite values; those of before are gone.
+    pub fn fill(&mut self, values: &[f64]) {
+        self.each.clear();
+        self.count = values.len();
+        let first = values.first().copied().unwrap_or_default();
+        if values
+            .iter()
+            .all(|value| value.to_bits() == first.to_bits())
+        {
+            self.low = key_of(first);
+            self.high = self.low;
+            return;
+        }
+        self.each.extend(values.iter().map(|value| key_of(*value)));
+        self.low = self.each.iter().copied().min().unwrap_or_default();
+        self.high = self.each.iter().copied().max().unwrap_or_default();
+    }
 }
 
 /// For each 64th of a binary order the bucket of its values up to the one bound in it (the mantissa bits of
