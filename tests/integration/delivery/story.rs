@@ -249,8 +249,12 @@ impl Story {
 
     /// Goes on until they know what is so; those that are not waited for may be behind.
     fn go_on(mut self, firing: [bool; 4], everyone: bool, mut planned: Kill) -> Self {
-        let pid = self.sidecar.pid();
+        // The last phase's may have come at its very end.
+        if self.sidecar.has_ended() {
+            self = self.again();
+        }
         if let Kill::On(receiver, moment) = planned {
+            let pid = self.sidecar.pid();
             self.receivers[receiver].way.at(moment, move || kill(pid));
         }
         let mut waited = 0;
@@ -263,12 +267,12 @@ impl Story {
             let all_know = (waits_for.iter()).all(|one| knows(&one.words(), firing));
             match planned {
                 Kill::After(time) if waited > time => {
-                    kill(pid);
+                    kill(self.sidecar.pid());
                     planned = Kill::Never;
                 }
                 Kill::Noted(time) if all_know => {
                     thread::sleep(Duration::from_millis(time));
-                    kill(pid);
+                    kill(self.sidecar.pid());
                     planned = Kill::Never;
                 }
                 _ if self.sidecar.has_ended() => self = self.again(),
@@ -278,14 +282,19 @@ impl Story {
             let patience = 2_000 * PATIENCE.as_secs();
             assert!(waited < patience, "{firing:?}: {self:?}");
         }
-        // What was planned and did not come to pass must not hit a later process.
-        for receiver in &self.receivers {
-            receiver.way.at(Moment::Sent, || {});
-        }
+        self.forget_plans();
         self
     }
 
+    /// What was planned and did not come to pass must not hit a later process.
+    fn forget_plans(&self) {
+        for receiver in &self.receivers {
+            receiver.way.at(Moment::Sent, || {});
+        }
+    }
+
     fn again(mut self) -> Self {
+        self.forget_plans();
         for receiver in &self.receivers {
             receiver.way.sender_died();
         }
@@ -389,8 +398,21 @@ fn every_alert_is_told_to_everyone_through_faults_and_kills() {
         assert!(missed.is_empty(), "{}: {missed:?}", receiver.name);
         let (wrong, right) = duplicates(&attempts);
         assert!(wrong.is_empty(), "{}: {wrong:?}", receiver.name);
-        let revived = revived(&words);
-        assert!(revived.is_empty(), "{}: {revived:?}", receiver.name);
+        // Mails say seconds: two lives of one alert that began in the same one cannot be told apart there.
+        let lives = |word: &&Word| {
+            let begin = &word.starts[..exact];
+            let alike = |(operation, starts): &&(String, String)| {
+                *operation == word.operation && starts.starts_with(begin)
+            };
+            alerts_told.iter().filter(alike).count()
+        };
+        let mut revived = revived(&words);
+        revived.retain(|word| lives(word) < 2);
+        assert!(
+            revived.is_empty(),
+            "{}: {revived:?} of {words:#?}",
+            receiver.name
+        );
         assert!(knows(&words, [false; 4]), "{}", receiver.name);
         let bad = attempts.iter().filter(|one| one.outcome != Outcome::Taken);
         let bad = bad.count();
