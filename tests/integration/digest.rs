@@ -5,7 +5,7 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::peers::Peer;
 use crate::sidecar::{Sidecar, run, wait_for};
-use crate::telling::{held_back, ran_until, rules, told_alerts};
+use crate::telling::{held_back, ran_until, rules, sinks, told_alerts};
 
 /// The last run decides.
 const LAST: &str = "{metric: duration, stat: last, window: 1 runs, above: {low: 1}}";
@@ -40,10 +40,7 @@ digest:
 
 #[test]
 fn what_is_collected_is_told_in_a_digest_also_after_a_crash() {
-    let (Some(webhook), Some(mailbox)) = (
-        Peer::python("webhook_sink.py", &[]),
-        Peer::python("smtp_sink.py", &[]),
-    ) else {
+    let Some((webhook, mailbox)) = sinks() else {
         return;
     };
     let config = config(&webhook, &mailbox);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::peers::Peer;
 use crate::sidecar::{Folder, Sidecar, wait_for};
+use crate::telling::sinks;
 
 const RULES: &str = "\
 groups:
@@ -96,10 +97,7 @@ fn names(body: &Value) -> Vec<String> {
 
 #[test]
 fn one_cause_is_one_message_also_over_a_crash_and_so_is_its_end() {
-    let (Some(webhook), Some(mailbox)) = (
-        Peer::python("webhook_sink.py", &[]),
-        Peer::python("smtp_sink.py", &[]),
-    ) else {
+    let Some((webhook, mailbox)) = sinks() else {
         return;
     };
     let config = config(&webhook, &mailbox, "");
@@ -218,10 +216,7 @@ fn one_cause_is_one_message_also_over_a_crash_and_so_is_its_end() {
 
 #[test]
 fn without_incidents_each_group_is_told_by_itself() {
-    let (Some(webhook), Some(mailbox)) = (
-        Peer::python("webhook_sink.py", &[]),
-        Peer::python("smtp_sink.py", &[]),
-    ) else {
+    let Some((webhook, mailbox)) = sinks() else {
         return;
     };
     let folder = Folder::new();

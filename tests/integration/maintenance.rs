@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::peers::Peer;
 use crate::sidecar::{Folder, Sidecar, request, run, wait_for};
-use crate::telling::{rules, slow, told, wait_held_back};
+use crate::telling::{rules, sinks, slow, told, wait_held_back};
 
 /// Once is enough for an hour.
 const ONCE: &str = "{metric: duration, stat: max, window: 1h, above: 1}";
@@ -34,10 +34,7 @@ maintenance:
 
 #[test]
 fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
-    let (Some(webhook), Some(mailbox)) = (
-        Peer::python("webhook_sink.py", &[]),
-        Peer::python("smtp_sink.py", &[]),
-    ) else {
+    let Some((webhook, mailbox)) = sinks() else {
         return;
     };
     let config = config(&webhook, &mailbox);
@@ -146,10 +143,7 @@ fn a_job_starts_and_ends_its_maintenance_also_over_crashes() {
 /// What goes on when the database is lost comes back, and what had ended before stays so.
 #[test]
 fn maintenance_comes_back_from_beside_a_database_that_is_lost() {
-    let (Some(webhook), Some(mailbox)) = (
-        Peer::python("webhook_sink.py", &[]),
-        Peer::python("smtp_sink.py", &[]),
-    ) else {
+    let Some((webhook, mailbox)) = sinks() else {
         return;
     };
     let config = config(&webhook, &mailbox);

@@ -5,6 +5,12 @@ use serde_json::{Value, json};
 use crate::peers::Peer;
 use crate::sidecar::{Sidecar, wait_for};
 
+/// Where webhooks and mails arrive; `None` where there is no Python.
+pub fn sinks() -> Option<(Peer, Peer)> {
+    let webhook = Peer::python("webhook_sink.py", &[])?;
+    Some((webhook, Peer::python("smtp_sink.py", &[])?))
+}
+
 /// A rule file with the rule `Slow` alone, which is judged every second.
 pub fn rules(threshold: &str) -> String {
     format!(

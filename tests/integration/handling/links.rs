@@ -1,5 +1,6 @@
 //! The links in messages, by which alerts are acknowledged.
 
+use crate::telling::sinks;
 use serde_json::{Value, json};
 
 use super::*;
@@ -15,10 +16,7 @@ fn page(reply: &Reply) -> String {
 
 #[test]
 fn the_link_in_a_message_shows_a_form_and_only_its_button_acknowledges() {
-    let (Some(webhook), Some(mailbox)) = (
-        Peer::python("webhook_sink.py", &[]),
-        Peer::python("smtp_sink.py", &[]),
-    ) else {
+    let Some((webhook, mailbox)) = sinks() else {
         return;
     };
     let more = format!(
